@@ -1,0 +1,1 @@
+"""Values: frozen dataclasses with arithmetic and checks, and nothing else."""

@@ -1,0 +1,180 @@
+"""What could be done, what it would do, and what the rules say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from teagent.model.announcement import AnnouncementSet, Change
+from teagent.model.bgp import Prefix
+from teagent.model.traffic import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A predicted load in bits per second: 90 % of outcomes are expected from `low` to `high`."""
+
+    low: float
+    expected: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkForecast:
+    """One link in a dry run. `worst_bps`: if all that may move landed here. `target_bps`: what the policy aims for."""
+
+    link: str
+    capacity_bps: float
+    before_bps: float
+    after: Band
+    worst_bps: float
+    target_bps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Traffic that a candidate is expected to move from one link to another."""
+
+    source: Source
+    prefix: Prefix
+    from_link: str
+    to_link: str
+    band: Band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """Predicted result of a candidate. Nothing has been announced.
+
+    `assumption` says in words on what the prediction rests; `warnings` what makes it less certain than its bands.
+    """
+
+    links: tuple[LinkForecast, ...]
+    shifts: tuple[Shift, ...]
+    moved: Band
+    assumption: str
+    warnings: tuple[str, ...] = ()
+
+    def link(self, name: str) -> LinkForecast:
+        return next(f for f in self.links if f.link == name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How the objective values a candidate; smaller is better, compared in this order."""
+
+    excess_bps: float  # what stays above target over all links, expected
+    shortfall_risk_bps: float  # the same at the pessimistic end of the bands
+    cost_per_month: float  # in the prices' currency, at expected loads against commits
+    moved_bps: float  # moved beyond what relief takes
+    changes: int
+    prepends: int
+
+    def key(self) -> tuple[float, ...]:
+        return (
+            self.excess_bps,
+            self.shortfall_risk_bps,
+            self.cost_per_month,
+            self.moved_bps,
+            self.changes,
+            self.prepends,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Lever settings being weighed; never shown as a decision."""
+
+    vectors: tuple[tuple[Prefix, tuple[tuple[str, int], ...]], ...]  # prefix -> ((link, prepend), ...)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The chosen candidate, ordered and hashed: applying it twice is the same as once.
+
+    `digest` is the hex SHA-256 of the canonical form of changes and policy (engine.choose.digest).
+    """
+
+    policy: str
+    changes: tuple[Change, ...]
+    before: AnnouncementSet
+    after: AnnouncementSet
+    digest: str
+
+    def prefixes(self) -> tuple[Prefix, ...]:
+        from teagent.model.announcement import changed_prefix
+
+        return tuple(dict.fromkeys(changed_prefix(c) for c in self.changes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One rule's opinion; `rule` is a stable id, as in `max_prepend`."""
+
+    rule: str
+    ok: bool
+    message: str
+    value: float | str | None = None
+    limit: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsApproval:
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedVerdict:
+    reasons: tuple[Reason, ...]
+
+    def failed(self) -> tuple[Reason, ...]:
+        return tuple(r for r in self.reasons if not r.ok)
+
+
+Verdict: TypeAlias = Allowed | NeedsApproval | RefusedVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerStatus:
+    """Where one policy's trigger stands on one link."""
+
+    link: str
+    firing: bool
+    above_since: datetime | None
+    in_utilisation: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """A candidate with its dry run, score and verdict, kept for `policy explain`."""
+
+    plan: Plan
+    dry_run: DryRun
+    score: Score
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Why a policy did, or did not, propose something just now.
+
+    `chosen` is None when nothing is proposed; `message` then says why. `considered` is best first and cut to the
+    first few; `candidates` counts them all.
+    """
+
+    policy: str
+    at: datetime
+    snapshot_digest: str
+    triggers: tuple[TriggerStatus, ...]
+    chosen: Considered | None
+    considered: tuple[Considered, ...]
+    candidates: int
+    reasons: tuple[Reason, ...]
+    message: str

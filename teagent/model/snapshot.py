@@ -1,0 +1,37 @@
+"""All inputs of a decision, in one value that can be replayed a year later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from teagent.model.announcement import AnnouncementSet
+from teagent.model.bgp import Prefix
+from teagent.model.link import NoData, Reading, Utilisation
+from teagent.model.network import Network
+from teagent.model.traffic import TrafficMatrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """A prefix that is owned by a live proposal, or that was changed not long ago."""
+
+    owner: str | None  # live proposal's id
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """`latest[link]` is the newest reading; `history[link]` the readings that triggers look back on, oldest first."""
+
+    taken_at: datetime
+    network: Network
+    live: AnnouncementSet
+    latest: Mapping[str, Reading]
+    history: Mapping[str, tuple[Utilisation, ...]]
+    matrix: TrafficMatrix | NoData
+    busy: Mapping[Prefix, Busy]
+    frozen: bool
+    distrust: tuple[str, ...]  # reasons not to decide on this telemetry; empty when it is trusted
+    digest: str

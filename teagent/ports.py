@@ -1,0 +1,177 @@
+"""What the services need of the world, as Protocols owned by the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
+from teagent.model.bgp import Prefix
+from teagent.model.link import CounterSample, Interface, NoData, Utilisation
+from teagent.model.plan import Decision
+from teagent.model.proposal import Proposal
+from teagent.model.traffic import FlowBatch, TrafficMatrix
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC; may step."""
+
+    def monotonic(self) -> float:
+        """Seconds; never steps back."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterReading:
+    """One poll of one router: its interfaces and, for each, the counters (absent where the agent had none)."""
+
+    router: str
+    at: datetime
+    sys_uptime_seconds: float
+    sys_name: str
+    interfaces: tuple[Interface, ...]
+    counters: Mapping[int, CounterSample]
+    pdus: int
+    seconds: float
+    oddities: tuple[str, ...] = ()
+
+
+class Telemetry(Protocol):
+    """Reads routers (SNMP)."""
+
+    async def read(self, router: str) -> RouterReading:
+        """Raises TelemetryError (SnmpTimeout, SnmpAuthFailed, ...)."""
+
+    async def stop(self) -> None: ...
+
+
+class FlowSource(Protocol):
+    """Where decoded flow records come from. `take` never blocks."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def take(self) -> Sequence[FlowBatch]:
+        """All batches decoded since the last call."""
+
+    def exporters(self) -> Sequence[ExporterHealth]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterHealth:
+    exporter: str
+    router: str | None
+    protocol: str
+    last_at: datetime | None
+    datagrams: int
+    records: int
+    lost: int  # by sequence numbers
+    undecoded: Mapping[str, int]  # reason -> datagrams or sets
+    sampling_rate: float | None
+    templates: int
+    awaiting_template: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighborState:
+    address: str
+    state: str  # up, down, unknown
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerState:
+    """What the relay holds and to whom it can speak."""
+
+    overrides: tuple[HeldOverride, ...]
+    neighbors: tuple[NeighborState, ...]
+    frozen: bool
+    counters: Mapping[str, int]
+
+
+class Speaker(Protocol):
+    """Announces overrides. Every method raises SpeakerDown, NotAcknowledged or SpeakerRejected."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def announce(self, override: Override, *, owner: str, deadline: datetime | None) -> None: ...
+    async def withdraw(self, prefix: Prefix, *, owner: str) -> None:
+        """Back to home; withdrawing what is not there is done already."""
+
+    async def confirm(self, prefix: Prefix, *, owner: str) -> None:
+        """Clears the deadline."""
+
+    async def state(self) -> SpeakerState: ...
+    async def freeze(self, *, frozen: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """A row of the log: what happened, to what, by whom."""
+
+    at: datetime
+    kind: str
+    actor: str
+    subject: str
+    message: str
+    fields: Mapping[str, object]
+
+
+class Store(Protocol):
+    """Durable state. Every write is committed when the call returns. Raises StoreError."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+    # utilisation
+    async def add_utilisation(self, rows: Sequence[Utilisation]) -> None: ...
+    async def utilisation(self, *, since: datetime, until: datetime, link: str | None = None) -> Sequence[Utilisation]:
+        """Raw rows where kept, oldest first; roll-ups before that."""
+
+    async def five_minute_buckets(self, *, link: str, since: datetime, until: datetime) -> Sequence[Utilisation]: ...
+
+    # matrix
+    async def add_matrix(self, matrix: TrafficMatrix) -> None: ...
+    async def latest_matrix(self) -> TrafficMatrix | None: ...
+    async def matrices(self, *, since: datetime, until: datetime) -> Sequence[TrafficMatrix]: ...
+
+    # proposals
+    async def add_proposal(self, proposal: Proposal) -> None: ...
+    async def save_proposals(self, *proposals: Proposal) -> None:
+        """New state and appended history of all, in one transaction; history rows that exist are never changed."""
+
+    async def proposal(self, id: str) -> Proposal | None: ...  # noqa: A002
+    async def proposals(self, *, live_only: bool = False, limit: int = 200) -> Sequence[Proposal]:
+        """Newest first."""
+
+    # decisions, for `policy explain`
+    async def save_decision(self, decision: Decision) -> None: ...
+    async def last_decision(self, policy: str) -> Decision | None: ...
+
+    # the log and small facts
+    async def log(self, event: StoredEvent) -> None: ...
+    async def events(self, *, limit: int = 200, subject: str | None = None) -> Sequence[StoredEvent]: ...
+    async def set_fact(self, key: str, value: object) -> None: ...
+    async def fact(self, key: str) -> object: ...
+
+    async def prune(self, *, now: datetime) -> Mapping[str, int]:
+        """Rolls up and deletes by retention; returns rows deleted by table."""
+
+
+class LiveView(Protocol):
+    """What is announced as far as we know: home plus the overrides held."""
+
+    def live(self) -> AnnouncementSet | NoData: ...
+
+
+class Notifier(Protocol):
+    """Tells the service manager."""
+
+    def ready(self) -> None: ...
+    def stopping(self) -> None: ...
+    def watchdog(self) -> None: ...
+    def status(self, text: str) -> None: ...
+    def reloading(self) -> None: ...
