@@ -94,7 +94,7 @@ def format_time(at: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """The inverse of `format_time`; accepts any RFC 3339 offset. Raises ValueError."""
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone, for example 2026-01-12T19:40:30Z")
     return at.astimezone(UTC)

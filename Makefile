@@ -1,0 +1,41 @@
+# teagent.  `make help` lists the targets.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -E")
+export PYTHONDONTWRITEBYTECODE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lab-up lab-down clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## install what is missing: Debian packages, .venv
+	@scripts/setup
+
+demo: setup  ## the whole job on the lab: measure, propose, approve, announce, prove (as root)
+	@scripts/as-root $(PY) -m labs.demo
+
+check: setup  ## the fast part: format, lint, types, imports, unit tests (under 2 minutes)
+	$(VENV)/bin/ruff format --check -q .
+	$(VENV)/bin/ruff check -q .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -q -m "not lab and not slow" tests
+
+test: check  ## everything: check, then what is slow and the labs on real routers (as root)
+	$(ROOT) $(PY) -m pytest -q -p no:cacheprovider -m "lab or slow" tests
+
+format:  ## put the code into its form
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+lab-up: setup  ## bring the two-transit lab up and leave it running
+	@scripts/as-root $(PY) -m labs.runner deploy -t labs/two-transit/two-transit.clab.yml
+
+lab-down:  ## take it down
+	@scripts/as-root $(PY) -m labs.runner destroy -t labs/two-transit/two-transit.clab.yml
+
+clean:  ## remove what setup and the tools made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
