@@ -1,0 +1,218 @@
+"""The effective configuration: pure values, defaults filled in, cross-checked. What the composition root builds from.
+
+Units are in the names. Paths are absolute or relative to the working directory, already resolved against the
+directory of the configuration file. One spelling per notion: a field is called as its YAML key, plus the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import TypeAlias
+
+from teagent.config.secrets import Secret
+from teagent.model.bgp import Address
+from teagent.model.network import Network
+from teagent.model.policy import Policy
+
+
+class Vendor(StrEnum):
+    """For which routers `teagent router-config` has a generator; `other` is configured by hand."""
+
+    FRR = "frr"
+    BIRD = "bird"
+    OPENBGPD = "openbgpd"
+    OTHER = "other"
+
+
+class AuthProtocol(StrEnum):
+    """USM authentication: RFC 3414 (md5, sha1) and RFC 7860 (sha224 to sha512)."""
+
+    MD5 = "md5"
+    SHA1 = "sha1"
+    SHA224 = "sha224"
+    SHA256 = "sha256"
+    SHA384 = "sha384"
+    SHA512 = "sha512"
+
+
+class PrivProtocol(StrEnum):
+    """USM privacy: RFC 3414 (des), RFC 3826 (aes128); aes192 and aes256 are vendors' drafts."""
+
+    DES = "des"
+    AES128 = "aes128"
+    AES192 = "aes192"
+    AES256 = "aes256"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnmpV2c:
+    community: Secret
+    port: int = 161
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnmpV3:
+    """`auth_key` is there exactly when `auth_protocol` is; likewise `priv_key`, which also needs auth."""
+
+    user: str
+    auth_protocol: AuthProtocol | None = None
+    auth_key: Secret | None = None
+    priv_protocol: PrivProtocol | None = None
+    priv_key: Secret | None = None
+    port: int = 161
+
+
+Snmp: TypeAlias = SnmpV2c | SnmpV3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterConfig:
+    """A router that is polled, exports flows and hears our overrides.
+
+    `address` is an IP address or a host name. `neighbor` is what ExaBGP speaks to. `sampling_rate` overrides what
+    the exporter says (1 of N packets); None believes it. `active_timeout_seconds` None believes the records.
+    """
+
+    name: str
+    address: str
+    vendor: Vendor
+    snmp: Snmp
+    neighbor: Address
+    exporter_addresses: tuple[Address, ...]
+    sampling_rate: int | None = None
+    active_timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollConfig:
+    interval_seconds: float
+    timeout_seconds: float
+    retries: int
+    stale_after_seconds: float
+
+
+class FlowProtocol(StrEnum):
+    NETFLOW = "netflow"  # v5, v9 and IPFIX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """A socket address; `host` is an IP address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowListen:
+    protocol: FlowProtocol
+    address: Listen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowsConfig:
+    """`source_prefix_ipv4` and `_ipv6`: lengths to which senders are gathered where their AS is not known."""
+
+    listen: tuple[FlowListen, ...]
+    window_seconds: float
+    source_prefix_ipv4: int
+    source_prefix_ipv6: int
+    max_sources: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    path: Path
+    keep_raw_seconds: float
+    keep_hourly_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BgpConfig:
+    """How overrides reach the routers: mode `signal`, large communities, through the relay's socket `relay`.
+
+    A next hop is None when no engineered prefix is of its family. `local_address` is where ExaBGP speaks from.
+    """
+
+    relay: Path
+    allow_list: Path
+    journal: Path
+    local_address: Address
+    next_hop_ipv4: IPv4Address | None
+    next_hop_ipv6: IPv6Address | None
+    max_prepend: int
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideConfig:
+    interval_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlConfig:
+    """`approvers` and `viewers` are Unix groups. No viewers: whoever can open the socket may read."""
+
+    socket: Path
+    approvers: tuple[str, ...]
+    viewers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """`listen` None: no metrics are served."""
+
+    listen: Listen | None
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    level: LogLevel
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the daemon is built from. `digest` is the hex SHA-256 of all of it but the secrets' values.
+
+    `export_maps` holds, by link, the name of the operator's own export route-map where one is configured.
+    `policies` are in the order of their file names; `policy_files` names the file of each, by policy.
+    """
+
+    path: Path
+    router_id: IPv4Address
+    network: Network
+    routers: Mapping[str, RouterConfig]
+    export_maps: Mapping[str, str]
+    currency: str | None
+    poll: PollConfig
+    flows: FlowsConfig
+    store: StoreConfig
+    bgp: BgpConfig
+    decide: DecideConfig
+    policies_dir: Path
+    policies: tuple[Policy, ...]
+    policy_files: Mapping[str, Path]
+    control: ControlConfig
+    metrics: MetricsConfig
+    log: LogConfig
+    digest: str

@@ -1,0 +1,104 @@
+"""Secrets by reference, and the one place that reads the process environment.
+
+`env:NAME` is an environment variable, `file:/path` the first line of a file, `credential:name` a file that systemd
+put under $CREDENTIALS_DIRECTORY (`LoadCredential=`). A reference may be shown; what it refers to never is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from teagent.errors import ConfigError, Problem
+
+ENV = re.compile(r"^env:[A-Za-z_][A-Za-z0-9_]*$")
+FILE = re.compile(r"^file:/[^\0]*$")
+CREDENTIAL = re.compile(r"^credential:[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
+MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A reference and, once resolved, what it refers to. Prints as `***`, in tracebacks and logs as well."""
+
+    reference: str
+    value: str | None = field(default=None, repr=False)
+
+    def reveal(self) -> str:
+        """Raises ValueError where the configuration was loaded without its secrets."""
+        if self.value is None:
+            raise ValueError(f"the secret {self.reference} was not resolved when the configuration was loaded")
+        return self.value
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def process_environment() -> Mapping[str, str]:
+    """A copy of this process's environment; everything else takes it as an argument."""
+    return dict(os.environ)  # noqa: TID251  the door
+
+
+def check_reference(text: str) -> str:
+    """The reference itself. Raises ValueError for a literal; the message never repeats what was written."""
+    if ENV.match(text) or FILE.match(text) or CREDENTIAL.match(text):
+        return text
+    kind = text.split(":", 1)[0]
+    if kind == "env" and ":" in text:
+        raise ValueError("the reference does not name an environment variable, for example env:EDGE1_COMMUNITY")
+    if kind == "file" and ":" in text:
+        raise ValueError("the reference is not an absolute path, for example file:/etc/teagent/edge1-community")
+    if kind == "credential" and ":" in text:
+        raise ValueError("the reference does not name a systemd credential, for example credential:edge1-snmp-auth")
+    raise ValueError("a secret is not written here but referred to: env:NAME, file:/path or credential:NAME")
+
+
+def resolve(reference: str, environment: Mapping[str, str]) -> Secret:
+    """Looks the secret up. Raises ConfigError with one Problem (place unknown, key = the reference)."""
+    try:
+        return Secret(reference=reference, value=_look_up(check_reference(reference), environment))
+    except ValueError as error:
+        raise ConfigError([Problem(file="", line=0, column=0, key=reference, message=str(error))]) from error
+
+
+def _look_up(reference: str, environment: Mapping[str, str]) -> str:
+    kind, name = reference.split(":", 1)
+    if kind == "env":
+        value = environment.get(name)
+        if value is None:
+            raise ValueError(f"the environment variable {name} is not set")
+        if not value:
+            raise ValueError(f"the environment variable {name} is empty")
+        return value
+    if kind == "file":
+        return _first_line(Path(name))
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise ValueError(f"$CREDENTIALS_DIRECTORY is not set: {reference} needs LoadCredential={name}:... in the unit")
+    return _first_line(Path(directory) / name)
+
+
+def _first_line(path: Path) -> str:
+    """Without its line end: editors add one, and no SNMP secret has one."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES} bytes, too large for a secret")
+    try:
+        lines = raw.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text") from error
+    if not lines or not lines[0]:
+        raise ValueError(f"{path} is empty")
+    if any(line.strip() for line in lines[1:]):
+        raise ValueError(f"{path} has more than one line, a secret is one line")
+    return lines[0]
