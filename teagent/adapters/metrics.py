@@ -1,0 +1,140 @@
+"""Prometheus metrics: one table that says what there is, and a server that shows the last figures taken.
+
+Figures are taken on the event loop and handed over as a whole, so that a scrape, which runs in a thread of its own,
+never reads state that is changing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from teagent.errors import TeagentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """`kind` is gauge or counter; `action` says what an operator does about a bad value."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+def _gauge(name: str, labels: str, meaning: str, action: str = "") -> MetricSpec:
+    return MetricSpec(name=name, kind="gauge", labels=tuple(labels.split()), meaning=meaning, action=action)
+
+
+def _counter(name: str, labels: str, meaning: str, action: str = "") -> MetricSpec:
+    return MetricSpec(name=name, kind="counter", labels=tuple(labels.split()), meaning=meaning, action=action)
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    _gauge("teagent_info", "version", "1, labelled with the version that runs"),
+    _gauge("teagent_dry_run", "", "1 while bgp.dry_run keeps everything off the wire"),
+    _gauge("teagent_frozen", "", "1 while frozen", "teagent status says by whom and why; teagent thaw ends it"),
+    _gauge("teagent_link_in_bps", "link", "load towards us; absent while there is no data"),
+    _gauge("teagent_link_out_bps", "link", "load from us; absent while there is no data"),
+    _gauge("teagent_link_capacity_bps", "link", "capacity from the configuration"),
+    _gauge("teagent_link_no_data", "link", "1 while the link has no reading", "teagent router; teagent link NAME"),
+    _gauge("teagent_link_flow_coverage", "link", "flow bytes / interface bytes in the last window"),
+    _gauge("teagent_router_up", "router", "1 while polling the router gives data", "teagent router"),
+    _gauge("teagent_router_poll_seconds", "router", "how long the last poll took"),
+    _gauge("teagent_router_poll_pdus", "router", "requests that the last poll took"),
+    _counter("teagent_polls_total", "", "polls of a router"),
+    _counter("teagent_poll_failures_total", "", "polls that gave no data", "teagent router"),
+    _counter("teagent_flow_datagrams_total", "exporter", "datagrams taken"),
+    _counter("teagent_flow_records_total", "exporter", "records decoded"),
+    _counter("teagent_flow_lost_total", "exporter", "records or datagrams missing by sequence number"),
+    _counter("teagent_flow_undecoded_total", "exporter reason", "what could not be decoded", "teagent exporter"),
+    _counter("teagent_flow_dropped_total", "reason", "datagrams dropped before decoding, by reason"),
+    _gauge("teagent_matrix_sources", "", "sources in the last traffic matrix"),
+    _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent before the first"),
+    _gauge("teagent_policy_firing", "policy link", "1 while the policy's trigger fires on the link"),
+    _gauge("teagent_proposals", "state", "proposals that are not final, by state"),
+    _gauge("teagent_proposals_stuck", "", "proposals that could not be taken back", "docs/how-to/respond-to-stuck.md"),
+    _counter("teagent_proposal_transitions_total", "state", "times a proposal came into the state"),
+    _gauge("teagent_relay_up", "", "1 while the relay answers", "systemctl status exabgp-teagent"),
+    _gauge("teagent_bgp_session_up", "neighbor", "1 while ExaBGP's session with the neighbor is up"),
+    _gauge("teagent_overrides", "", "overrides that the relay holds"),
+    _counter("teagent_reconciled_total", "action", "overrides put back or withdrawn by reconciling", "teagent log"),
+    _counter("teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired"),
+    _gauge("teagent_job_seconds", "job", "how long the last run took"),
+    _counter("teagent_store_failures_total", "", "writes that the store refused", "disk space, teagent log"),
+)
+
+_BY_NAME: Mapping[str, MetricSpec] = {spec.name: spec for spec in METRICS}
+
+
+class _LastFigures(Collector):
+    def __init__(self) -> None:
+        self.figures: Sequence[Figure] = ()
+
+    def collect(self) -> Iterator[Metric]:
+        figures = self.figures
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+        for figure in figures:
+            spec = _BY_NAME[figure.name]
+            family = families.get(spec.name)
+            if family is None:
+                make = GaugeMetricFamily if spec.kind == "gauge" else CounterMetricFamily
+                family = families[spec.name] = make(spec.name, spec.meaning, labels=spec.labels)
+            family.add_metric(figure.labels, figure.value)
+        yield from families.values()
+
+
+class MetricsServer:
+    """Serves the figures last set. Inert until `start`; `listen` None serves nothing."""
+
+    def __init__(self, listen: tuple[str, int] | None) -> None:
+        self._listen = listen
+        self._last = _LastFigures()
+        self.registry = CollectorRegistry()
+        self.registry.register(self._last)
+        self._server: WSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def set(self, figures: Iterable[Figure]) -> None:
+        """Raises KeyError for a figure that is not in METRICS."""
+        taken = tuple(figures)
+        for figure in taken:
+            _BY_NAME[figure.name]
+        self._last.figures = taken
+
+    def start(self) -> None:
+        if self._listen is None or self._server is not None:
+            return
+        host, port = self._listen
+        try:
+            self._server, self._thread = start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise TeagentError(
+                f"metrics cannot be served on {host}:{port}: {(error.strerror or str(error)).lower()}",
+                hint="metrics.listen in the configuration",
+            ) from error
+
+    def stop(self) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+        self._server = self._thread = None
+
+    @property
+    def port(self) -> int | None:
+        return None if self._server is None else int(self._server.server_port)

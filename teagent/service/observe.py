@@ -1,0 +1,238 @@
+"""Observe: poll the routers, turn counters into utilisation, and know what is not known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from teagent.engine.measure.counters import difference
+from teagent.engine.measure.interfaces import find_interface
+from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
+from teagent.model.link import CounterSample, Interface, Link, NoData, Reading, Utilisation
+from teagent.ports import Clock, RouterReading, Store, Telemetry
+
+log = structlog.get_logger("observe")
+
+BREAKER_FAILURES = 5
+BREAKER_PROBE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterHealth:
+    """How polling of one router goes. `reason` is why there is no data, empty while there is."""
+
+    router: str
+    last_at: datetime | None = None
+    no_data_since: datetime | None = None
+    reason: str = ""
+    hint: str = ""
+    failures: int = 0
+    polls: int = 0
+    pdus: int = 0
+    seconds: float = 0.0
+    sys_name: str = ""
+    sys_uptime_seconds: float | None = None
+    oddities: tuple[str, ...] = ()
+
+
+class Observer:
+    """Keeps the newest reading and a bounded history for each link.
+
+    `history_seconds` is how far the triggers look back; older rows are in the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        links: Mapping[str, Link],
+        telemetry: Telemetry,
+        store: Store,
+        clock: Clock,
+        poll_seconds: float,
+        stale_after_seconds: float,
+        history_seconds: float,
+    ) -> None:
+        self._links = links
+        self._telemetry = telemetry
+        self._store = store
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._stale_after = timedelta(seconds=stale_after_seconds)
+        self._history_span = timedelta(seconds=history_seconds)
+        self._health = {link.router: RouterHealth(router=link.router) for link in links.values()}
+        self._next_probe: dict[str, float] = {}
+        self._samples: dict[str, CounterSample] = {}
+        self._interfaces: dict[str, Interface] = {}
+        self._latest: dict[str, Reading] = {}
+        self._history: dict[str, deque[Utilisation]] = {name: deque() for name in links}
+        self._started_at = clock.now()
+        self.counters: Counter[str] = Counter()
+
+    async def load(self) -> None:
+        """Fills the history from the store, so that a restart forgets no hold time."""
+        now = self._clock.now()
+        for row in await self._store.utilisation(since=now - self._history_span, until=now):
+            if row.link in self._history:
+                self._history[row.link].append(row)
+
+    async def poll(self) -> None:
+        """One round over all routers, side by side; a router that fails harms no other."""
+        rows: list[Utilisation] = []
+        async with asyncio.TaskGroup() as group:
+            for router in self._health:
+                group.create_task(self._poll_router(router, rows))
+        if not rows:
+            return
+        try:
+            await self._store.add_utilisation(rows)
+        except StoreError as error:
+            # Polling goes on without the history on disk; what decides looks at the readings in memory.
+            self.counters["store_failures"] += 1
+            log.error("utilisation could not be stored", error=str(error))
+
+    async def _poll_router(self, router: str, rows: list[Utilisation]) -> None:
+        if self._health[router].failures >= BREAKER_FAILURES:
+            if self._clock.monotonic() < self._next_probe.get(router, 0.0):
+                return
+            self._next_probe[router] = self._clock.monotonic() + BREAKER_PROBE_SECONDS
+        self.counters["polls"] += 1
+        try:
+            reading = await self._telemetry.read(router)
+        except TelemetryError as error:
+            self._lost(router, error)
+            return
+        self._found(router, reading)
+        for link in self._links.values():
+            if link.router == router:
+                self._take(link, reading, rows)
+
+    def _lost(self, router: str, error: TelemetryError) -> None:
+        health = self._health[router]
+        now = self._clock.now()
+        self.counters["poll_failures"] += 1
+        if not health.reason:
+            log.warning("router gives no data", router=router, reason=error.message, hint=error.hint)
+        self._health[router] = replace(
+            health,
+            failures=health.failures + 1,
+            reason=error.message,
+            hint=error.hint or "",
+            no_data_since=health.no_data_since or health.last_at or self._started_at,
+        )
+        for link in self._links.values():
+            if link.router == router:
+                self._set_no_data(link.name, error.message, now)
+
+    def _found(self, router: str, reading: RouterReading) -> None:
+        health = self._health[router]
+        if health.reason:
+            log.info("router gives data again", router=router, failures=health.failures)
+        self._next_probe.pop(router, None)
+        self._health[router] = replace(
+            health,
+            last_at=reading.at,
+            no_data_since=None,
+            reason="",
+            hint="",
+            failures=0,
+            polls=health.polls + 1,
+            pdus=reading.pdus,
+            seconds=reading.seconds,
+            sys_name=reading.sys_name,
+            sys_uptime_seconds=reading.sys_uptime_seconds,
+            oddities=reading.oddities,
+        )
+
+    def _take(self, link: Link, reading: RouterReading, rows: list[Utilisation]) -> None:
+        try:
+            interface = find_interface(link.interface, reading.interfaces)
+        except SnmpNoSuchObject as error:
+            self._set_no_data(link.name, error.message, reading.at)
+            return
+        known = self._interfaces.get(link.name)
+        if known is not None and known.if_index != interface.if_index:
+            log.warning("interface has moved", link=link.name, was=known.if_index, now=interface.if_index)
+            self._samples.pop(link.name, None)
+        self._interfaces[link.name] = interface
+        sample = reading.counters.get(interface.if_index)
+        if sample is None:
+            self._samples.pop(link.name, None)
+            self._set_no_data(link.name, f"{reading.router} has no octet counters for {interface.if_name}", reading.at)
+            return
+        result = difference(self._samples.get(link.name), sample, capacity_bps=link.capacity_bps, link=link.name)
+        self._samples[link.name] = sample
+        if isinstance(result, NoData):
+            self._set_no_data(link.name, result.reason, reading.at)
+            return
+        self._latest[link.name] = result
+        history = self._history[link.name]
+        if history and result.at < history[-1].at:
+            # Our clock stepped back: a history that overlaps itself proves nothing, so triggers begin anew.
+            self.counters["clock_steps"] += 1
+            log.warning("clock stepped back, history restarts", link=link.name)
+            history.clear()
+        history.append(result)
+        while history and history[0].at < result.at - self._history_span:
+            history.popleft()
+        rows.append(result)
+
+    def _set_no_data(self, link: str, reason: str, now: datetime) -> None:
+        before = self._latest.get(link)
+        if isinstance(before, NoData):
+            since = before.since
+            if before.reason != reason:
+                log.info("link has no data", link=link, reason=reason)
+        else:
+            since = before.at if before is not None else now
+            log.info("link has no data", link=link, reason=reason)
+        self._latest[link] = NoData(since=since, reason=reason)
+
+    def readings(self, now: datetime) -> dict[str, Reading]:
+        """The newest reading for every link; one older than stale_after is NoData, never the old figure."""
+        readings: dict[str, Reading] = {}
+        for name in self._links:
+            reading = self._latest.get(name)
+            if reading is None:
+                reading = NoData(since=self._started_at, reason="not polled yet")
+            elif isinstance(reading, Utilisation) and now - reading.at > self._stale_after:
+                age = (now - reading.at).total_seconds()
+                reading = NoData(since=reading.at, reason=f"last reading is {age:.0f}s old")
+            readings[name] = reading
+        return readings
+
+    def history(self) -> dict[str, tuple[Utilisation, ...]]:
+        return {name: tuple(rows) for name, rows in self._history.items()}
+
+    def average(self, link: str, *, since: datetime, until: datetime) -> Utilisation | NoData:
+        """The mean over the part of the interval that readings cover; NoData when they cover less than half."""
+        in_bits = out_bits = covered = 0.0
+        for row in self._history.get(link, ()):
+            begin = max(since, row.at - timedelta(seconds=row.seconds))
+            overlap = (min(until, row.at) - begin).total_seconds()
+            if overlap > 0:
+                in_bits += row.in_bps * overlap
+                out_bits += row.out_bps * overlap
+                covered += overlap
+        span = (until - since).total_seconds()
+        if covered <= 0 or covered < span / 2:
+            return NoData(since=since, reason=f"readings cover {covered:.0f}s of {span:.0f}s")
+        return Utilisation(link=link, at=until, in_bps=in_bits / covered, out_bps=out_bits / covered, seconds=span)
+
+    def interface_links(self) -> dict[tuple[str, int], str]:
+        """(router, ifIndex) -> link, as last seen by polling."""
+        return {
+            (link.router, self._interfaces[name].if_index): name
+            for name, link in self._links.items()
+            if name in self._interfaces
+        }
+
+    def interface(self, link: str) -> Interface | None:
+        return self._interfaces.get(link)
+
+    def health(self) -> Sequence[RouterHealth]:
+        return tuple(self._health.values())

@@ -1,0 +1,149 @@
+"""The book of proposals: every state change is in the store before anything follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from datetime import datetime
+
+import structlog
+
+from teagent.engine.lifecycle import advance, create, owners, proposal_id, resolve_id, supersedes
+from teagent.errors import NotFound
+from teagent.model.bgp import Prefix
+from teagent.model.plan import Considered
+from teagent.model.policy import Policy
+from teagent.model.proposal import FINAL, ON_WIRE, Proposal, ProposalEvent, ProposalState
+from teagent.ports import Clock, Store, StoredEvent
+
+log = structlog.get_logger("proposals")
+
+KEEP_FINAL = 200
+
+
+class ProposalBook:
+    """All live proposals and the last final ones, in memory as in the store.
+
+    Whoever changes a proposal holds `lock` from reading its state to having acted on it.
+    """
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._proposals: dict[str, Proposal] = {}
+        self.lock = asyncio.Lock()
+        self.counters: Counter[str] = Counter()
+        self._changed_at: dict[Prefix, datetime] = {}
+
+    async def load(self) -> None:
+        for proposal in reversed(await self._store.proposals(limit=KEEP_FINAL)):
+            self._keep(proposal)
+        for proposal in await self._store.proposals(live_only=True):
+            self._keep(proposal)
+
+    def _keep(self, proposal: Proposal) -> None:
+        self._proposals[proposal.id] = proposal
+        touched = [entry.at for entry in proposal.history if entry.to_state in ON_WIRE]
+        if touched:
+            for prefix in proposal.plan.prefixes():
+                known = self._changed_at.get(prefix)
+                self._changed_at[prefix] = max(touched[-1], known) if known else touched[-1]
+
+    def all(self) -> list[Proposal]:
+        """Newest first."""
+        return sorted(self._proposals.values(), key=lambda p: (p.created_at, p.id), reverse=True)
+
+    def live(self) -> list[Proposal]:
+        return [p for p in self.all() if p.state not in FINAL]
+
+    def on_wire(self) -> list[Proposal]:
+        return [p for p in self.all() if p.state in ON_WIRE]
+
+    def in_state(self, *states: ProposalState) -> list[Proposal]:
+        return [p for p in self.all() if p.state in states]
+
+    def find(self, text: str) -> Proposal:
+        """By id or an unambiguous beginning of it. Raises NotFound."""
+        return self._proposals[resolve_id(text, self._proposals)]
+
+    def get(self, proposal_id_: str) -> Proposal:
+        try:
+            return self._proposals[proposal_id_]
+        except KeyError:
+            raise NotFound("proposal", proposal_id_) from None
+
+    def owner(self, prefix: Prefix) -> Proposal | None:
+        """The live proposal whose override is, or may be, on the wire for the prefix."""
+        return owners(self._proposals.values()).get(prefix)
+
+    def changed_at(self, prefix: Prefix) -> datetime | None:
+        return self._changed_at.get(prefix)
+
+    async def create(
+        self, chosen: Considered, *, policy: Policy, snapshot_digest: str, inputs_digest: str, now: datetime
+    ) -> Proposal:
+        """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it."""
+        actor = f"policy:{policy.name}"
+        proposal = create(
+            id=proposal_id(secrets.randbits(64), self._proposals),
+            plan=chosen.plan,
+            dry_run=chosen.dry_run,
+            verdict=chosen.verdict,
+            snapshot_digest=snapshot_digest,
+            inputs_digest=inputs_digest,
+            actor=actor,
+            now=now,
+            expires_after_seconds=policy.approval.expires_after_seconds,
+        )
+        for other in self.all():
+            if supersedes(proposal.plan, other):
+                await self.move(
+                    other, ProposalEvent.SUPERSEDE, actor=actor, reason=f"{proposal.id} is newer on the same ground"
+                )
+        await self._store.add_proposal(proposal)
+        self._keep(proposal)
+        self.counters["created"] += 1
+        await self._tell(proposal, "proposed", actor, f"plan {proposal.plan.digest[:6]} waits for approval")
+        return proposal
+
+    async def save(self, *moved: Proposal) -> Proposal:
+        """Stores what was advanced already, all in one transaction, then remembers it; returns the first."""
+        await self._store.save_proposals(*moved)
+        for each in moved:
+            new_rows = each.history[len(self._proposals[each.id].history) :]
+            self._keep(each)
+            for entry in new_rows:
+                self.counters[f"to_{entry.to_state.value}"] += 1
+                await self._tell(each, entry.to_state.value, entry.actor, entry.reason)
+        return moved[0]
+
+    async def move(self, proposal: Proposal, event: ProposalEvent, *, actor: str, reason: str = "") -> Proposal:
+        """Advances, stores, then remembers. Raises IllegalTransition or StoreError with nothing changed."""
+        now = self._clock.now()
+        return await self.save(advance(self.get(proposal.id), event, actor=actor, now=now, reason=reason))
+
+    async def confirm(self, proposal: Proposal, *, actor: str) -> Proposal:
+        """confirming -> active; those that owned the prefixes before are replaced in the same transaction."""
+        now = self._clock.now()
+        prefixes = set(proposal.plan.prefixes())
+        replaced = [
+            advance(other, ProposalEvent.REPLACE, actor=actor, now=now, reason=f"{proposal.id} owns its prefixes now")
+            for other in self.in_state(ProposalState.ACTIVE)
+            if other.id != proposal.id and prefixes & set(other.plan.prefixes())
+        ]
+        confirmed = advance(self.get(proposal.id), ProposalEvent.CONFIRM, actor=actor, now=now)
+        return await self.save(confirmed, *replaced)
+
+    async def _tell(self, proposal: Proposal, kind: str, actor: str, message: str) -> None:
+        log.info("proposal", proposal=proposal.id, state=proposal.state.value, actor=actor, reason=message or None)
+        await self._store.log(
+            StoredEvent(
+                at=self._clock.now(),
+                kind=f"proposal.{kind}",
+                actor=actor,
+                subject=proposal.id,
+                message=message,
+                fields={"policy": proposal.policy, "state": proposal.state.value, "digest": proposal.plan.digest},
+            )
+        )

@@ -1,0 +1,133 @@
+"""Reconcile: what should be announced, what the relay holds, and the difference taken away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+import structlog
+
+from teagent.errors import SpeakerError
+from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
+from teagent.model.bgp import Prefix
+from teagent.model.link import NoData
+from teagent.model.proposal import FINAL, Proposal, ProposalState
+from teagent.ports import Clock, Speaker, SpeakerState
+from teagent.service.proposals import ProposalBook
+
+log = structlog.get_logger("reconcile")
+
+KEEP_ON_WIRE = frozenset({ProposalState.CONFIRMING, ProposalState.ACTIVE})
+
+
+class Routes:
+    """What is announced, as far as the relay says; NoData while it does not answer."""
+
+    def __init__(self, *, speaker: Speaker | None, home: AnnouncementSet, clock: Clock) -> None:
+        self._speaker = speaker
+        self._home = home
+        self._clock = clock
+        self._state: SpeakerState | NoData = NoData(since=clock.now(), reason="the relay has not been asked yet")
+
+    async def refresh(self) -> SpeakerState | NoData:
+        """Asks the relay. Without a speaker (dry run) nothing is held by definition."""
+        if self._speaker is None:
+            self._state = SpeakerState(overrides=(), neighbors=(), frozen=False, counters={})
+            return self._state
+        try:
+            self._state = await self._speaker.state()
+        except SpeakerError as error:
+            if not isinstance(self._state, NoData):
+                log.warning("relay does not answer", error=error.message)
+                self._state = NoData(since=self._clock.now(), reason=error.message)
+            else:
+                self._state = NoData(since=self._state.since, reason=error.message)
+        return self._state
+
+    @property
+    def state(self) -> SpeakerState | NoData:
+        return self._state
+
+    def live(self) -> AnnouncementSet | NoData:
+        """Home, with every override that the relay holds and ExaBGP has acknowledged."""
+        if isinstance(self._state, NoData):
+            return self._state
+        live = self._home
+        for held in self._state.overrides:
+            live = live.with_vector(held.override.prefix, held.override.vector())
+        return live
+
+    def override(self, prefix: Prefix) -> HeldOverride | None:
+        if isinstance(self._state, NoData):
+            return None
+        return next((held for held in self._state.overrides if held.override.prefix == prefix), None)
+
+
+class Reconciler:
+    """Callers hold the book's lock."""
+
+    def __init__(self, *, book: ProposalBook, routes: Routes, speaker: Speaker, home: AnnouncementSet) -> None:
+        self._book = book
+        self._routes = routes
+        self._speaker = speaker
+        self._home = home
+        self.counters: Counter[str] = Counter()
+
+    async def cycle(self, now: datetime) -> None:
+        """Puts back what is missing of active and confirming proposals, withdraws what nobody live owns."""
+        state = await self._routes.refresh()
+        if isinstance(state, NoData):
+            return
+        wanted = self._wanted(now)
+        held = {each.override.prefix: each for each in state.overrides}
+        touched = False
+        for prefix, (proposal, override) in wanted.items():
+            there = held.get(prefix)
+            if there is None or there.override != override or there.owner != proposal.id:
+                touched = True
+                await self._put_back(proposal, override)
+        for prefix, each in held.items():
+            if prefix not in wanted and not self._in_flight(each):
+                touched = True
+                await self._withdraw(each)
+        if touched:
+            await self._routes.refresh()
+
+    def _wanted(self, now: datetime) -> dict[Prefix, tuple[Proposal, Override]]:
+        wanted: dict[Prefix, tuple[Proposal, Override]] = {}
+        # Confirming ones come last: inside its window the newer proposal owns the prefix.
+        for state in (ProposalState.ACTIVE, ProposalState.CONFIRMING):
+            for proposal in self._book.in_state(state):
+                if state is ProposalState.CONFIRMING and proposal.confirm_deadline and now >= proposal.confirm_deadline:
+                    continue
+                for prefix in proposal.plan.prefixes():
+                    vector = proposal.plan.after.vector(prefix)
+                    if vector == self._home.vector(prefix):
+                        wanted.pop(prefix, None)
+                    else:
+                        wanted[prefix] = (proposal, Override.of(prefix, vector))
+        return wanted
+
+    def _in_flight(self, held: HeldOverride) -> bool:
+        """Owned by a proposal that is being applied, reverted or is stuck: others look after those."""
+        owner = next((p for p in self._book.all() if p.id == held.owner), None)
+        return owner is not None and owner.state not in FINAL and owner.state not in KEEP_ON_WIRE
+
+    async def _put_back(self, proposal: Proposal, override: Override) -> None:
+        self.counters["put_back"] += 1
+        log.warning("override is missing, putting it back", proposal=proposal.id, prefix=str(override.prefix))
+        deadline = proposal.confirm_deadline if proposal.state is ProposalState.CONFIRMING else None
+        try:
+            await self._speaker.announce(override, owner=proposal.id, deadline=deadline)
+        except SpeakerError as error:
+            self.counters["failures"] += 1
+            log.warning("override could not be put back", prefix=str(override.prefix), error=error.message)
+
+    async def _withdraw(self, held: HeldOverride) -> None:
+        self.counters["withdrawn"] += 1
+        log.warning("override has no live owner, going home", prefix=str(held.override.prefix), owner=held.owner)
+        try:
+            await self._speaker.withdraw(held.override.prefix, owner=held.owner)
+        except SpeakerError as error:
+            self.counters["failures"] += 1
+            log.warning("override could not be withdrawn", prefix=str(held.override.prefix), error=error.message)

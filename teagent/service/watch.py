@@ -1,0 +1,166 @@
+"""Watch: deadlines and guards; every change undoes itself unless it is confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import assert_never
+
+import structlog
+
+from teagent.engine.lifecycle import is_confirm_overdue, is_expired
+from teagent.model.link import Link, NoData, Reading
+from teagent.model.policy import AnnouncedLinksGuard, Guard, NoDataGuard, Policy, UtilisationGuard
+from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
+from teagent.model.units import format_duration, format_share
+from teagent.service.apply import Applier
+from teagent.service.observe import Observer
+from teagent.service.proposals import ProposalBook
+
+log = structlog.get_logger("watch")
+
+MOVED_SHARE = 0.005
+"""A link whose expected load changes by less than this share of its capacity is not affected by a plan."""
+
+
+def affected_links(proposal: Proposal) -> tuple[str, ...]:
+    return tuple(
+        forecast.link
+        for forecast in proposal.dry_run.links
+        if abs(forecast.after.expected - forecast.before_bps) > MOVED_SHARE * forecast.capacity_bps
+    )
+
+
+def applied_at(proposal: Proposal) -> datetime | None:
+    """When the change was acknowledged; None while it was not."""
+    entries = [e.at for e in proposal.history if e.event is ProposalEvent.ACKED]
+    return entries[-1] if entries else None
+
+
+def tripped(
+    proposal: Proposal,
+    policy: Policy,
+    *,
+    readings: Mapping[str, Reading],
+    links: Mapping[str, Link],
+    now: datetime,
+) -> tuple[str, str] | None:
+    """(guard, reason) of the first guard that forces a revert, or None. Pure."""
+    since = applied_at(proposal)
+    if since is None:
+        return None
+    settled_at = since + timedelta(seconds=policy.confirm.settle_seconds)
+    for guard in policy.confirm.revert_if:
+        reason = _breach(guard, proposal, readings=readings, links=links, settled_at=settled_at, now=now)
+        if reason:
+            return guard_name(guard), reason
+    return None
+
+
+def guard_name(guard: Guard) -> str:
+    match guard:
+        case UtilisationGuard():
+            return "in_utilisation"
+        case AnnouncedLinksGuard():
+            return "announced_links"
+        case NoDataGuard():
+            return "no_data"
+        case _:
+            assert_never(guard)
+
+
+def _breach(
+    guard: Guard,
+    proposal: Proposal,
+    *,
+    readings: Mapping[str, Reading],
+    links: Mapping[str, Link],
+    settled_at: datetime,
+    now: datetime,
+) -> str | None:
+    affected = affected_links(proposal)
+    match guard:
+        case UtilisationGuard(above=above):
+            for name in affected:
+                reading = readings.get(name)
+                # Until the change has settled a queue may still be draining: only readings from then on count.
+                if reading is None or isinstance(reading, NoData) or reading.at < settled_at:
+                    continue
+                share = reading.in_bps / links[name].capacity_bps
+                if share > above:
+                    return f"{name} in_utilisation {format_share(share)} is above {format_share(above)}"
+        case AnnouncedLinksGuard(below=below):
+            for prefix in proposal.plan.prefixes():
+                announced = [
+                    name
+                    for name in proposal.plan.after.vector(prefix)
+                    if not (isinstance(reading := readings.get(name), NoData) and "is down" in reading.reason)
+                ]
+                if len(announced) < below:
+                    return f"{prefix} is announced on {len(announced)} links, below {below}"
+        case NoDataGuard(for_seconds=for_seconds):
+            for name in affected:
+                reading = readings.get(name)
+                if isinstance(reading, NoData) and (now - reading.since).total_seconds() >= for_seconds:
+                    silent = format_duration((now - reading.since).total_seconds())
+                    return f"{name} has had no data for {silent}: {reading.reason}"
+        case _:
+            assert_never(guard)
+    return None
+
+
+class Watcher:
+    def __init__(
+        self,
+        *,
+        book: ProposalBook,
+        applier: Applier | None,
+        observer: Observer,
+        policies: Mapping[str, Policy],
+        links: Mapping[str, Link],
+    ) -> None:
+        self._book = book
+        self._applier = applier
+        self._observer = observer
+        self._policies = policies
+        self._links = links
+
+    async def tick(self, now: datetime) -> None:
+        """Called once a second. Expiry, confirm deadlines, guards, further attempts to revert."""
+        async with self._book.lock:
+            readings = self._observer.readings(now)
+            for proposal in self._book.all():
+                if proposal.state in FINAL:
+                    continue
+                await self._look(proposal, readings, now)
+
+    async def _look(self, proposal: Proposal, readings: Mapping[str, Reading], now: datetime) -> None:
+        match proposal.state:
+            case ProposalState.PENDING | ProposalState.APPROVED if is_expired(proposal, now):
+                await self._book.move(
+                    proposal, ProposalEvent.EXPIRE, actor="daemon", reason="nobody approved it in time"
+                )
+            case ProposalState.CONFIRMING | ProposalState.ACTIVE:
+                await self._guard(proposal, readings, now)
+            case ProposalState.REVERTING if self._applier is not None and self._applier.revert_due(proposal):
+                await self._applier.take_back(proposal)
+            case _:
+                pass
+
+    async def _guard(self, proposal: Proposal, readings: Mapping[str, Reading], now: datetime) -> None:
+        if is_confirm_overdue(proposal, now):
+            await self._revert(proposal, ProposalEvent.TIMEOUT, "daemon", "nobody confirmed it in its window")
+            return
+        policy = self._policies.get(proposal.policy)
+        if policy is None:
+            return
+        breach = tripped(proposal, policy, readings=readings, links=self._links, now=now)
+        if breach is not None:
+            guard, reason = breach
+            await self._revert(proposal, ProposalEvent.TRIP, f"guard:{guard}", reason)
+
+    async def _revert(self, proposal: Proposal, event: ProposalEvent, actor: str, reason: str) -> None:
+        log.warning("taking a change back", proposal=proposal.id, actor=actor, reason=reason)
+        reverting = await self._book.move(proposal, event, actor=actor, reason=reason)
+        if self._applier is not None:
+            await self._applier.take_back(reverting)
