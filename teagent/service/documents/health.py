@@ -1,0 +1,142 @@
+"""The state of the daemon itself as JSON, and what of it a monitoring system should hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from teagent.model.link import NoData
+from teagent.model.units import format_time
+from teagent.ports import SpeakerState
+from teagent.service.documents.plans import held_override_document
+from teagent.service.documents.values import Document, no_data, time_or_none
+
+WARNING = "warning"
+CRITICAL = "critical"
+
+
+def freeze_document(*, since: datetime, by: str, reason: str) -> Document:
+    return {"since": format_time(since), "by": by, "reason": reason}
+
+
+def speaker_document(state: SpeakerState | NoData) -> Document:
+    """The way to the routers; {"no_data": ...} while the relay can't be asked."""
+    if isinstance(state, NoData):
+        return no_data(state)
+    return {
+        "neighbors": [
+            {"address": row.address, "state": row.state, "since": time_or_none(row.since)} for row in state.neighbors
+        ],
+        "overrides": [held_override_document(held) for held in state.overrides],
+        "frozen": state.frozen,
+        "counters": dict(sorted(state.counters.items())),
+    }
+
+
+def status_document(
+    *,
+    at: datetime,
+    started_at: datetime,
+    version: str,
+    asn: int,
+    bgp_dry_run: bool,
+    frozen: Document | None,
+    speaker: SpeakerState | NoData | None,
+    distrust: Sequence[str],
+    links: Sequence[Document],
+    routers: Sequence[Document],
+    exporters: Sequence[Document],
+    policies: Sequence[Document],
+    proposals: Sequence[Document],
+) -> Document:
+    """One screen. The parts are what link_document, router_document, exporter_document, policy_document and (for
+    live proposals only) proposal_summary_document return; `speaker` is None where none is configured.
+    """
+    return {
+        "at": format_time(at),
+        "started_at": format_time(started_at),
+        "version": version,
+        "asn": asn,
+        "bgp_dry_run": bgp_dry_run,
+        "frozen": frozen,
+        "speaker": None if speaker is None else speaker_document(speaker),
+        "distrust": list(distrust),
+        "links": list(links),
+        "routers": list(routers),
+        "exporters": list(exporters),
+        "policies": list(policies),
+        "proposals": list(proposals),
+    }
+
+
+def check_document(status: Mapping[str, object]) -> Document:
+    """What of a status document needs somebody: {"level": ok|warning|critical, "problems": [...]}, worst first.
+
+    Critical is what keeps teagent from taking back or holding a change; warnings are what keeps it from deciding.
+    """
+    problems = [*_proposals(status), *_speaker(status), *_telemetry(status)]
+    problems.sort(key=lambda problem: problem["level"] != CRITICAL)
+    levels = {problem["level"] for problem in problems}
+    level = CRITICAL if CRITICAL in levels else WARNING if WARNING in levels else "ok"
+    return {
+        "at": status["at"],
+        "level": level,
+        "problems": problems,
+        "links": len(_rows(status, "links")),
+        "routers": len(_rows(status, "routers")),
+        "proposals": len(_rows(status, "proposals")),
+    }
+
+
+def _rows(status: Mapping[str, object], key: str) -> list[Document]:
+    rows = status[key]
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _problem(level: str, subject: object, message: str) -> Document:
+    return {"level": level, "subject": subject, "message": message}
+
+
+def _proposals(status: Mapping[str, object]) -> list[Document]:
+    problems = [
+        _problem(CRITICAL, row["id"], f"proposal {row['id']} is stuck: routes may differ from home")
+        for row in _rows(status, "proposals")
+        if row["state"] == "stuck"
+    ]
+    frozen = status["frozen"]
+    if isinstance(frozen, dict):
+        problems.append(_problem(WARNING, "frozen", f"frozen since {frozen['since']} by {frozen['by']}"))
+    return problems
+
+
+def _speaker(status: Mapping[str, object]) -> list[Document]:
+    speaker = status["speaker"]
+    if not isinstance(speaker, dict):
+        return []
+    # With bgp.dry_run nothing is on the wire, so a speaker that is away holds nothing up.
+    level = WARNING if status["bgp_dry_run"] else CRITICAL
+    absent = speaker.get("no_data")
+    if isinstance(absent, dict):
+        return [_problem(level, "speaker", f"speaker is away since {absent['since']}: {absent['reason']}")]
+    return [
+        _problem(level, row["address"], f"session to {row['address']} is {row['state']}")
+        for row in _rows(speaker, "neighbors")
+        if row["state"] != "up"
+    ]
+
+
+def _telemetry(status: Mapping[str, object]) -> list[Document]:
+    problems = [
+        _problem(WARNING, row["name"], f"{what} {row['name']} has no data")
+        for key, what in (("routers", "router"), ("links", "link"))
+        for row in _rows(status, key)
+        if row["state"] == "no_data"
+    ]
+    distrust = status["distrust"]
+    if isinstance(distrust, list):
+        problems += [_problem(WARNING, "telemetry", str(reason)) for reason in distrust]
+    for row in _rows(status, "links"):
+        trigger = row["trigger"]
+        if isinstance(trigger, dict) and trigger["firing"]:
+            problems.append(_problem(WARNING, row["name"], f"link {row['name']}: {trigger['message']}"))
+    return problems

@@ -1,0 +1,307 @@
+"""Real model values of the first scenario, for the tests of what is shown: a congested transit and its remedy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+
+from teagent.model.announcement import AnnouncementSet, difference
+from teagent.model.bgp import Asn, Prefix
+from teagent.model.link import P95, Link, LinkKind, NoData, Utilisation
+from teagent.model.network import Network, OwnPrefix
+from teagent.model.plan import (
+    Allowed,
+    Band,
+    Considered,
+    Decision,
+    DryRun,
+    LinkForecast,
+    NeedsApproval,
+    Plan,
+    Reason,
+    RefusedVerdict,
+    Score,
+    Shift,
+    TriggerStatus,
+)
+from teagent.model.policy import (
+    Approval,
+    Confirm,
+    Limits,
+    LinkMatch,
+    Metric,
+    Objective,
+    Policy,
+    PrefixMatch,
+    PrependLever,
+    Trigger,
+)
+from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, ProposalState
+from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
+from teagent.ports import ExporterHealth, NeighborState, SpeakerState, StoredEvent
+from teagent.service import documents
+from teagent.service.documents import Document
+from teagent.service.observe import RouterHealth
+
+NOW = datetime(2026, 1, 12, 19, 40, 30, tzinfo=UTC)
+EYEBALL: Prefix = ip_network("198.51.100.0/24")
+HEAVY: Prefix = ip_network("203.0.113.0/24")
+DIGEST = "9a21c0" + "5e" * 29
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def link(name: str, link_id: int, neighbor: str, peer_asn: int, *, router: str = "edge1", home: int = 0) -> Link:
+    return Link(
+        name=name,
+        id=link_id,
+        kind=LinkKind.TRANSIT,
+        router=router,
+        interface="xe-0/0/0",
+        neighbor=ip_address(neighbor),
+        peer_asn=Asn(peer_asn),
+        capacity_bps=10e9,
+        commit_bps=6e9 if name == "transit-a" else None,
+        price_per_mbps=0.2,
+        home_prepend=home,
+    )
+
+
+A = link("transit-a", 1, "192.0.2.9", 64510)
+B = link("transit-b", 2, "192.0.2.17", 64520, router="edge2", home=1)
+NETWORK = Network(
+    asn=Asn(64500),
+    links={"transit-a": A, "transit-b": B},
+    prefixes=(
+        OwnPrefix(prefix=EYEBALL, home={"transit-a": 0, "transit-b": 1}, tags=frozenset({"eyeball"}), engineer=True),
+        OwnPrefix(prefix=HEAVY, home={"transit-a": 0, "transit-b": 1}, tags=frozenset({"dns"})),
+    ),
+)
+READING_A = Utilisation(link="transit-a", at=ago(12), in_bps=9.31e9, out_bps=1.2e9, seconds=30)
+READING_B = Utilisation(link="transit-b", at=ago(12), in_bps=4.02e9, out_bps=0.8e9, seconds=30)
+SILENT = NoData(since=ago(120), reason="edge2 did not answer within 2s")
+HISTORY_A = tuple(
+    Utilisation(link="transit-a", at=ago(30 * (40 - i)), in_bps=1e8 * (50 + i), out_bps=1e9, seconds=30)
+    for i in range(40)
+)
+P95_A = P95(link="transit-a", month="2026-01", bps=8.8e9, buckets=3300)
+FIRING = TriggerStatus(
+    link="transit-a", firing=True, above_since=ago(1080), in_utilisation=0.931, message="above 80% for 18m (for 15m)"
+)
+QUIET = TriggerStatus(
+    link="transit-b", firing=False, above_since=None, in_utilisation=0.402, message="40% is below 80%"
+)
+
+
+def matrix() -> TrafficMatrix:
+    rows = [
+        Demand(source=Source(asn=64496), prefix=EYEBALL, link="transit-a", bps=3.1e9),
+        Demand(source=Source(asn=64497), prefix=EYEBALL, link="transit-a", bps=1.2e9),
+        Demand(source=Source(prefix="192.0.2.0/24"), prefix=HEAVY, link="transit-a", bps=4.0e9),
+        Demand(source=Source(), prefix=HEAVY, link="transit-b", bps=2.0e9),
+        Demand(source=Source(asn=64496), prefix=EYEBALL, link="transit-b", bps=1.0e9),
+    ]
+    return build_matrix(
+        rows,
+        at=ago(30),
+        seconds=300,
+        coverage={"transit-a": 0.97, "transit-b": None},
+        unattributed_bps={"transit-a": 1e7},
+    )
+
+
+def plan() -> Plan:
+    home = NETWORK.home()
+    after = home.with_vector(EYEBALL, {"transit-a": 2, "transit-b": 0})
+    return Plan(policy="transit-balance", changes=difference(home, after), before=home, after=after, digest=DIGEST)
+
+
+def dry_run() -> DryRun:
+    return DryRun(
+        links=(
+            LinkForecast(
+                link="transit-a",
+                capacity_bps=10e9,
+                before_bps=9.31e9,
+                after=Band(low=6.5e9, expected=7.1e9, high=7.7e9),
+                worst_bps=9.31e9,
+                target_bps=8e9,
+            ),
+            LinkForecast(
+                link="transit-b",
+                capacity_bps=10e9,
+                before_bps=4.02e9,
+                after=Band(low=5.6e9, expected=6.2e9, high=6.8e9),
+                worst_bps=8.32e9,
+                target_bps=8e9,
+            ),
+        ),
+        shifts=(
+            Shift(
+                source=Source(asn=64496),
+                prefix=EYEBALL,
+                from_link="transit-a",
+                to_link="transit-b",
+                band=Band(low=1e9, expected=1.8e9, high=2.2e9),
+            ),
+            Shift(
+                source=Source(asn=64497),
+                prefix=EYEBALL,
+                from_link="transit-a",
+                to_link="transit-b",
+                band=Band(low=0.1e9, expected=0.4e9, high=0.9e9),
+            ),
+        ),
+        moved=Band(low=1.6e9, expected=2.2e9, high=2.8e9),
+        assumption="a sender moves to the link with the shorter path",
+        warnings=("no flows from transit-b",),
+    )
+
+
+CHECKS = (
+    Reason(rule="max_prepend", ok=True, message="no prefix gets more than 3 prepends", value=2.0, limit=3.0),
+    Reason(rule="headroom", ok=True, message="transit-b would keep 38%, limit 15%", value=0.38, limit=0.15),
+)
+FAILED = Reason(rule="headroom", ok=False, message="transit-b would keep 9%, limit 15%", value=0.09, limit=0.15)
+SCORE = Score(excess_bps=0.0, shortfall_risk_bps=1e8, cost_per_month=1420.5, moved_bps=9e8, changes=2, prepends=1)
+NEEDS_APPROVAL = NeedsApproval(reasons=CHECKS)
+ALLOWED = Allowed(reasons=CHECKS)
+REFUSED = RefusedVerdict(reasons=(CHECKS[0], FAILED))
+
+
+def considered() -> Considered:
+    return Considered(plan=plan(), dry_run=dry_run(), score=SCORE, verdict=NEEDS_APPROVAL)
+
+
+def decision(*, proposes: bool = True) -> Decision:
+    return Decision(
+        policy="transit-balance",
+        at=ago(2),
+        snapshot_digest="ab" * 32,
+        triggers=(FIRING, QUIET) if proposes else (QUIET,),
+        chosen=considered() if proposes else None,
+        considered=(considered(),) if proposes else (),
+        candidates=17 if proposes else 0,
+        reasons=CHECKS,
+        message="2 changes relieve transit-a" if proposes else "no link is above target for long enough",
+    )
+
+
+def proposal(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3c") -> Proposal:
+    born = HistoryEntry(
+        seq=0,
+        event=None,
+        from_state=None,
+        to_state=ProposalState.PENDING,
+        actor="policy:transit-balance",
+        at=ago(240),
+        reason="transit-a is above target for 18m",
+    )
+    approved = HistoryEntry(
+        seq=1,
+        event=ProposalEvent.APPROVE,
+        from_state=ProposalState.PENDING,
+        to_state=ProposalState.APPROVED,
+        actor="alice",
+        at=ago(60),
+        reason="approved plan 9a21c0",
+    )
+    waiting = state is ProposalState.PENDING
+    return Proposal(
+        id=name,
+        plan=plan(),
+        dry_run=dry_run(),
+        verdict=NEEDS_APPROVAL,
+        snapshot_digest="ab" * 32,
+        inputs_digest="cd" * 32,
+        state=state,
+        created_at=ago(240),
+        expires_at=ago(240) + timedelta(minutes=30),
+        confirm_deadline=NOW + timedelta(minutes=19) if state is ProposalState.CONFIRMING else None,
+        history=(born,) if waiting else (born, approved),
+    )
+
+
+def proposal_document(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3c") -> Document:
+    return documents.proposal_document(
+        proposal(state, name=name), network=NETWORK, at=NOW, bgp_dry_run=False, confirm_window_seconds=1200
+    )
+
+
+POLICY = Policy(
+    name="transit-balance",
+    description="Keep every transit link below 80 % in the evening peak.",
+    links=LinkMatch(kinds=frozenset({LinkKind.TRANSIT})),
+    prefixes=PrefixMatch(tags=frozenset({"eyeball"})),
+    when=Trigger(metric=Metric.IN_UTILISATION, above=0.8, for_seconds=900, clear_below=0.7),
+    objective=Objective.RELIEVE_AT_LEAST_COST,
+    levers=(PrependLever(max=3),),
+    limits=Limits(),
+    approval=Approval(),
+    confirm=Confirm(),
+)
+ROUTER_OK = RouterHealth(
+    router="edge1", last_at=ago(12), polls=40, pdus=3, seconds=0.041, sys_name="edge1", sys_uptime_seconds=864000.0
+)
+ROUTER_SILENT = RouterHealth(
+    router="edge2",
+    last_at=ago(150),
+    no_data_since=ago(120),
+    reason="edge2 did not answer within 2s",
+    hint="teagent router probe 192.0.2.2",
+    failures=4,
+)
+EXPORTER = ExporterHealth(
+    exporter="192.0.2.1",
+    router="edge1",
+    protocol="ipfix",
+    last_at=ago(3),
+    datagrams=12000,
+    records=300000,
+    lost=4,
+    undecoded={"no template": 2},
+    sampling_rate=1000.0,
+    templates=2,
+    awaiting_template=0,
+)
+SPEAKER = SpeakerState(
+    overrides=(),
+    neighbors=(NeighborState(address="192.0.2.1", state="up", since=ago(3600)),),
+    frozen=False,
+    counters={"announced": 2},
+)
+EVENT = StoredEvent(
+    at=ago(60), kind="approve", actor="alice", subject="p-7f3c", message="approved plan 9a21c0", fields={"seq": 1}
+)
+
+
+def link_documents() -> list[Document]:
+    return [
+        documents.link_document(A, latest=READING_A, p95=P95_A, trigger=FIRING),
+        documents.link_document(B, latest=SILENT, trigger=QUIET),
+    ]
+
+
+def status_document(**changes: object) -> Document:
+    parts: dict[str, object] = {
+        "at": NOW,
+        "started_at": ago(90000),
+        "version": "0.1.0",
+        "asn": 64500,
+        "bgp_dry_run": False,
+        "frozen": None,
+        "speaker": SPEAKER,
+        "distrust": [],
+        "links": [documents.link_document(B, latest=READING_B, trigger=QUIET)],
+        "routers": [documents.router_document(ROUTER_OK, address="192.0.2.1", links=["transit-a"])],
+        "exporters": [documents.exporter_document(EXPORTER)],
+        "policies": [documents.policy_document(POLICY, last=decision(proposes=False))],
+        "proposals": [],
+    }
+    return documents.status_document(**{**parts, **changes})  # type: ignore[arg-type]
+
+
+def announcements(prepend_a: int) -> AnnouncementSet:
+    return NETWORK.home().with_vector(EYEBALL, {"transit-a": prepend_a, "transit-b": 0})

@@ -1,0 +1,315 @@
+"""The JSON documents are made of model values and of nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from teagent.engine.lifecycle import TRANSITIONS
+from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
+from teagent.model.link import NoData
+from teagent.model.proposal import ProposalEvent, ProposalState
+from teagent.service import documents
+from tests.fakes import shown
+
+
+def in_json(document: object) -> object:
+    """As a client reads it; fails on NaN and on anything that is not JSON."""
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+def test_a_link_shows_base_units_and_shares_of_its_capacity() -> None:
+    document = documents.link_document(shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING)
+    assert document["capacity_bps"] == 10_000_000_000
+    assert document["utilisation"] == {
+        "at": "2026-01-12T19:40:18Z",
+        "seconds": 30.0,
+        "in_bps": 9_310_000_000,
+        "out_bps": 1_200_000_000,
+        "in_utilisation": 0.931,
+        "out_utilisation": 0.12,
+    }
+    assert document["state"] == "above_target"
+    assert document["p95"] == {"month": "2026-01", "bps": 8_800_000_000, "buckets": 3300}
+    assert in_json(document) == document
+
+
+def test_an_absent_reading_says_since_when_and_why_and_is_never_zero() -> None:
+    document = documents.link_document(shown.B, latest=shown.SILENT)
+    assert document["utilisation"] == {
+        "no_data": {"since": "2026-01-12T19:38:30Z", "reason": "edge2 did not answer within 2s"}
+    }
+    assert document["state"] == "no_data"
+
+
+def test_history_is_only_there_when_it_is_given() -> None:
+    assert "history" not in documents.link_document(shown.A, latest=shown.READING_A)
+    document = documents.link_document(shown.A, latest=shown.READING_A, history=shown.HISTORY_A)
+    assert [row["in_bps"] for row in document["history"]][:2] == [5_000_000_000, 5_100_000_000]
+
+
+def test_a_matrix_shows_the_largest_and_sums_the_rest() -> None:
+    document = documents.matrix_document(shown.matrix(), at=shown.NOW, top=2)
+    matrix = document["matrix"]
+    assert [row["bps"] for row in matrix["demands"]] == [4_000_000_000, 3_100_000_000]
+    assert matrix["demands"][0]["source"] == {"name": "192.0.2.0/24", "asn": None, "prefix": "192.0.2.0/24"}
+    assert matrix["rest"] == {"demands": 3, "bps": 4_200_000_000}
+    assert matrix["total_bps"] == 11_300_000_000
+    assert matrix["coverage"] == {"transit-a": 0.97, "transit-b": None}
+    assert in_json(document) == document
+
+
+def test_a_matrix_is_filtered_by_link_and_prefix_and_shares_are_of_the_link() -> None:
+    document = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-b", prefix=shown.EYEBALL)
+    matrix = document["matrix"]
+    assert [(row["source"]["name"], row["share_of_link"]) for row in matrix["demands"]] == [("AS64496", 0.3333)]
+    assert matrix["rest"] == {"demands": 0, "bps": 0}
+    assert set(matrix["coverage"]) == {"transit-b"}
+
+
+def test_a_matrix_of_a_link_that_it_does_not_know_is_empty() -> None:
+    document = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
+    assert document["matrix"]["demands"] == []
+
+
+def test_a_matrix_that_is_absent_says_why() -> None:
+    document = documents.matrix_document(shown.SILENT, at=shown.NOW)
+    assert document["matrix"]["no_data"]["reason"] == shown.SILENT.reason
+
+
+def test_a_prefix_at_home_shows_paths_as_neighbors_see_them_and_no_signal() -> None:
+    own = shown.NETWORK.prefixes[0]
+    document = documents.prefix_document(
+        own, network=shown.NETWORK, live=shown.NETWORK.home(), matrix=shown.matrix(), top=1
+    )
+    assert document["owner"] == "home"
+    rows = document["announcements"]
+    assert [(row["link"], row["as_path"], row["signal"]) for row in rows] == [
+        ("transit-a", [64500], None),
+        ("transit-b", [64500, 64500], None),
+    ]
+    assert document["traffic"] == [
+        {"link": "transit-a", "bps": 4_300_000_000},
+        {"link": "transit-b", "bps": 1_000_000_000},
+    ]
+    assert [row["source"]["name"] for row in document["sources"]] == ["AS64496"]
+
+
+def test_a_prefix_under_an_override_shows_its_signals_and_what_home_would_be() -> None:
+    document = documents.prefix_document(
+        shown.NETWORK.prefixes[0],
+        network=shown.NETWORK,
+        live=shown.announcements(2),
+        owner="p-7f3c",
+        matrix=shown.SILENT,
+    )
+    rows = document["announcements"]
+    assert [(row["prepend"], row["home_prepend"], row["signal"]) for row in rows] == [
+        (2, 0, "64500:1:12"),
+        (0, 1, "64500:1:20"),
+    ]
+    assert document["traffic"]["no_data"]["reason"] == shown.SILENT.reason
+
+
+def test_a_prefix_whose_announcements_are_not_known_says_so() -> None:
+    own = shown.NETWORK.prefixes[0]
+    relay = NoData(since=shown.ago(5), reason="the relay does not answer")
+    document = documents.prefix_document(own, network=shown.NETWORK, live=relay, matrix=shown.matrix())
+    assert document["announcements"] == {
+        "no_data": {"since": "2026-01-12T19:40:25Z", "reason": "the relay does not answer"}
+    }
+
+
+def test_a_plan_states_the_whole_vector_to_each_router() -> None:
+    document = documents.plan_document(shown.plan(), shown.NETWORK)
+    assert [(c["action"], c["link"], c["before_prepend"], c["after_prepend"]) for c in document["changes"]] == [
+        ("modify", "transit-a", 0, 2),
+        ("modify", "transit-b", 1, 0),
+    ]
+    rows = document["announcements"]
+    assert [(row["router"], row["large_communities"]) for row in rows] == [
+        ("edge1", ["64500:1:12", "64500:1:20"]),
+        ("edge2", ["64500:1:12", "64500:1:20"]),
+    ]
+    assert rows[0]["neighbors"][0]["as_path"] == [64500, 64500, 64500]
+    assert rows[1]["neighbors"][0]["as_path"] == [64500]
+
+
+def test_a_plan_that_leads_home_withdraws_the_override_and_shows_what_is_heard_then() -> None:
+    away = shown.announcements(2)
+    plan = replace(shown.plan(), before=away, after=shown.NETWORK.home())
+    rows = documents.plan_document(plan, shown.NETWORK)["announcements"]
+    assert [(row["action"], row["large_communities"]) for row in rows] == [("withdraw", []), ("withdraw", [])]
+    assert rows[1]["neighbors"][0]["as_path"] == [64500, 64500]
+
+
+def test_a_link_that_loses_the_prefix_is_told_not_to_announce_it() -> None:
+    after = shown.NETWORK.home().with_vector(shown.EYEBALL, {"transit-b": 0})
+    plan = replace(shown.plan(), after=after)
+    rows = documents.plan_document(plan, shown.NETWORK)["announcements"]
+    assert rows[0]["large_communities"] == ["64500:2:1", "64500:1:20"]
+    assert rows[0]["neighbors"][0]["as_path"] is None
+
+
+def test_a_plan_whose_link_left_the_configuration_still_shows() -> None:
+    smaller = replace(shown.NETWORK, links={"transit-b": shown.B})
+    rows = documents.plan_document(shown.plan(), smaller)["announcements"]
+    assert [row["router"] for row in rows] == ["edge2"]
+
+
+def test_a_proposal_shows_what_was_approved_by_whom_and_what_can_be_done_next() -> None:
+    document = shown.proposal_document(ProposalState.CONFIRMING)
+    assert document["digest"] == shown.DIGEST
+    assert document["can"] == ["confirm", "revert"]
+    assert document["on_wire"] is True
+    assert document["confirm_deadline"] == "2026-01-12T19:59:30Z"
+    assert document["history"][1]["actor"] == "alice"
+    assert document["dry_run"]["sources"] == 2
+    assert in_json(document) == document
+
+
+@pytest.mark.parametrize("state", ProposalState)
+def test_what_can_be_done_is_what_the_table_allows_a_person(state: ProposalState) -> None:
+    people = {"approve", "reject", "confirm", "revert", "resolve"}
+    legal = {event.value for from_state, event in TRANSITIONS if from_state is state}
+    assert set(shown.proposal_document(state)["can"]) == legal & people
+
+
+def test_a_decision_that_proposes_nothing_says_why() -> None:
+    document = documents.decision_document(shown.decision(proposes=False), shown.NETWORK)
+    assert document["chosen"] is None
+    assert document["message"] == "no link is above target for long enough"
+    assert documents.plans_document([document], at=shown.NOW)["proposed_changes"] == 0
+
+
+def test_plans_count_the_changes_that_they_propose() -> None:
+    document = documents.decision_document(shown.decision(), shown.NETWORK, proposal="p-7f3c")
+    plans = documents.plans_document([document], at=shown.NOW)
+    assert plans["proposed_changes"] == 2
+    assert in_json(plans) == plans
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [(shown.ALLOWED, "allowed"), (shown.NEEDS_APPROVAL, "needs_approval"), (shown.REFUSED, "refused")],
+)
+def test_a_verdict_is_one_word_with_all_its_reasons(verdict: object, word: str) -> None:
+    document = documents.verdict_document(verdict)  # type: ignore[arg-type]
+    assert document["verdict"] == word
+    assert len(document["reasons"]) == 2
+
+
+def test_an_exporter_whose_sampling_is_not_a_number_has_none() -> None:
+    document = documents.exporter_document(replace(shown.EXPORTER, sampling_rate=math.nan))
+    assert document["sampling_rate"] is None
+    assert in_json(document) == document
+
+
+def test_a_silent_router_says_since_when_why_and_what_to_do() -> None:
+    document = documents.router_document(shown.ROUTER_SILENT, address="192.0.2.2", links=["transit-b"])
+    assert document["state"] == "no_data"
+    assert document["no_data"] == {"since": "2026-01-12T19:38:30Z", "reason": "edge2 did not answer within 2s"}
+    assert document["hint"] == "teagent router probe 192.0.2.2"
+
+
+def test_a_router_that_was_never_polled_is_not_ok() -> None:
+    fresh = replace(shown.ROUTER_OK, last_at=None)
+    assert documents.router_document(fresh, address="192.0.2.1", links=[])["state"] == "no_data"
+
+
+def test_a_healthy_status_checks_ok() -> None:
+    status = shown.status_document()
+    assert documents.check_document(status) == {
+        "at": "2026-01-12T19:40:30Z",
+        "level": "ok",
+        "problems": [],
+        "links": 1,
+        "routers": 1,
+        "proposals": 0,
+    }
+    assert in_json(status) == status
+
+
+def test_a_stuck_proposal_is_critical_and_comes_before_warnings() -> None:
+    status = shown.status_document(
+        proposals=[documents.proposal_summary_document(shown.proposal(ProposalState.STUCK))],
+        links=shown.link_documents(),
+    )
+    check = documents.check_document(status)
+    assert check["level"] == "critical"
+    assert [problem["subject"] for problem in check["problems"]] == ["p-7f3c", "transit-b", "transit-a"]
+
+
+def test_a_speaker_that_is_away_is_critical_but_a_warning_in_dry_run() -> None:
+    away = NoData(since=shown.ago(60), reason="the relay does not answer")
+    assert documents.check_document(shown.status_document(speaker=away))["level"] == "critical"
+    assert documents.check_document(shown.status_document(speaker=away, bgp_dry_run=True))["level"] == "warning"
+    assert documents.check_document(shown.status_document(speaker=None))["level"] == "ok"
+
+
+def test_a_session_that_is_down_is_named() -> None:
+    down = replace(shown.SPEAKER.neighbors[0], state="down")
+    check = documents.check_document(shown.status_document(speaker=replace(shown.SPEAKER, neighbors=(down,))))
+    assert [problem["message"] for problem in check["problems"]] == ["session to 192.0.2.1 is down"]
+
+
+def test_a_freeze_a_silent_router_and_distrust_are_warnings() -> None:
+    frozen = documents.freeze_document(since=shown.ago(60), by="alice", reason="maintenance")
+    silent = documents.router_document(shown.ROUTER_SILENT, address="192.0.2.2", links=[])
+    check = documents.check_document(
+        shown.status_document(frozen=frozen, routers=[silent], distrust=["flows cover 40% of transit-a"])
+    )
+    assert check["level"] == "warning"
+    assert [problem["subject"] for problem in check["problems"]] == ["frozen", "edge2", "telemetry"]
+
+
+def test_lists_come_inside_an_object_with_the_time_of_the_answer() -> None:
+    listing = documents.listing("links", shown.link_documents(), at=shown.NOW)
+    assert listing["at"] == "2026-01-12T19:40:30Z"
+    assert [row["name"] for row in listing["links"]] == ["transit-a", "transit-b"]
+
+
+def test_an_event_keeps_its_fields() -> None:
+    assert documents.event_document(shown.EVENT) == {
+        "at": "2026-01-12T19:39:30Z",
+        "kind": "approve",
+        "actor": "alice",
+        "subject": "p-7f3c",
+        "message": "approved plan 9a21c0",
+        "fields": {"seq": 1},
+    }
+
+
+def test_history_of_a_creation_has_no_event() -> None:
+    born = documents.history_document(shown.proposal().history[0])
+    assert born["event"] is None
+    assert born["to_state"] == "pending"
+
+
+def test_a_held_override_shows_its_vector_and_its_deadline() -> None:
+    held = HeldOverride(
+        override=Override.of(shown.EYEBALL, {"transit-a": 2, "transit-b": 0}),
+        owner="p-7f3c",
+        deadline=shown.NOW,
+        acknowledged=True,
+    )
+    assert documents.held_override_document(held) == {
+        "prefix": "198.51.100.0/24",
+        "owner": "p-7f3c",
+        "vector": {"transit-a": 2, "transit-b": 0},
+        "deadline": "2026-01-12T19:40:30Z",
+        "acknowledged": True,
+    }
+
+
+def test_a_set_without_the_prefix_shows_no_announcement() -> None:
+    own = shown.NETWORK.prefixes[0]
+    document = documents.prefix_document(own, network=shown.NETWORK, live=AnnouncementSet(), matrix=shown.matrix())
+    assert document["announcements"] == []
+
+
+def test_the_events_of_people_are_events_of_the_lifecycle() -> None:
+    assert set(documents.OPERATOR_EVENTS) <= set(ProposalEvent)
