@@ -27,11 +27,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterReading:
-    """One poll of one router: its interfaces and, for each, the counters (absent where the agent had none)."""
+    """One poll of one router: its interfaces and, for each, the counters (absent where the agent had none).
+
+    `sys_uptime_seconds` is None where the agent keeps no time.
+    """
 
     router: str
     at: datetime
-    sys_uptime_seconds: float
+    sys_uptime_seconds: float | None
     sys_name: str
     interfaces: tuple[Interface, ...]
     counters: Mapping[int, CounterSample]

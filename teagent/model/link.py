@@ -63,12 +63,13 @@ class Interface:
 class CounterSample:
     """Octet counters of one interface at one moment, as read.
 
-    `at` is our time of the answer; `sys_uptime_seconds` the agent's. `bits` is 64 or 32, the width of the counters
-    read. `discontinuity` is ifCounterDiscontinuityTime in hundredths of a second of sysUpTime, None where absent.
+    `at` is our time of the answer; `sys_uptime_seconds` the agent's, None where it has none. `bits` is 64 or 32, the
+    width of the counters read. `discontinuity` is ifCounterDiscontinuityTime in hundredths of a second of sysUpTime,
+    None where absent.
     """
 
     at: datetime
-    sys_uptime_seconds: float
+    sys_uptime_seconds: float | None
     if_index: int
     in_octets: int
     out_octets: int
@@ -102,9 +103,13 @@ Reading: TypeAlias = Utilisation | NoData
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class P95:
-    """95th percentile of 5-minute buckets in the billing month `month` (`2026-11`)."""
+    """95th percentile of 5-minute buckets in the billing month `month` (`2026-11`).
+
+    `buckets` have data; `missing` should have and do not: they are neither zero nor part of the figure.
+    """
 
     link: str
     month: str
     bps: float
     buckets: int
+    missing: int = 0
