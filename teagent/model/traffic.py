@@ -22,7 +22,9 @@ class FlowBatch:
     `src` and `dst` are uint32 for IPv4 (family 4) and (N, 2) uint64, high half first, for IPv6 (family 6).
     `octets` and `packets` are as exported: not yet multiplied by `sampling_rate` (float64; 1 unsampled, NaN where
     the exporter has not said). `in_if` and `out_if` are ifIndex values, 0 where unknown; `src_asn` and `dst_asn` 0
-    where unknown. `start` and `end` are unix seconds (float64), NaN where unknown.
+    where unknown. `start` and `end` are unix seconds (float64), NaN where unknown. `in_physical_if` is the port under
+    a logical `in_if` where the exporter names both (IANA element 252), None where it does not. A column may be a
+    read-only view of the datagrams in network byte order: take its values, not its memory.
     """
 
     exporter: str
@@ -41,6 +43,7 @@ class FlowBatch:
     sampling_rate: Column
     start: Column
     end: Column
+    in_physical_if: Column | None = None
 
     def __len__(self) -> int:
         return len(self.octets)

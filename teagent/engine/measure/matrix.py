@@ -1,0 +1,255 @@
+"""The traffic matrix of a window: flow records by (link, our prefix, source), scaled to the interface counters.
+
+Flows say who sends to whom, the interface counters say how much. A record counts in the window in which it arrives:
+an exporter that reports a long flow late makes its traffic arrive in lumps, which is why its active time-out should
+be well under the window, and why `coverage` is there to be looked at.
+
+Exporters count L3 octets, interfaces L2 octets: every packet first gets `frame_overhead_octets` more (14 for Ethernet
+as Linux counts it, 18 with the checksum or a VLAN tag), so that small packets weigh what they weigh on the link, and
+then the whole link is scaled to its counter.
+
+Memory is bounded: past `max_rows` rows of (link, prefix, source) in a family the small ones are folded into the
+source "rest" of their link and prefix. A row that carries more than 2 / `max_rows` of all octets is never folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from teagent.engine.measure.attribution import NOWHERE, Attribution
+from teagent.engine.measure.demand_rows import DemandRows, RecordBuffer, SourceForm
+from teagent.model.link import NoData
+from teagent.model.traffic import Column, FlowBatch, Source, TrafficMatrix
+
+ETHERNET_OVERHEAD_OCTETS: Final = 14
+FAMILIES: Final = (4, 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowCounts:
+    """What became of the records of a window so far."""
+
+    records: int = 0  # all that were added; the next four sum up to it
+    demand: int = 0  # inbound by a link, to a prefix of ours
+    unattributed: int = 0  # inbound by a link, to none of ours
+    outbound: int = 0  # at a link's interface, but sent by us; in no figure
+    elsewhere: int = 0  # the input interface is no link; in no figure
+    unknown_sampling: int = 0  # the exporter has not said its rate: counted as if it were 1
+    folded: int = 0  # rows folded into "rest" to stay within max_rows
+
+
+class MatrixBuilder:
+    """Accumulates one window at a time. Not thread-safe."""
+
+    def __init__(
+        self,
+        attribution: Attribution,
+        *,
+        max_rows: int = 50_000,
+        frame_overhead_octets: int = ETHERNET_OVERHEAD_OCTETS,
+        source_prefix_ipv4: int = 24,
+        source_prefix_ipv6: int = 48,
+    ) -> None:
+        """`source_prefix_ipv4` (up to 32) and `source_prefix_ipv6` (up to 64): to what length senders are gathered
+        whose AS is not known.
+        """
+        self._attribution = attribution
+        self._max_rows = max_rows
+        self._overhead = float(frame_overhead_octets)
+        self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
+        self._buffers = {family: RecordBuffer(family) for family in FAMILIES}
+        self._restart()
+
+    def _restart(self) -> None:
+        self._rows = {family: DemandRows.empty() for family in FAMILIES}
+        self._unattributed: npt.NDArray[np.float64] = np.zeros(len(self._attribution.links))
+        self._counts = dict.fromkeys(WindowCounts.__slots__, 0)
+
+    @property
+    def attribution(self) -> Attribution:
+        return self._attribution
+
+    def add(self, batch: FlowBatch) -> None:
+        """Counts the records of one batch in. Most of the work is put off until there are many."""
+        total = len(batch)
+        self._counts["records"] += total
+        base = self._attribution.port_base(batch.exporter)
+        if base is None:
+            self._counts["elsewhere"] += total
+            return
+        buffer = self._buffers[batch.family]
+        done = 0
+        while done < total:
+            if buffer.free == 0:
+                self._flush_family(batch.family)
+            done += buffer.take(batch, done, base)
+
+    def use(self, attribution: Attribution) -> None:
+        """Links, interfaces or prefixes have changed, within the window. What was counted so far was attributed by
+        the old ones, and is kept for the links and prefixes that are still there.
+        """
+        self._flush()
+        old, self._attribution = self._attribution, attribution
+        link_map = _positions(old.links, attribution.links)
+        kept = np.zeros(len(attribution.links))
+        kept[link_map[link_map >= 0]] = self._unattributed[link_map >= 0]
+        self._unattributed = kept
+        for family, rows in self._rows.items():
+            new = attribution.tables[family].prefixes
+            prefix_map = _positions(old.tables[family].prefixes, new)
+            cells = link_map[:, None] * len(new) + prefix_map[None, :]
+            cells[(link_map[:, None] < 0) | (prefix_map[None, :] < 0)] = NOWHERE
+            self._rows[family] = rows.moved(
+                cells.ravel(), old=self._form(old, family), new=self._form(attribution, family)
+            )
+
+    def _form(self, attribution: Attribution, family: int) -> SourceForm:
+        cells = len(attribution.links) * len(attribution.tables[family].prefixes)
+        return SourceForm.beside(cells, family=family, length=self._source_length[family])
+
+    def counts(self) -> WindowCounts:
+        self._flush()
+        return WindowCounts(**self._counts)
+
+    def build(self, *, at: datetime, seconds: float, interface_octets: Mapping[str, float | NoData]) -> TrafficMatrix:
+        """The matrix of the window of `seconds` that ends at `at`; the next window begins, empty.
+
+        `interface_octets` holds for each link the L2 octets that its interface counted in during the window. A link
+        whose reading is missing or NoData stays unscaled, with coverage None. Coverage is reported as it is, however
+        far from 1. A link at which no flow was seen has no rows, and coverage 0 if its interface counted anything.
+        """
+        self._flush()
+        attribution, rows, unattributed = self._attribution, self._rows, self._unattributed
+        self._restart()
+        forms = [self._form(attribution, family) for family in FAMILIES]
+        link_index, prefix_index, keys = _columns(rows, attribution, forms)
+        all_octets = np.concatenate([rows[family].octets for family in FAMILIES])
+        seen = unattributed + np.bincount(link_index, weights=all_octets, minlength=len(unattributed))
+        factor, coverage = _scale(attribution.links, seen, interface_octets)
+        per_octet = factor * 8.0 / seconds
+        source_index, sources = _sources(keys, forms)
+        bps = all_octets * per_octet[link_index]
+        order = np.lexsort((source_index, prefix_index, link_index))
+        return TrafficMatrix(
+            at=at,
+            seconds=seconds,
+            links=attribution.links,
+            prefixes=attribution.prefixes,
+            sources=sources,
+            link_index=link_index[order].astype(np.int32),
+            prefix_index=prefix_index[order].astype(np.int32),
+            source_index=source_index[order].astype(np.int32),
+            bps=bps[order],
+            coverage=coverage,
+            unattributed_bps=dict(zip(attribution.links, (unattributed * per_octet).tolist(), strict=True)),
+        )
+
+    def _flush(self) -> None:
+        for family in FAMILIES:
+            self._flush_family(family)
+
+    def _flush_family(self, family: int) -> None:
+        buffer, attribution, counts = self._buffers[family], self._attribution, self._counts
+        n = buffer.used
+        if n == 0:
+            return
+        link = attribution.links_of(buffer.port[:n])
+        if buffer.has_physical:
+            link = np.where(link == NOWHERE, attribution.links_of(buffer.physical[:n]), link)
+        here = np.flatnonzero(link != NOWHERE)
+        link, src = link[here], buffer.src[:n][here]
+        prefix, inbound = attribution.classify(
+            family, src=src, dst=buffer.dst[:n][here], same_if=buffer.same_if[:n][here]
+        )
+        octets, unknown = self._weigh(buffer, here)
+        demand = np.flatnonzero(inbound & (prefix != NOWHERE))
+        other = np.flatnonzero(inbound & (prefix == NOWHERE))
+        self._unattributed += np.bincount(link[other], weights=octets[other], minlength=len(attribution.links))
+        form = self._form(attribution, family)
+        cells = link[demand].astype(np.uint64) * np.uint64(len(attribution.tables[family].prefixes))
+        cells += prefix[demand].astype(np.uint64)
+        keys = cells << np.uint64(form.bits) | form.keys(src=src[demand], asn=buffer.asn[:n][here][demand])
+        self._rows[family], folded = self._rows[family].plus(keys, octets[demand]).within(self._max_rows, form)
+        buffer.clear()
+        counts["elsewhere"] += n - len(here)
+        counts["demand"] += len(demand)
+        counts["unattributed"] += len(other)
+        counts["outbound"] += len(here) - len(demand) - len(other)
+        counts["unknown_sampling"] += unknown
+        counts["folded"] += folded
+
+    def _weigh(self, buffer: RecordBuffer, here: Column) -> tuple[npt.NDArray[np.float64], int]:
+        """L2 octets of the records at `here` before sampling, and how many have no known sampling rate."""
+        n = buffer.used
+        octets = buffer.packets[:n][here] * self._overhead
+        octets += buffer.octets[:n][here]
+        rate = buffer.rate[:n][here]
+        unknown = np.isnan(rate)
+        rate[unknown] = 1.0
+        octets *= rate
+        return octets, int(np.count_nonzero(unknown))
+
+
+def _positions(old: Sequence[object], new: Sequence[object]) -> npt.NDArray[np.int64]:
+    number = {value: i for i, value in enumerate(new)}
+    return np.array([number.get(value, NOWHERE) for value in old], dtype=np.int64)
+
+
+def _columns(
+    rows: Mapping[int, DemandRows], attribution: Attribution, forms: Sequence[SourceForm]
+) -> tuple[Column, Column, list[Column]]:
+    """Link and prefix of each row, of both families, and the source keys of each family."""
+    links: list[Column] = []
+    prefixes: list[Column] = []
+    keys: list[Column] = []
+    before = 0
+    for form in forms:
+        own = rows[form.family].keys
+        width = len(attribution.tables[form.family].prefixes)
+        cell = (own >> np.uint64(form.bits)).astype(np.int64)
+        links.append(cell // max(width, 1))
+        prefixes.append(cell % max(width, 1) + before)
+        keys.append(own & form.mask)
+        before += width
+    return np.concatenate(links), np.concatenate(prefixes), keys
+
+
+def _sources(keys: Sequence[Column], forms: Sequence[SourceForm]) -> tuple[Column, tuple[Source, ...]]:
+    """Source keys of both families as indexes into one sorted tuple of sources."""
+    distinct: list[list[Source]] = []
+    inverse: list[Column] = []
+    for form, column in zip(forms, keys, strict=True):
+        unique, where = np.unique(column, return_inverse=True)
+        distinct.append([form.source(key) for key in unique.tolist()])
+        inverse.append(where)
+    sources = tuple(sorted({source for family in distinct for source in family}))
+    number = {source: i for i, source in enumerate(sources)}
+    index = [
+        np.array([number[source] for source in names], dtype=np.int64)[where]
+        for names, where in zip(distinct, inverse, strict=True)
+    ]
+    return np.concatenate(index), sources
+
+
+def _scale(
+    links: Sequence[str], seen: npt.NDArray[np.float64], interface_octets: Mapping[str, float | NoData]
+) -> tuple[npt.NDArray[np.float64], dict[str, float | None]]:
+    factor = np.ones(len(links))
+    coverage: dict[str, float | None] = {}
+    for i, name in enumerate(links):
+        counted = interface_octets.get(name)
+        if counted is None or isinstance(counted, NoData):
+            coverage[name] = None
+            continue
+        flows = float(seen[i])
+        if flows > 0:
+            factor[i] = counted / flows
+        # Less than an octet is taken for one, so that flows on an idle interface show as a large figure, not as none.
+        coverage[name] = 1.0 if flows == counted else flows / max(counted, 1.0)
+    return factor, coverage
