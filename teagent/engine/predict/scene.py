@@ -1,0 +1,164 @@
+"""A snapshot prepared for many dry runs: loads per link and, per prefix, the demands as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from teagent.engine.predict.shares import NOT_CARRIED, DemandColumns, Flags, Floats, Ints
+from teagent.errors import Refused
+from teagent.model.bgp import Prefix
+from teagent.model.link import NoData, Utilisation
+from teagent.model.snapshot import Snapshot
+from teagent.model.traffic import TrafficMatrix
+
+SATURATED = 0.97
+"""From this share of capacity on a link may be offered more than it carries."""
+HIDDEN_EXPECTED = 0.15
+HIDDEN_HIGH = 0.50
+"""What a saturated link is assumed to be offered beyond what it carries: share of its load, expected and at most."""
+SATURATION_WINDOW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """`load_bps` (K) is NaN where a link has no data; such links are in `unknown` with the reason.
+
+    `hidden_expected`, `hidden_high` (K): what is offered beyond the load, as shares of it (0 unless saturated).
+    `explained_bps` (K): what the matrix accounts for, after it was scaled down to the load where it held more.
+    """
+
+    snapshot: Snapshot
+    matrix: TrafficMatrix
+    links: tuple[str, ...]
+    capacity_bps: Floats
+    load_bps: Floats
+    hidden_expected: Floats
+    hidden_high: Floats
+    explained_bps: Floats
+    unknown: Mapping[str, NoData]
+    demands: Mapping[Prefix, DemandColumns]
+
+    def traffic_bps(self, prefix: Prefix, link: str) -> float:
+        columns = self.demands.get(prefix)
+        if columns is None or link not in self.links:
+            return 0.0
+        return float(columns.bps[columns.link_index == self.links.index(link)].sum())
+
+
+def prepare(snapshot: Snapshot) -> Scene:
+    """Raises Refused when the snapshot has no traffic matrix: without one nothing can be predicted."""
+    matrix = snapshot.matrix
+    if isinstance(matrix, NoData):
+        raise Refused(
+            f"there is no traffic matrix: {matrix.reason}",
+            hint="teagent exporter shows what flows arrive",
+            what="matrix",
+        )
+    links = tuple(snapshot.network.links)
+    readings = {name: snapshot.latest.get(name) for name in links}
+    load = np.array([r.in_bps if isinstance(r, Utilisation) else np.nan for r in readings.values()])
+    capacity = np.array([snapshot.network.links[name].capacity_bps for name in links])
+    unknown = {
+        name: reading if isinstance(reading, NoData) else NoData(since=snapshot.taken_at, reason="never read")
+        for name, reading in readings.items()
+        if not isinstance(reading, Utilisation)
+    }
+    saturated = np.array([_saturated(snapshot, name) for name in links], dtype=bool)
+    bps, explained = _scaled(matrix, links, load)
+    return Scene(
+        snapshot=snapshot,
+        matrix=matrix,
+        links=links,
+        capacity_bps=capacity,
+        load_bps=load,
+        hidden_expected=np.where(saturated, HIDDEN_EXPECTED, 0.0),
+        hidden_high=np.where(saturated, HIDDEN_HIGH, 0.0),
+        explained_bps=explained,
+        unknown=unknown,
+        demands=_columns(snapshot, matrix, links, bps),
+    )
+
+
+def _saturated(snapshot: Snapshot, link: str) -> bool:
+    """By the latest reading, or by the mean of the last minutes: a full link flickers around its capacity."""
+    latest = snapshot.latest.get(link)
+    if not isinstance(latest, Utilisation):
+        return False
+    limit = SATURATED * snapshot.network.links[link].capacity_bps
+    recent = [
+        (u.in_bps, u.seconds)
+        for u in snapshot.history.get(link, ())
+        if timedelta(0) <= latest.at - u.at <= SATURATION_WINDOW and u.seconds > 0
+    ]
+    seconds = sum(s for _, s in recent)
+    mean = sum(bps * s for bps, s in recent) / seconds if seconds else latest.in_bps
+    return max(latest.in_bps, mean) >= limit
+
+
+def _scaled(matrix: TrafficMatrix, links: tuple[str, ...], load: Floats) -> tuple[Floats, Floats]:
+    """Demands never sum to more than the link carries now; where they sum to less, the difference just stays."""
+    total = np.bincount(matrix.link_index.astype(np.int64), weights=matrix.bps, minlength=len(matrix.links))
+    total = total + np.array([matrix.unattributed_bps.get(name, 0.0) for name in matrix.links])
+    now = np.array([load[links.index(name)] if name in links else np.nan for name in matrix.links])
+    over = (total > 0) & (total > now)
+    factor = np.where(over, np.divide(now, total, out=np.ones_like(total), where=total > 0), 1.0)
+    explained_by_name = dict(zip(matrix.links, total * factor, strict=True))
+    explained = np.array([explained_by_name.get(name, 0.0) for name in links])
+    scaled: Floats = matrix.bps * factor[matrix.link_index] if len(matrix) else np.zeros(0)
+    return scaled, explained
+
+
+def _columns(
+    snapshot: Snapshot, matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats
+) -> dict[Prefix, DemandColumns]:
+    position = np.array([links.index(name) if name in links else -1 for name in matrix.links], dtype=np.int64)
+    link_index: Ints = position[matrix.link_index] if len(matrix) else np.zeros(0, dtype=np.int64)
+    prefix_index = matrix.prefix_index.astype(np.int64)
+    source_index = matrix.source_index.astype(np.int64)
+    prepends = np.full((len(matrix.prefixes), len(links)), NOT_CARRIED, dtype=np.int64)
+    for row, prefix in enumerate(matrix.prefixes):
+        for name, prepend in snapshot.live.vector(prefix).items():
+            if name in links:
+                prepends[row, links.index(name)] = prepend
+    known_source = np.array([bool(s.asn or s.prefix) for s in matrix.sources], dtype=bool)
+    kept = np.flatnonzero((link_index >= 0) & (bps > 0))
+    order = kept[np.lexsort((source_index[kept], link_index[kept], prefix_index[kept]))]
+    link_index, prefix_index, source_index = link_index[order], prefix_index[order], source_index[order]
+    bps = bps[order]
+    announced = prepends[prefix_index, link_index] < NOT_CARRIED
+    movable = announced & known_source[source_index]
+    at_least = _evidence(prepends, link_index, prefix_index, source_index * max(1, len(links)) + link_index, announced)
+    starts = np.searchsorted(prefix_index, np.arange(len(matrix.prefixes) + 1))
+    result = {}
+    for row, prefix in enumerate(matrix.prefixes):
+        part = slice(starts[row], starts[row + 1])
+        result[prefix] = DemandColumns(
+            prefix=prefix,
+            links=links,
+            sources=matrix.sources,
+            link_index=link_index[part],
+            source_index=source_index[part],
+            at_least=at_least[part],
+            movable=movable[part],
+            bps=bps[part],
+        )
+    return result
+
+
+def _evidence(prepends: Ints, link_index: Ints, prefix_index: Ints, unit: Ints, announced: Flags) -> Ints:
+    """(rows, links): the strongest bound on the path difference that a sender's demands on its link give together."""
+    if not len(unit):
+        return np.zeros((0, prepends.shape[1]), dtype=np.int64)
+    own = prepends[prefix_index, link_index]
+    bounds = own[:, None] - prepends[prefix_index]
+    bounds[~announced] = -NOT_CARRIED  # comes in where we do not announce: says nothing of path lengths
+    _, which = np.unique(unit, return_inverse=True)
+    which = which.reshape(-1)
+    strongest = np.full((int(which.max()) + 1, prepends.shape[1]), -NOT_CARRIED, dtype=np.int64)
+    np.maximum.at(strongest, which, bounds)
+    result: Ints = strongest[which]
+    return result

@@ -1,0 +1,237 @@
+"""The dry run: what each link would carry after a candidate, how sure that is, and what may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from teagent.engine.predict.bands import VOLUME_ERROR, load_band
+from teagent.engine.predict.caveats import caveats
+from teagent.engine.predict.scene import Scene, prepare
+from teagent.engine.predict.shares import TIES_STICK, Flags, Floats, Forecaster, Ints
+from teagent.errors import NotFound, Refused
+from teagent.model.announcement import PREPEND_HARD_MAX
+from teagent.model.bgp import Prefix
+from teagent.model.plan import Band, Candidate, DryRun, LinkForecast, Shift
+from teagent.model.snapshot import Snapshot
+from teagent.model.traffic import Source
+
+SHIFTS_SHOWN = 20
+
+
+def simulate(
+    snapshot: Snapshot,
+    candidate: Candidate,
+    *,
+    targets: Mapping[str, float] | None = None,
+    forecaster: Forecaster = TIES_STICK,
+) -> DryRun:
+    """What each link would carry with the candidate's vectors in place of the live ones.
+
+    `targets` (link -> bps) is what the asker aims for; a link that is not in it has its capacity as target. Links
+    without a reading are left out of the result, with a warning. Raises NotFound for a prefix or link that is not
+    ours, Refused where there is no traffic matrix or the vector names other links than those that carry the prefix.
+    """
+    check(snapshot, candidate)
+    return dry_run(prepare(snapshot), candidate, targets=targets, forecaster=forecaster)
+
+
+def check(snapshot: Snapshot, candidate: Candidate) -> None:
+    """Raises as `simulate` does for a candidate that cannot be simulated on this snapshot."""
+    for prefix, vector in candidate.vectors:
+        live = snapshot.live.vector(prefix)
+        if not live:
+            known = [str(p) for p in snapshot.live.prefixes()]
+            raise NotFound("announced prefix", str(prefix), known=known)
+        for link, prepend in vector:
+            if link not in snapshot.network.links:
+                raise NotFound("link", link, known=list(snapshot.network.links))
+            if not 0 <= prepend <= PREPEND_HARD_MAX:
+                raise Refused(f"{prefix} on {link}: prepend {prepend} is not in 0 to {PREPEND_HARD_MAX}")
+        if {link for link, _ in vector} != set(live):
+            raise Refused(
+                f"{prefix} is carried by {', '.join(sorted(live))}, the change names "
+                f"{', '.join(sorted(link for link, _ in vector)) or 'no link'}",
+                hint="a change states the prepend of every link that carries the prefix",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moves:
+    """All demands of the candidate's prefixes, one row each: where they are and with what chance they come where."""
+
+    link_index: Ints
+    source_index: Ints
+    prefix_of: Ints
+    prefixes: tuple[Prefix, ...]
+    sources: tuple[Source, ...]
+    movable: Flags
+    bps: Floats
+    shares: Floats
+    unit: Ints
+    correlation: float
+
+    def leaving(self) -> Floats:
+        result: Floats = np.clip(1.0 - self.shares[np.arange(len(self.bps)), self.link_index], 0.0, 1.0)
+        return result
+
+
+def dry_run(
+    scene: Scene,
+    candidate: Candidate,
+    *,
+    targets: Mapping[str, float] | None = None,
+    forecaster: Forecaster = TIES_STICK,
+) -> DryRun:
+    """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates."""
+    moves = _moves(scene, candidate, forecaster)
+    leaving = moves.leaving()
+    links = tuple(
+        _forecast(scene, moves, leaving, column, (targets or {}).get(name))
+        for column, name in enumerate(scene.links)
+        if name not in scene.unknown
+    )
+    return DryRun(
+        links=links,
+        shifts=_shifts(scene, moves),
+        moved=_moved(scene, moves, leaving),
+        assumption=forecaster.assumption,
+        warnings=caveats(
+            scene,
+            candidate,
+            movable=moves.movable,
+            bps=moves.bps,
+            leaving=leaving,
+            link_index=moves.link_index,
+            source_index=moves.source_index,
+        ),
+    )
+
+
+def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
+    parts, shares, correlation = [], [], 0.0
+    prefixes = []
+    for prefix, vector in candidate.vectors:
+        columns = scene.demands.get(prefix)
+        if columns is None or not len(columns.bps):
+            continue
+        parts.append(columns)
+        prefixes.append(prefix)
+        answer = forecaster.forecast_shares(columns, scene.snapshot.live.vector(prefix), dict(vector))
+        shares.append(answer)
+        correlation = max(correlation, answer.correlation)
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return Moves(
+            link_index=none,
+            source_index=none,
+            prefix_of=none,
+            prefixes=(),
+            sources=scene.matrix.sources,
+            movable=np.zeros(0, dtype=bool),
+            bps=np.zeros(0),
+            shares=np.zeros((0, len(scene.links))),
+            unit=none,
+            correlation=0.0,
+        )
+    return Moves(
+        link_index=np.concatenate([c.link_index for c in parts]),
+        source_index=np.concatenate([c.source_index for c in parts]),
+        prefix_of=np.repeat(np.arange(len(parts)), [len(c.bps) for c in parts]),
+        prefixes=tuple(prefixes),
+        sources=scene.matrix.sources,
+        movable=np.concatenate([c.movable for c in parts]),
+        bps=np.concatenate([c.bps for c in parts]),
+        shares=np.concatenate([s.expected for s in shares]),
+        unit=np.concatenate([s.unit for s in shares]),
+        correlation=correlation,
+    )
+
+
+def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: float | None) -> LinkForecast:
+    capacity, load = float(scene.capacity_bps[column]), float(scene.load_bps[column])
+    own = moves.link_index == column
+    chance = np.where(own, leaving, moves.shares[:, column])
+    signed = np.where(own, -moves.bps, moves.bps)
+    active = chance > 0
+    chance, signed, unit = chance[active], signed[active], moves.unit[active]
+    hidden_expected = scene.hidden_expected[moves.link_index[active]]
+    hidden_high = scene.hidden_high[moves.link_index[active]]
+    noise = VOLUME_ERROR * load
+    low, _ = load_band(
+        base_bps=load, noise_bps=noise, bps=signed, probability=chance, unit=unit, correlation=moves.correlation
+    )
+    _, high = load_band(
+        base_bps=load * (1 + float(scene.hidden_high[column])),
+        noise_bps=noise,
+        bps=signed * (1 + hidden_high),
+        probability=chance,
+        unit=unit,
+        correlation=moves.correlation,
+    )
+    expected = load * (1 + float(scene.hidden_expected[column])) + float(
+        np.sum(signed * (1 + hidden_expected) * chance)
+    )
+    arriving = signed > 0
+    worst = load + float(np.sum((signed * (1 + hidden_high))[arriving]))
+    if not arriving.any():
+        # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
+        ceiling = max(capacity, load)
+        expected, high = min(expected, ceiling), min(high, ceiling)
+    low = max(0.0, min(low, expected))
+    return LinkForecast(
+        link=scene.links[column],
+        capacity_bps=capacity,
+        before_bps=load,
+        after=Band(low=low, expected=max(expected, low), high=max(high, expected)),
+        worst_bps=worst,
+        target_bps=capacity if target is None else target,
+    )
+
+
+def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
+    hidden_expected = scene.hidden_expected[moves.link_index]
+    hidden_high = scene.hidden_high[moves.link_index]
+    bands = [
+        load_band(
+            base_bps=0.0,
+            noise_bps=0.0,
+            bps=moves.bps * (1 + hidden),
+            probability=leaving,
+            unit=moves.unit,
+            correlation=moves.correlation,
+        )
+        for hidden in (np.zeros(len(moves.bps)), hidden_high)
+    ]
+    expected = float(np.sum(moves.bps * (1 + hidden_expected) * leaving))
+    return Band(low=min(bands[0][0], expected), expected=expected, high=max(bands[1][1], expected))
+
+
+def _shifts(scene: Scene, moves: Moves) -> tuple[Shift, ...]:
+    """The heaviest moves, by what is expected to move; ties in the order of prefix, source, link."""
+    away = moves.shares.copy()
+    away[np.arange(len(moves.bps)), moves.link_index] = 0.0
+    weight = away * moves.bps[:, None]
+    rows, columns = np.nonzero(weight > 0)
+    heaviest = np.argsort(-weight[rows, columns], kind="stable")[:SHIFTS_SHOWN]
+    result = []
+    for at in heaviest:
+        row, column = int(rows[at]), int(columns[at])
+        own = int(moves.link_index[row])
+        chance, bps = float(away[row, column]), float(moves.bps[row])
+        result.append(
+            Shift(
+                source=moves.sources[int(moves.source_index[row])],
+                prefix=moves.prefixes[int(moves.prefix_of[row])],
+                from_link=scene.links[own],
+                to_link=scene.links[column],
+                band=Band(
+                    low=bps if chance > 0.95 else 0.0,
+                    expected=chance * bps * (1 + float(scene.hidden_expected[own])),
+                    high=bps * (1 + float(scene.hidden_high[own])) if chance > 0.05 else 0.0,
+                ),
+            )
+        )
+    return tuple(result)
