@@ -1,0 +1,94 @@
+"""Reasons not to decide on what was measured. No data is not zero, and doubtful data is no data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from teagent.model.link import NoData, Reading
+from teagent.model.traffic import TrafficMatrix
+from teagent.model.units import format_age, format_duration, format_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustBounds:
+    """`polls_stale`: a reading older than this many polls, and than `stale_after_seconds`, is stale.
+
+    `windows_old`: a matrix older than this many of its windows, and than `matrix_after_seconds`, is too old.
+    `coverage_low` and `coverage_high` bound flow bytes / interface bytes: sampling, header octets and windows that do
+    not quite match leave it near 1; far from it the flows are not those of the link.
+    """
+
+    polls_stale: float = 3
+    stale_after_seconds: float = 90
+    windows_old: float = 3
+    matrix_after_seconds: float = 180
+    coverage_low: float = 0.5
+    coverage_high: float = 1.5
+    ahead_seconds: float = 5
+
+
+DEFAULT_BOUNDS = TrustBounds()
+
+
+def distrust(
+    *,
+    now: datetime,
+    links: Iterable[str],
+    latest: Mapping[str, Reading],
+    matrix: TrafficMatrix | NoData,
+    covered: Iterable[str] = (),
+    previous: datetime | None = None,
+    bounds: TrustBounds = DEFAULT_BOUNDS,
+) -> tuple[str, ...]:
+    """Why a decision that rests on `links` must not be made now; empty when it may.
+
+    With no `links` only what concerns all decisions is looked at: the clock and the age of the matrix. Readings
+    are asked of `links`, flow coverage of `covered` (the links that traffic is to be moved from): one dead router
+    holds up only those decisions that its links are part of. `previous` is when the last snapshot was taken.
+    """
+    reasons: list[str] = []
+    if previous is not None and now < previous:
+        reasons.append(f"the clock stepped back by {format_age(now, previous)}")
+    reasons += _matrix(matrix, now, bounds)
+    for link in links:
+        reasons += _reading(link, latest.get(link), now, bounds)
+    if not isinstance(matrix, NoData):
+        for link in covered:
+            reasons += _coverage(link, matrix, bounds)
+    return tuple(reasons)
+
+
+def _matrix(matrix: TrafficMatrix | NoData, now: datetime, bounds: TrustBounds) -> list[str]:
+    if isinstance(matrix, NoData):
+        return [f"no traffic matrix: {matrix.reason}"]
+    if matrix.at - now > timedelta(seconds=bounds.ahead_seconds):
+        return [f"the traffic matrix is {format_age(now, matrix.at)} ahead of the clock"]
+    allowed = max(bounds.windows_old * matrix.seconds, bounds.matrix_after_seconds)
+    if (now - matrix.at).total_seconds() > allowed:
+        return [f"the traffic matrix is {format_age(matrix.at, now)} old, limit {format_duration(allowed)}"]
+    return []
+
+
+def _reading(link: str, reading: Reading | None, now: datetime, bounds: TrustBounds) -> list[str]:
+    if reading is None:
+        return [f"{link} was never read"]
+    if isinstance(reading, NoData):
+        return [f"{link} has no data for {format_age(reading.since, now)}: {reading.reason}"]
+    if reading.at - now > timedelta(seconds=bounds.ahead_seconds):
+        return [f"the reading of {link} is {format_age(now, reading.at)} ahead of the clock"]
+    allowed = max(bounds.polls_stale * reading.seconds, bounds.stale_after_seconds)
+    if (now - reading.at).total_seconds() > allowed:
+        return [f"the reading of {link} is {format_age(reading.at, now)} old, limit {format_duration(allowed)}"]
+    return []
+
+
+def _coverage(link: str, matrix: TrafficMatrix, bounds: TrustBounds) -> list[str]:
+    coverage = matrix.coverage.get(link)
+    if coverage is None:
+        return [f"the flows of {link} could not be compared with its interface counters"]
+    if not bounds.coverage_low <= coverage <= bounds.coverage_high:
+        limits = f"{format_share(bounds.coverage_low)} to {format_share(bounds.coverage_high)}"
+        return [f"flows are {format_share(coverage)} of what the interface of {link} counts, limits {limits}"]
+    return []
