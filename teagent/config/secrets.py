@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from teagent.errors import ConfigError, Problem
@@ -20,18 +19,33 @@ CREDENTIAL = re.compile(r"^credential:[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
 MAX_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A reference and, once resolved, what it refers to. Prints as `***`, in tracebacks and logs as well."""
+    """A reference and, once resolved, what it refers to. Prints as `***`, in tracebacks and logs as well.
 
-    reference: str
-    value: str | None = field(default=None, repr=False)
+    Not a dataclass, so that `dataclasses.asdict` of what holds it does not spell it out.
+    """
+
+    __slots__ = ("_value", "reference")
+
+    def __init__(self, *, reference: str, value: str | None = None) -> None:
+        self.reference = reference
+        self._value = value
+
+    @property
+    def resolved(self) -> bool:
+        return self._value is not None
 
     def reveal(self) -> str:
         """Raises ValueError where the configuration was loaded without its secrets."""
-        if self.value is None:
+        if self._value is None:
             raise ValueError(f"the secret {self.reference} was not resolved when the configuration was loaded")
-        return self.value
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.reference, self._value) == (other.reference, other._value)
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
 
     def __str__(self) -> str:
         return "***"
@@ -60,11 +74,13 @@ def check_reference(text: str) -> str:
 
 
 def resolve(reference: str, environment: Mapping[str, str]) -> Secret:
-    """Looks the secret up. Raises ConfigError with one Problem (place unknown, key = the reference)."""
+    """Looks the secret up. Raises ConfigError with one Problem, whose `file` is the reference."""
+    place = "secret reference"  # what is not a reference may be the secret itself, and is not repeated
     try:
-        return Secret(reference=reference, value=_look_up(check_reference(reference), environment))
+        place = check_reference(reference)
+        return Secret(reference=reference, value=_look_up(reference, environment))
     except ValueError as error:
-        raise ConfigError([Problem(file="", line=0, column=0, key=reference, message=str(error))]) from error
+        raise ConfigError([Problem(file=place, line=0, column=0, key="", message=str(error))]) from error
 
 
 def _look_up(reference: str, environment: Mapping[str, str]) -> str:

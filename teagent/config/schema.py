@@ -1,0 +1,386 @@
+"""The shape of the configuration file. Nothing outside teagent.config sees these classes.
+
+The descriptions are the text of docs/reference/config.md, the examples those of error messages.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+from teagent.config.effective import AuthProtocol, FlowProtocol, LogFormat, LogLevel, PrivProtocol, Vendor
+from teagent.config.fields import (
+    AsNumber,
+    Currency,
+    FilePath,
+    FlowAddress,
+    Group,
+    HomeAnnouncement,
+    Host,
+    IpAddress,
+    Ipv4,
+    Ipv6,
+    LinkName,
+    ListenAddress,
+    PrefixText,
+    PrependCount,
+    Price,
+    Rate,
+    Reads,
+    RouterName,
+    SecretReference,
+    Tag,
+    Truth,
+    duration,
+    line,
+    one_of,
+    whole,
+    written,
+)
+from teagent.config.readers import read_advisor, read_version_1
+from teagent.model.link import LinkKind, Percentile
+
+
+class Row(BaseModel):
+    """Defaults are written as an operator would, and read by the same readers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Local(Row):
+    """Who we are."""
+
+    asn: AsNumber = Field(description="Our AS number. asdot (`1.10`) is read; asplain is shown.")
+    router_id: Ipv4 = Field(description="The BGP identifier that ExaBGP uses; an address of ours that no router has.")
+
+
+class PrefixRow(Row):
+    """A prefix that we originate."""
+
+    prefix: PrefixText = Field(description="The prefix as the routers announce it. Quote IPv6.")
+    tags: list[Tag] = Field(default=[], description="Words of your own by which policies pick prefixes.")
+    engineer: Truth = Field(
+        default=False, description="Only prefixes with `engineer: true` are ever changed, whatever a policy matches."
+    )
+    home: dict[LinkName, HomeAnnouncement] = Field(
+        default={},
+        description="What the routers announce by themselves where it differs from the link's `home`: by link, the "
+        "number of prepends, or `withhold` where the link does not announce this prefix.",
+    )
+    max_prepend: PrependCount | None = Field(
+        default=None, description="At most this many prepends for this prefix; without it `bgp.max_prepend` holds."
+    )
+
+
+SnmpPort: TypeAlias = Annotated[int, whole(1, 65535, what="a port", example=161)]
+
+
+class SnmpV2cRow(Row):
+    """SNMP v2c: a community in clear text. For management networks that nobody else can reach."""
+
+    version: Literal["2c"] = Field(description="`2c`")
+    community: SecretReference = Field(description="The read community, by reference.")
+    port: SnmpPort = Field(default=161, description="The agent's UDP port.")
+
+
+class SnmpAuth(Row):
+    """How SNMPv3 messages are signed."""
+
+    protocol: Annotated[str, one_of(*AuthProtocol, what="authentication protocol")] = Field(
+        description="RFC 3414 and RFC 7860. `sha256` or more where the router has it."
+    )
+    key: SecretReference = Field(description="The pass phrase, by reference.")
+
+
+class SnmpPriv(Row):
+    """How SNMPv3 messages are encrypted."""
+
+    protocol: Annotated[str, one_of(*PrivProtocol, what="privacy protocol")] = Field(
+        description="`aes128` (RFC 3826) works everywhere; `des` is broken."
+    )
+    key: SecretReference = Field(description="The pass phrase, by reference.")
+
+
+class SnmpV3Row(Row):
+    """SNMP v3 with the user-based security model."""
+
+    version: Literal[3, "3"] = Field(description="`3`")
+    user: Annotated[str, line("a user name", "teagent", most=32)] = Field(description="The USM user.")
+    auth: SnmpAuth | None = Field(default=None, description="Without it messages are neither signed nor encrypted.")
+    priv: SnmpPriv | None = Field(default=None, description="Needs `auth`.")
+    port: SnmpPort = Field(default=161, description="The agent's UDP port.")
+
+
+SnmpRow: TypeAlias = Annotated[SnmpV2cRow | SnmpV3Row, Discriminator("version")]
+
+
+class RouterBgp(Row):
+    """The router's end of the session with ExaBGP."""
+
+    neighbor: IpAddress | None = Field(
+        default=None, description="The address that ExaBGP speaks to. Without it: the router's `address`."
+    )
+
+
+class RouterFlows(Row):
+    """What the router exports."""
+
+    exporter_addresses: list[IpAddress] = Field(
+        default=[],
+        description="The source addresses of the router's datagrams; others are counted and dropped. Without it: the "
+        "router's `address`.",
+    )
+    sampling: Annotated[int, whole(1, 1_000_000, what="a sampling rate", example=1000)] | None = Field(
+        default=None,
+        description="One of how many packets is seen (1: all). Without it the exporter's own word is taken; set it "
+        "for exporters that do not say, or that say it wrong.",
+    )
+    active_timeout: Annotated[float, duration(1, 3600, example="60s")] | None = Field(
+        default=None,
+        description="After how long the router exports a flow that goes on. Without it the records' times are taken.",
+    )
+
+
+class RouterRow(Row):
+    """A router that is polled, that exports flows, and that hears our overrides."""
+
+    address: Host = Field(description="Where SNMP is asked. With a host name, `bgp.neighbor` must be given too.")
+    vendor: Annotated[str, one_of(*Vendor, what="vendor")] = Field(
+        default="frr", description="For which configuration language `teagent router-config` writes."
+    )
+    snmp: SnmpRow = Field(description="How the router is polled.", examples=["{version: 2c, community: env:NAME}"])
+    bgp: RouterBgp = Field(default_factory=RouterBgp, description="The session with ExaBGP.")
+    flows: RouterFlows = Field(default_factory=RouterFlows, description="The flow export.")
+
+
+class LinkHome(Row):
+    """What the routers announce by themselves on a link."""
+
+    prepend: PrependCount = Field(default=0, description="Copies of our AS beyond the first.")
+
+
+class LinkRow(Row):
+    """A place where traffic enters the network."""
+
+    id: Annotated[int, whole(1, 429496728, what="a link id")] = Field(
+        description="LINK_ID of the signal communities (`ASN:1:LINK_ID*10+count`). Never reuse one while routers still "
+        "have its route-maps."
+    )
+    kind: Annotated[str, one_of(*LinkKind, what="kind of link")] = Field(description="What the link is to us.")
+    router: RouterName = Field(description="The router it ends on, as named under `routers`.", examples=["edge1"])
+    interface: Annotated[str, line("an interface", "xe-0/0/0", most=255)] = Field(
+        description="Its interface there: ifName, ifDescr, ifAlias, or `ifIndex:N` where indexes never move."
+    )
+    neighbor: IpAddress = Field(description="The far end of the BGP session.")
+    peer_asn: AsNumber = Field(description="The far end's AS number.")
+    capacity: Rate = Field(description="What the link can carry; shares of it are what policies speak of.")
+    commit: Rate | None = Field(default=None, description="What is paid for in any case, on the 95th percentile.")
+    price_per_mbps: Price | None = Field(
+        default=None, description="Price of one Mbps a month above the commit, in `currency`. Without it: free."
+    )
+    percentile: Annotated[str, one_of(*Percentile, what="percentile")] = Field(
+        default="max_of_in_out", description="Which direction is billed."
+    )
+    home: LinkHome = Field(
+        default_factory=LinkHome,
+        description="What the routers announce on this link by themselves; a prefix's own `home` wins over it.",
+    )
+    export_map: Annotated[str, line("the name of a route-map", "TRANSIT-A-OUT", most=64)] | None = Field(
+        default=None,
+        description="The route-map (or filter) that you have on this session already; `router-config` then hooks into "
+        "it instead of making its own.",
+    )
+
+
+class Poll(Row):
+    """How routers are polled."""
+
+    interval: Annotated[float, duration(1, 600)] = Field(
+        default=written("30s"), description="Between two polls of a router."
+    )
+    timeout: Annotated[float, duration(0.1, 60, example="2s")] = Field(
+        default=written("2s"), description="How long an answer may take."
+    )
+    retries: Annotated[int, whole(0, 5, what="a number of retries", example=1)] = Field(
+        default=1, description="How often a question is repeated before the router counts as silent."
+    )
+    stale_after: Annotated[float, duration(2, 3600, example="90s")] = Field(
+        default=written("90s"), description="Older readings count as no data, never as zero."
+    )
+
+
+class FlowListenRow(Row):
+    """A UDP socket for flow datagrams."""
+
+    protocol: Annotated[str, one_of(*FlowProtocol, what="flow protocol", later=("sflow",))] = Field(
+        description="`netflow` is NetFlow v5, v9 and IPFIX, told apart by the datagram."
+    )
+    address: FlowAddress = Field(description="Address and port to listen on.")
+
+
+class SourcePrefix(Row):
+    """To which covering prefixes senders are gathered."""
+
+    ipv4: Annotated[int, whole(8, 32, what="a prefix length", example=24)] = Field(default=24, description="For IPv4.")
+    ipv6: Annotated[int, whole(16, 64, what="a prefix length", example=48)] = Field(default=48, description="For IPv6.")
+
+
+class Flows(Row):
+    """How flow records become a traffic matrix."""
+
+    listen: list[FlowListenRow] = Field(
+        min_length=1,
+        description="Where datagrams are received.",
+        examples=['[{protocol: netflow, address: "192.0.2.250:2055"}]'],
+    )
+    window: Annotated[float, duration(5, 3600, example="5m")] = Field(
+        default=written("5m"),
+        description="How much traffic one matrix sums up. Not shorter than the routers' active timeout.",
+    )
+    source_prefix: SourcePrefix = Field(
+        default_factory=SourcePrefix, description="Senders whose AS is not known are told apart by these prefixes."
+    )
+    max_sources: Annotated[int, whole(10, 1_000_000, what="a number of sources", example=20000)] = Field(
+        default=20000, description="The heaviest senders that a matrix keeps apart; all others are one row, `rest`."
+    )
+
+
+class Keep(Row):
+    """How long measurements are kept."""
+
+    raw: Annotated[float, duration(3600, 366 * 86400, example="7d")] = Field(
+        default=written("7d"), description="Every reading. Triggers look back on these."
+    )
+    hourly: Annotated[float, duration(3600, 3660 * 86400, example="400d")] = Field(
+        default=written("400d"), description="Sums by the hour."
+    )
+
+
+class StoreRow(Row):
+    """Where teagent remembers."""
+
+    path: FilePath = Field(default="/var/lib/teagent/teagent.db", description="The SQLite file; made when absent.")
+    keep: Keep = Field(default_factory=Keep, description="Retention.")
+
+
+class NextHop(Row):
+    """The next hop that overrides carry; forwarding never uses it."""
+
+    ipv4: Ipv4 | None = Field(default=None, description="For IPv4 prefixes.", examples=["192.0.2.254"])
+    ipv6: Ipv6 | None = Field(default=None, description="For IPv6 prefixes.", examples=["2001:db8::254"])
+
+
+class Bgp(Row):
+    """How overrides reach the routers."""
+
+    mode: Annotated[str, one_of("signal", what="mode", later=("direct",))] = Field(
+        default="signal",
+        description="`signal`: ExaBGP tells the border routers by communities what to prepend; they do it.",
+    )
+    signals: Annotated[str, one_of("large", what="form of signals", later=("standard",))] = Field(
+        default="large", description="`large`: large communities (RFC 8092), `ASN:1:LINK_ID*10+count`."
+    )
+    local_address: IpAddress = Field(
+        description="The address that ExaBGP speaks from; the routers' `neighbor` statement names it.",
+        examples=["192.0.2.250"],
+    )
+    next_hop: NextHop = Field(
+        default_factory=NextHop,
+        description="Needed for each family that has an engineered prefix: an address of ours with a blackhole host "
+        "route on each border router, and never one that a router itself has.",
+    )
+    relay: FilePath = Field(default="/run/teagent/relay.sock", description="The relay's Unix socket.")
+    allow_list: FilePath = Field(
+        default="/var/lib/teagent/allow.json",
+        description="What the relay lets through; written by the daemon at start, read by the relay.",
+    )
+    journal: FilePath = Field(
+        default="/var/lib/teagent/relay-journal.json",
+        description="The relay's memory of what it holds, so that a restart of ExaBGP loses nothing.",
+    )
+    max_prepend: PrependCount = Field(
+        default=3, description="No prefix ever gets more prepends than this on any link. 5 is a limit of the program."
+    )
+    dry_run: Truth = Field(
+        default=True,
+        description="Compute, propose and show, and announce nothing. Set it to false to go live.",
+    )
+
+
+class Decide(Row):
+    """How often policies are looked at."""
+
+    interval: Annotated[float, duration(1, 3600)] = Field(default=written("30s"), description="Between two looks.")
+
+
+class Control(Row):
+    """Who may talk to the daemon."""
+
+    socket: FilePath = Field(default="/run/teagent/teagent.sock", description="The Unix socket of the command line.")
+    approvers: list[Group] = Field(
+        default=[], description="Groups that may approve, revert, freeze. Empty: root alone.", examples=["[netops]"]
+    )
+    viewers: list[Group] = Field(
+        default=[], description="Groups that may read. Empty: everyone who can open the socket."
+    )
+
+
+class Metrics(Row):
+    """Prometheus metrics."""
+
+    listen: ListenAddress | None = Field(default=None, description="Where to serve them. Without it they are not.")
+
+
+class Log(Row):
+    """The daemon's log, on standard error."""
+
+    level: Annotated[str, one_of(*LogLevel, what="level")] = Field(default="info", description="The least that shows.")
+    format: Annotated[str, one_of(*LogFormat, what="format")] = Field(
+        default="logfmt", description="`logfmt` for people and journald, `json` for pipelines."
+    )
+
+
+class Advisor(Row):
+    """The local language model that explains proposals. Not part of this release."""
+
+    enabled: Annotated[bool, Reads(read_advisor, {"const": False, "title": "false", "examples": [False]})] = Field(
+        default=False, description="Only `false` is possible in this release."
+    )
+
+
+class ConfigFile(Row):
+    """`config.yaml`."""
+
+    version: Annotated[int, Reads(read_version_1, {"const": 1, "title": "1", "examples": [1]})] = Field(
+        description="The version of this file's shape."
+    )
+    local: Local = Field(description="Who we are.", examples=["{asn: 64500, router_id: 192.0.2.250}"])
+    currency: Currency | None = Field(default=None, description="The currency of all prices, for display.")
+    prefixes: list[PrefixRow] = Field(
+        min_length=1,
+        description="The prefixes that we originate.",
+        examples=["[{prefix: 198.51.100.0/24, engineer: true}]"],
+    )
+    routers: dict[RouterName, RouterRow] = Field(
+        min_length=1,
+        description="Our border routers, by name.",
+        examples=["{edge1: {address: 192.0.2.1, snmp: {version: 2c, community: env:NAME}}}"],
+    )
+    links: dict[LinkName, LinkRow] = Field(
+        min_length=1, description="The places where traffic enters, by name.", examples=["{transit-a: {id: 1, ...}}"]
+    )
+    poll: Poll = Field(default_factory=Poll, description="SNMP polling.")
+    flows: Flows = Field(
+        description="Flow intake.", examples=['{listen: [{protocol: netflow, address: "192.0.2.250:2055"}]}']
+    )
+    store: StoreRow = Field(default_factory=StoreRow, description="The database.")
+    bgp: Bgp = Field(description="Announcing.", examples=["{local_address: 192.0.2.250}"])
+    decide: Decide = Field(default_factory=Decide, description="Deciding.")
+    policies: FilePath = Field(
+        default="policies", description="The directory of policies: every `*.yaml` in it, in the order of their names."
+    )
+    control: Control = Field(default_factory=Control, description="The command line's way in.")
+    metrics: Metrics = Field(default_factory=Metrics, description="Prometheus metrics.")
+    log: Log = Field(default_factory=Log, description="Logging.")
+    advisor: Advisor = Field(default_factory=Advisor, description="Reserved.")

@@ -1,0 +1,279 @@
+"""The effective configuration as files again: every key, every default; secrets as the references they are.
+
+What is written loads to the same values: quantities are written exactly, not rounded as tables round them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from teagent.config.document import resolve
+from teagent.config.effective import Config, RouterConfig, SnmpV2c
+from teagent.config.readers import WITHHOLD
+from teagent.model.link import Link
+from teagent.model.network import Network, OwnPrefix
+from teagent.model.policy import AnnouncedLinksGuard, Guard, NoDataGuard, Policy, UtilisationGuard
+from teagent.model.units import RATE_FACTOR, parse_duration_seconds, parse_rate_bps, parse_share
+
+# Text that every YAML reader takes for text, of whichever version.
+PLAIN = re.compile(r"^[A-Za-z/][A-Za-z0-9_./%-]*$|^[0-9][0-9.]*[A-Za-z%][A-Za-z0-9%]*$|^[0-9]+(\.[0-9]+){3}(/[0-9]+)?$")
+
+
+def digest_of(config: Config) -> str:
+    """Hex SHA-256 of what is in force: the same however it is spelled, `60s` or `1m`, given or by default."""
+    shown = {"config": document_of(config), "policies": [policy_document(p) for p in config.policies]}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+def to_yaml(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the document has none to begin with
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    try:
+        plain = PLAIN.match(text) is not None and resolve(text) == text
+    except ValueError:
+        plain = False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+def _represent_number(dumper: yaml.SafeDumper, number: float) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", decimal_text(number))
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(float, _represent_number)
+
+
+def decimal_text(number: float) -> str:
+    """Without an exponent; reads back as the same float."""
+    text = format(Decimal(repr(number)), "f")
+    return text if "." in text else f"{text}.0"
+
+
+def rate_text(bps: float) -> str:
+    """`10Gbps`: the largest unit in which the figure is short and exact."""
+    units = [(f"{unit}bps", factor) for unit, factor in reversed(RATE_FACTOR.items())]
+    return _shortest(bps, units, parse=parse_rate_bps, places=3)
+
+
+def duration_text(seconds: float) -> str:
+    return _shortest(seconds, [("d", 86400), ("h", 3600), ("m", 60), ("s", 1)], parse=parse_duration_seconds, places=0)
+
+
+def _shortest(value: float, units: list[tuple[str, int]], *, parse: Callable[[str], float], places: int) -> str:
+    for unit, factor in units:
+        number = round(value / factor, places)
+        text = f"{_trimmed(number)}{unit}"
+        if number >= 1 and parse(text) == value:
+            return text
+    return f"{_trimmed(value)}{units[-1][0]}"
+
+
+def _trimmed(number: float) -> str:
+    text = format(Decimal(repr(number)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share_text(share: float) -> str:
+    """`80%`: of the figures that read back as this very share, the shortest."""
+    near = share * 100
+    for digits in range(17):
+        text = f"{near:.{digits}f}%"
+        if parse_share(text) == share:
+            return f"{_trimmed(float(text[:-1]))}%"
+    for number in (near, math.nextafter(near, math.inf), math.nextafter(near, 0)):
+        if number / 100 == share:
+            return f"{_trimmed(number)}%"
+    raise ValueError(f"{share!r} is not a share that a file can hold")
+
+
+def document_of(config: Config) -> dict[str, Any]:
+    """`config.yaml` as data."""
+    network = config.network
+    document: dict[str, Any] = {
+        "version": 1,
+        "local": {"asn": int(network.asn), "router_id": str(config.router_id)},
+    }
+    if config.currency is not None:
+        document["currency"] = config.currency
+    return document | {
+        "prefixes": [_prefix(own, network) for own in network.prefixes],
+        "routers": {name: _router(router) for name, router in config.routers.items()},
+        "links": {name: _link(link, config.export_maps.get(name)) for name, link in network.links.items()},
+        "poll": {
+            "interval": duration_text(config.poll.interval_seconds),
+            "timeout": duration_text(config.poll.timeout_seconds),
+            "retries": config.poll.retries,
+            "stale_after": duration_text(config.poll.stale_after_seconds),
+        },
+        "flows": {
+            "listen": [{"protocol": str(x.protocol), "address": str(x.address)} for x in config.flows.listen],
+            "window": duration_text(config.flows.window_seconds),
+            "source_prefix": {"ipv4": config.flows.source_prefix_ipv4, "ipv6": config.flows.source_prefix_ipv6},
+            "max_sources": config.flows.max_sources,
+        },
+        "store": {
+            "path": str(config.store.path),
+            "keep": {
+                "raw": duration_text(config.store.keep_raw_seconds),
+                "hourly": duration_text(config.store.keep_hourly_seconds),
+            },
+        },
+        "bgp": _bgp(config),
+        "decide": {"interval": duration_text(config.decide.interval_seconds)},
+        "policies": str(config.policies_dir),
+        "control": {
+            "socket": str(config.control.socket),
+            "approvers": list(config.control.approvers),
+            "viewers": list(config.control.viewers),
+        },
+        "metrics": _given(listen=config.metrics.listen, write=str),
+        "log": {"level": str(config.log.level), "format": str(config.log.format)},
+        "advisor": {"enabled": False},
+    }
+
+
+def _given(*, write: Callable[[Any], Any], **values: Any) -> dict[str, Any]:
+    """Only what is there: a key without a value is a key left out."""
+    return {key: write(value) for key, value in values.items() if value is not None}
+
+
+def _prefix(own: OwnPrefix, network: Network) -> dict[str, Any]:
+    home: dict[str, int | str] = {}
+    for name, link in network.links.items():
+        here: int | str = own.home.get(name, WITHHOLD)
+        if here != link.home_prepend:
+            home[name] = here
+    return {
+        "prefix": str(own.prefix),
+        "tags": sorted(own.tags),
+        "engineer": own.engineer,
+        "home": home,
+    } | _given(max_prepend=own.max_prepend, write=int)
+
+
+def _router(router: RouterConfig) -> dict[str, Any]:
+    return {
+        "address": router.address,
+        "vendor": str(router.vendor),
+        "snmp": _snmp(router),
+        "bgp": {"neighbor": str(router.neighbor)},
+        "flows": {"exporter_addresses": [str(address) for address in router.exporter_addresses]}
+        | _given(sampling=router.sampling_rate, write=int)
+        | _given(active_timeout=router.active_timeout_seconds, write=duration_text),
+    }
+
+
+def _snmp(router: RouterConfig) -> dict[str, Any]:
+    snmp = router.snmp
+    if isinstance(snmp, SnmpV2c):
+        return {"version": "2c", "community": snmp.community.reference, "port": snmp.port}
+    document: dict[str, Any] = {"version": 3, "user": snmp.user}
+    if snmp.auth_protocol and snmp.auth_key:
+        document["auth"] = {"protocol": str(snmp.auth_protocol), "key": snmp.auth_key.reference}
+    if snmp.priv_protocol and snmp.priv_key:
+        document["priv"] = {"protocol": str(snmp.priv_protocol), "key": snmp.priv_key.reference}
+    return document | {"port": snmp.port}
+
+
+def _link(link: Link, export_map: str | None) -> dict[str, Any]:
+    return (
+        {
+            "id": link.id,
+            "kind": str(link.kind),
+            "router": link.router,
+            "interface": link.interface,
+            "neighbor": str(link.neighbor),
+            "peer_asn": int(link.peer_asn),
+            "capacity": rate_text(link.capacity_bps),
+        }
+        | _given(commit=link.commit_bps, write=rate_text)
+        | _given(price_per_mbps=link.price_per_mbps, write=float)
+        | {"percentile": str(link.percentile), "home": {"prepend": link.home_prepend}}
+        | _given(export_map=export_map, write=str)
+    )
+
+
+def _bgp(config: Config) -> dict[str, Any]:
+    bgp = config.bgp
+    return {
+        "mode": "signal",
+        "signals": "large",
+        "local_address": str(bgp.local_address),
+        "next_hop": _given(ipv4=bgp.next_hop_ipv4, ipv6=bgp.next_hop_ipv6, write=str),
+        "relay": str(bgp.relay),
+        "allow_list": str(bgp.allow_list),
+        "journal": str(bgp.journal),
+        "max_prepend": bgp.max_prepend,
+        "dry_run": bgp.dry_run,
+    }
+
+
+def policy_document(policy: Policy) -> dict[str, Any]:
+    """A policy file as data."""
+    return {
+        "version": 1,
+        "policy": policy.name,
+        **_given(description=policy.description or None, write=str),
+        "enabled": policy.enabled,
+        "match": {
+            "links": _given(kind=_some(policy.links.kinds), names=_some(policy.links.names), write=list),
+            "prefixes": _given(tags=_some(policy.prefixes.tags), prefixes=_some(policy.prefixes.prefixes), write=list),
+        },
+        "when": {
+            "metric": str(policy.when.metric),
+            "above": share_text(policy.when.above),
+            "for": duration_text(policy.when.for_seconds),
+            "clear_below": share_text(policy.when.clear_below),
+        },
+        "objective": str(policy.objective),
+        "allow": [{"lever": "prepend", "max": lever.max} for lever in policy.levers],
+        "limits": {
+            "changes_per_plan": policy.limits.changes_per_plan,
+            "prefixes_per_plan": policy.limits.prefixes_per_plan,
+        }
+        | _given(shift_per_plan=policy.limits.shift_per_plan_bps, write=rate_text)
+        | {
+            "cooldown": duration_text(policy.limits.cooldown_seconds),
+            "headroom": share_text(policy.limits.headroom),
+            "min_links_per_prefix": policy.limits.min_links_per_prefix,
+        },
+        "approval": {
+            "required": policy.approval.required,
+            "expires_after": duration_text(policy.approval.expires_after_seconds),
+            "tolerance": share_text(policy.approval.tolerance),
+        },
+        "confirm": {
+            "window": duration_text(policy.confirm.window_seconds),
+            "settle": duration_text(policy.confirm.settle_seconds),
+            "revert_if": [_guard(guard) for guard in policy.confirm.revert_if],
+        },
+    }
+
+
+def _some(words: frozenset[Any]) -> list[str] | None:
+    return sorted(str(word) for word in words) or None
+
+
+def _guard(guard: Guard) -> dict[str, Any]:
+    match guard:
+        case UtilisationGuard():
+            return {"guard": "in_utilisation", "above": share_text(guard.above)}
+        case AnnouncedLinksGuard():
+            return {"guard": "announced_links", "below": guard.below}
+        case NoDataGuard():
+            return {"guard": "no_data", "for": duration_text(guard.for_seconds)}
