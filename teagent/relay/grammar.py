@@ -170,7 +170,8 @@ def parse_neighbors(lines: Iterable[str]) -> tuple[Session, ...]:
         return tuple(
             Session(
                 neighbor=str(ipaddress.ip_address(row["peer"]["address"])),
-                up=row["state"] == "up" and str(row["fsm"]).lower() == "established",
+                # `state` says down for the first second of a session
+                up=str(row["fsm"]).lower() == "established",
                 families=_families(row["families"]),
             )
             for row in rows
