@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
-from teagent.model.link import P95, Link, LinkKind, NoData, Utilisation
+from teagent.model.link import P95, Interface, Link, LinkKind, NoData, Utilisation
 from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import (
     Allowed,
@@ -38,10 +38,9 @@ from teagent.model.policy import (
 )
 from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, ProposalState
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
-from teagent.ports import ExporterHealth, NeighborState, SpeakerState, StoredEvent
+from teagent.ports import ExporterHealth, NeighborState, RouterReading, SpeakerState, StoredEvent
 from teagent.service import documents
 from teagent.service.documents import Document
-from teagent.service.observe import RouterHealth
 
 NOW = datetime(2026, 1, 12, 19, 40, 30, tzinfo=UTC)
 EYEBALL: Prefix = ip_network("198.51.100.0/24")
@@ -226,7 +225,7 @@ def proposal(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3
 
 def proposal_document(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3c") -> Document:
     return documents.proposal_document(
-        proposal(state, name=name), network=NETWORK, at=NOW, bgp_dry_run=False, confirm_window_seconds=1200
+        proposal(state, name=name), network=NETWORK, at=NOW, dry_run=False, confirm_window_seconds=1200
     )
 
 
@@ -242,16 +241,25 @@ POLICY = Policy(
     approval=Approval(),
     confirm=Confirm(),
 )
-ROUTER_OK = RouterHealth(
-    router="edge1", last_at=ago(12), polls=40, pdus=3, seconds=0.041, sys_name="edge1", sys_uptime_seconds=864000.0
-)
-ROUTER_SILENT = RouterHealth(
-    router="edge2",
-    last_at=ago(150),
-    no_data_since=ago(120),
-    reason="edge2 did not answer within 2s",
-    hint="teagent router probe 192.0.2.2",
-    failures=4,
+ROUTER_OK = RouterReading(
+    router="edge1",
+    at=ago(12),
+    sys_uptime_seconds=864000.0,
+    sys_name="edge1",
+    interfaces=(
+        Interface(
+            if_index=7,
+            if_name="xe-0/0/0",
+            if_descr="xe-0/0/0",
+            if_alias="transit-a",
+            if_high_speed_bps=10e9,
+            if_oper_status="up",
+        ),
+    ),
+    counters={},
+    pdus=3,
+    seconds=0.041,
+    oddities=("counters are 32 bits wide on xe-0/0/0",),
 )
 EXPORTER = ExporterHealth(
     exporter="192.0.2.1",
@@ -290,12 +298,12 @@ def status_document(**changes: object) -> Document:
         "started_at": ago(90000),
         "version": "0.1.0",
         "asn": 64500,
-        "bgp_dry_run": False,
+        "dry_run": False,
         "frozen": None,
         "speaker": SPEAKER,
         "distrust": [],
         "links": [documents.link_document(B, latest=READING_B, trigger=QUIET)],
-        "routers": [documents.router_document(ROUTER_OK, address="192.0.2.1", links=["transit-a"])],
+        "routers": [documents.router_document("edge1", address="192.0.2.1", links=["transit-a"], reading=ROUTER_OK)],
         "exporters": [documents.exporter_document(EXPORTER)],
         "policies": [documents.policy_document(POLICY, last=decision(proposes=False))],
         "proposals": [],

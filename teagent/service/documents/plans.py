@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from teagent.engine.lifecycle import legal_events
 from teagent.model.announcement import (
@@ -39,6 +39,9 @@ from teagent.model.units import format_time
 from teagent.ports import StoredEvent
 from teagent.service.documents.traffic import trigger_document
 from teagent.service.documents.values import Document, as_path, band, decimal, source, time_or_none, whole
+
+if TYPE_CHECKING:  # a value that lives beside its service: the type is enough here
+    from teagent.service.score import Outcome
 
 
 def plan_overrides(plan: Plan, network: Network) -> tuple[Override, ...]:
@@ -305,16 +308,16 @@ def proposal_document(
     *,
     network: Network,
     at: datetime,
-    bgp_dry_run: bool,
+    dry_run: bool,
     confirm_window_seconds: float | None = None,
 ) -> Document:
-    """A proposal as `proposal show` prints it; `confirm_window_seconds` is the policy's,
+    """A proposal as `proposal show` prints it; `dry_run` is bgp.dry_run, `confirm_window_seconds` is the policy's,
     None where the policy is gone.
     """
     return {
         "at": format_time(at),
         **proposal_summary_document(proposal),
-        "bgp_dry_run": bgp_dry_run,
+        "bgp_dry_run": dry_run,
         "confirm_window_seconds": confirm_window_seconds,
         "snapshot_digest": proposal.snapshot_digest,
         "inputs_digest": proposal.inputs_digest,
@@ -324,6 +327,24 @@ def proposal_document(
         "history": [history_document(entry) for entry in proposal.history],
         "restores": proposal.restores,
         "revert_attempts": proposal.revert_attempts,
+    }
+
+
+def outcome_document(outcome: Outcome) -> Document:
+    """What was predicted beside what happened; `realised_bps` is None while the readings say too little."""
+    return {
+        "since": format_time(outcome.since),
+        "until": format_time(outcome.until),
+        "links": [
+            {
+                "link": row.link,
+                "before_bps": whole(row.before_bps),
+                "predicted": band(row.predicted),
+                "realised_bps": whole(row.realised_bps),
+                "within_band": row.within_band,
+            }
+            for row in outcome.links
+        ],
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import TriggerStatus
 from teagent.model.traffic import TrafficMatrix
 from teagent.model.units import format_time
-from teagent.ports import ExporterHealth
+from teagent.ports import ExporterHealth, RouterReading
 from teagent.service.documents.values import (
     Document,
     as_path,
@@ -26,9 +25,6 @@ from teagent.service.documents.values import (
     time_or_none,
     whole,
 )
-
-if TYPE_CHECKING:  # a value beside its service: the type is enough, the service is not wanted here
-    from teagent.service.observe import RouterHealth
 
 
 def listing(key: str, rows: Iterable[Document], *, at: datetime) -> Document:
@@ -90,7 +86,9 @@ def link_document(
         "home_prepend": link.home_prepend,
         "state": link_state(latest, trigger),
         "utilisation": utilisation_document(latest, capacity_bps=link.capacity_bps),
-        "p95": None if p95 is None else {"month": p95.month, "bps": whole(p95.bps), "buckets": p95.buckets},
+        "p95": None
+        if p95 is None
+        else {"month": p95.month, "bps": whole(p95.bps), "buckets": p95.buckets, "missing": p95.missing},
         "trigger": None if trigger is None else trigger_document(trigger),
     }
     if history is not None:
@@ -98,25 +96,23 @@ def link_document(
     return document
 
 
-def router_document(health: RouterHealth, *, address: str, links: Sequence[str]) -> Document:
-    """How polling of a router goes; `links` are the names of the configured links on it."""
-    since = health.no_data_since
-    absent = NoData(since=since, reason=health.reason) if health.reason and since is not None else None
+def router_document(name: str, *, address: str, links: Sequence[str], reading: RouterReading | NoData) -> Document:
+    """A router and its last poll; `links` are the names of the configured links on it."""
+    document: Document = {"name": name, "address": address, "links": sorted(links)}
+    if isinstance(reading, NoData):
+        return {**document, "state": "no_data", "poll": no_data(reading)}
     return {
-        "name": health.router,
-        "address": address,
-        "links": sorted(links),
-        "state": "no_data" if health.reason or health.last_at is None else "ok",
-        "no_data": None if absent is None else no_data(absent)["no_data"],
-        "hint": health.hint or None,
-        "last_at": time_or_none(health.last_at),
-        "sys_name": health.sys_name or None,
-        "sys_uptime_seconds": decimal(health.sys_uptime_seconds, 2),
-        "polls": health.polls,
-        "failures": health.failures,
-        "pdus": health.pdus,
-        "seconds": decimal(health.seconds),
-        "oddities": list(health.oddities),
+        **document,
+        "state": "ok",
+        "poll": {
+            "at": format_time(reading.at),
+            "sys_name": reading.sys_name,
+            "sys_uptime_seconds": decimal(reading.sys_uptime_seconds, 2),
+            "interfaces": len(reading.interfaces),
+            "pdus": reading.pdus,
+            "seconds": decimal(reading.seconds),
+            "oddities": list(reading.oddities),
+        },
     }
 
 

@@ -33,7 +33,7 @@ def test_a_link_shows_base_units_and_shares_of_its_capacity() -> None:
         "out_utilisation": 0.12,
     }
     assert document["state"] == "above_target"
-    assert document["p95"] == {"month": "2026-01", "bps": 8_800_000_000, "buckets": 3300}
+    assert document["p95"] == {"month": "2026-01", "bps": 8_800_000_000, "buckets": 3300, "missing": 0}
     assert in_json(document) == document
 
 
@@ -208,16 +208,23 @@ def test_an_exporter_whose_sampling_is_not_a_number_has_none() -> None:
     assert in_json(document) == document
 
 
-def test_a_silent_router_says_since_when_why_and_what_to_do() -> None:
-    document = documents.router_document(shown.ROUTER_SILENT, address="192.0.2.2", links=["transit-b"])
+def test_a_silent_router_says_since_when_and_why() -> None:
+    document = documents.router_document("edge2", address="192.0.2.2", links=["transit-b"], reading=shown.SILENT)
     assert document["state"] == "no_data"
-    assert document["no_data"] == {"since": "2026-01-12T19:38:30Z", "reason": "edge2 did not answer within 2s"}
-    assert document["hint"] == "teagent router probe 192.0.2.2"
+    assert document["poll"]["no_data"] == {"since": "2026-01-12T19:38:30Z", "reason": "edge2 did not answer within 2s"}
 
 
-def test_a_router_that_was_never_polled_is_not_ok() -> None:
-    fresh = replace(shown.ROUTER_OK, last_at=None)
-    assert documents.router_document(fresh, address="192.0.2.1", links=[])["state"] == "no_data"
+def test_a_router_shows_what_its_last_poll_cost_and_what_was_odd() -> None:
+    document = documents.router_document("edge1", address="192.0.2.1", links=["transit-a"], reading=shown.ROUTER_OK)
+    assert document["poll"]["pdus"] == 3
+    assert document["poll"]["interfaces"] == 1
+    assert document["poll"]["oddities"] == ["counters are 32 bits wide on xe-0/0/0"]
+
+
+def test_a_router_without_sys_uptime_has_none() -> None:
+    odd = replace(shown.ROUTER_OK, sys_uptime_seconds=None)
+    document = documents.router_document("edge1", address="192.0.2.1", links=[], reading=odd)
+    assert document["poll"]["sys_uptime_seconds"] is None
 
 
 def test_a_healthy_status_checks_ok() -> None:
@@ -246,7 +253,7 @@ def test_a_stuck_proposal_is_critical_and_comes_before_warnings() -> None:
 def test_a_speaker_that_is_away_is_critical_but_a_warning_in_dry_run() -> None:
     away = NoData(since=shown.ago(60), reason="the relay does not answer")
     assert documents.check_document(shown.status_document(speaker=away))["level"] == "critical"
-    assert documents.check_document(shown.status_document(speaker=away, bgp_dry_run=True))["level"] == "warning"
+    assert documents.check_document(shown.status_document(speaker=away, dry_run=True))["level"] == "warning"
     assert documents.check_document(shown.status_document(speaker=None))["level"] == "ok"
 
 
@@ -258,7 +265,7 @@ def test_a_session_that_is_down_is_named() -> None:
 
 def test_a_freeze_a_silent_router_and_distrust_are_warnings() -> None:
     frozen = documents.freeze_document(since=shown.ago(60), by="alice", reason="maintenance")
-    silent = documents.router_document(shown.ROUTER_SILENT, address="192.0.2.2", links=[])
+    silent = documents.router_document("edge2", address="192.0.2.2", links=[], reading=shown.SILENT)
     check = documents.check_document(
         shown.status_document(frozen=frozen, routers=[silent], distrust=["flows cover 40% of transit-a"])
     )
