@@ -252,7 +252,7 @@ class Relay:
             refuse("allow_list", f"there is no usable allow-list: {self.allow_problem}")
         allow.check_override(override)
         allow.check_deadline(request, self._clock.wall())
-        if self.journal.frozen:
+        if self.journal.frozen and not self._goes_back(override):
             refuse("frozen", "the relay is frozen and announces nothing new")
         if not self.journal.is_open:
             raise Refusal("journal", "journal", f"the journal cannot be used: {self.journal_problem}")
@@ -264,9 +264,17 @@ class Relay:
         held = self.journal.entries
         if override.prefix not in held and len(held) >= allow.max_overrides:
             refuse("max_overrides", "there are as many overrides as may be", value=len(held), limit=allow.max_overrides)
-        if not self._bucket.take(self._clock.uptime(), per_minute=allow.changes_per_minute, burst=allow.burst):
+        in_time = self._bucket.take(self._clock.uptime(), per_minute=allow.changes_per_minute, burst=allow.burst)
+        if not in_time and not self._goes_back(override):
             refuse("rate", "too many announcements in a short time", limit=allow.changes_per_minute)
         return allow
+
+    def _goes_back(self, override: Override) -> bool:
+        """What is there already, or was confirmed before it: a freeze or a rate never stands in the way of a revert."""
+        held = self.journal.entries.get(override.prefix)
+        if held is None:
+            return False
+        return override == held.override or (held.before is not None and override == held.before[0])
 
     def _entry(self, request: Announce, held: Entry | None) -> Entry:
         before = None
