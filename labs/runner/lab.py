@@ -50,6 +50,14 @@ class Lab:
         """Raises `teagent.errors.ConfigError` with everything that is wrong in the file."""
         return cls(load_topology(Path(path)), name=name)
 
+    @classmethod
+    def running(cls, name: str) -> Self:
+        """The lab that somebody has deployed under this name. Raises NotDeployed."""
+        instance = state.read(name)
+        lab = cls(load_topology(Path(instance.topology)), name=name)
+        lab._instance = instance
+        return lab
+
     def __enter__(self) -> Self:
         self.deploy()
         return self
