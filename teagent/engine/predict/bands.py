@@ -1,4 +1,7 @@
-"""From "each sender goes with this probability" to a low and a high load of a link.
+"""From "each sender goes with this probability" to a low, an expected and a high load of a link.
+
+The expected load is the median: as likely too high as too low. Where one sender decides, the mean would be a load that
+never comes.
 
 Senders (units) are drawn independently but for a stated correlation; the demands of one sender towards several
 prefixes go together. The few heaviest senders are enumerated exactly, because a sender goes or stays as a whole and a
@@ -20,8 +23,8 @@ VOLUME_ERROR = 0.05
 
 def load_band(
     *, base_bps: float, noise_bps: float, bps: Floats, probability: Floats, unit: Ints, correlation: float
-) -> tuple[float, float]:
-    """Low and high of `base_bps` + the sum of those `bps` (negative for what leaves) that move.
+) -> tuple[float, float, float]:
+    """Low, median and high of `base_bps` + the sum of those `bps` (negative for what leaves) that move.
 
     `probability` is each row's chance to move; rows of one `unit` move together. `noise_bps` is the 90 % half-width of
     the error of the base. The result stays within what is possible: nothing moves, or all does.
@@ -29,7 +32,7 @@ def load_band(
     live = (probability > 0) & (bps != 0)
     bps, probability, unit = bps[live], probability[live], unit[live]
     if not len(bps):
-        return base_bps - noise_bps, base_bps + noise_bps
+        return base_bps - noise_bps, base_bps, base_bps + noise_bps
     spread = np.abs(bps) * np.sqrt(probability * (1 - probability))
     _, which = np.unique(unit, return_inverse=True)
     which = which.reshape(-1)
@@ -46,11 +49,14 @@ def load_band(
     atoms = atoms + float(np.sum(bps[light] * probability[light]))
     squares = float(np.sum(unit_spread**2))
     shared = correlation * (float(np.sum(unit_spread)) ** 2 - squares)
-    variance = float(np.sum(unit_spread[~is_heavy] ** 2)) + shared + (noise_bps / Z90) ** 2
+    variance = max(0.0, float(np.sum(unit_spread[~is_heavy] ** 2)) + shared)
     floor = base_bps + float(np.sum(bps[bps < 0])) - noise_bps
     ceiling = base_bps + float(np.sum(bps[bps > 0])) + noise_bps
-    low, high = (_quantile(atoms, weights, max(variance, 0.0) ** 0.5, share) for share in (LOW, HIGH))
-    return max(low, floor), min(high, ceiling)
+    sigma = (variance + (noise_bps / Z90) ** 2) ** 0.5
+    low, high = _quantile(atoms, weights, sigma, LOW), _quantile(atoms, weights, sigma, HIGH)
+    # Noise of the base goes both ways, but would pull the median towards the smaller of two clusters.
+    median = _quantile(atoms, weights, variance**0.5, 0.5)
+    return max(low, floor), min(max(median, floor), ceiling), min(high, ceiling)
 
 
 def _steps(bps: Floats, probability: Floats) -> tuple[Floats, Floats]:

@@ -17,8 +17,8 @@ from teagent.model.traffic import TrafficMatrix
 
 SATURATED = 0.97
 """From this share of capacity on a link may be offered more than it carries."""
-HIDDEN_EXPECTED = 0.15
-HIDDEN_HIGH = 0.50
+HIDDEN_EXPECTED = 0.25
+HIDDEN_HIGH = 0.60
 """What a saturated link is assumed to be offered beyond what it carries: share of its load, expected and at most."""
 SATURATION_WINDOW = timedelta(minutes=5)
 
@@ -29,6 +29,7 @@ class Scene:
 
     `hidden_expected`, `hidden_high` (K): what is offered beyond the load, as shares of it (0 unless saturated).
     `explained_bps` (K): what the matrix accounts for, after it was scaled down to the load where it held more.
+    `vectors`: the live prepends of every announced prefix.
     """
 
     snapshot: Snapshot
@@ -39,6 +40,7 @@ class Scene:
     hidden_expected: Floats
     hidden_high: Floats
     explained_bps: Floats
+    vectors: Mapping[Prefix, Mapping[str, int]]
     unknown: Mapping[str, NoData]
     demands: Mapping[Prefix, DemandColumns]
 
@@ -69,6 +71,9 @@ def prepare(snapshot: Snapshot) -> Scene:
     }
     saturated = np.array([_saturated(snapshot, name) for name in links], dtype=bool)
     bps, explained = _scaled(matrix, links, load)
+    vectors: dict[Prefix, dict[str, int]] = {}
+    for announcement in snapshot.live:
+        vectors.setdefault(announcement.prefix, {})[announcement.link] = announcement.prepend
     return Scene(
         snapshot=snapshot,
         matrix=matrix,
@@ -78,8 +83,9 @@ def prepare(snapshot: Snapshot) -> Scene:
         hidden_expected=np.where(saturated, HIDDEN_EXPECTED, 0.0),
         hidden_high=np.where(saturated, HIDDEN_HIGH, 0.0),
         explained_bps=explained,
+        vectors=vectors,
         unknown=unknown,
-        demands=_columns(snapshot, matrix, links, bps),
+        demands=_columns(vectors, matrix, links, bps),
     )
 
 
@@ -113,7 +119,7 @@ def _scaled(matrix: TrafficMatrix, links: tuple[str, ...], load: Floats) -> tupl
 
 
 def _columns(
-    snapshot: Snapshot, matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats
+    vectors: Mapping[Prefix, Mapping[str, int]], matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats
 ) -> dict[Prefix, DemandColumns]:
     position = np.array([links.index(name) if name in links else -1 for name in matrix.links], dtype=np.int64)
     link_index: Ints = position[matrix.link_index] if len(matrix) else np.zeros(0, dtype=np.int64)
@@ -121,7 +127,7 @@ def _columns(
     source_index = matrix.source_index.astype(np.int64)
     prepends = np.full((len(matrix.prefixes), len(links)), NOT_CARRIED, dtype=np.int64)
     for row, prefix in enumerate(matrix.prefixes):
-        for name, prepend in snapshot.live.vector(prefix).items():
+        for name, prepend in vectors.get(prefix, {}).items():
             if name in links:
                 prepends[row, links.index(name)] = prepend
     known_source = np.array([bool(s.asn or s.prefix) for s in matrix.sources], dtype=bool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.predict.bands import VOLUME_ERROR, load_band
+from teagent.engine.predict.bands import HIGH, LOW, VOLUME_ERROR, load_band
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.scene import Scene, prepare
 from teagent.engine.predict.shares import TIES_STICK, Flags, Floats, Forecaster, Ints
@@ -119,7 +119,7 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
             continue
         parts.append(columns)
         prefixes.append(prefix)
-        answer = forecaster.forecast_shares(columns, scene.snapshot.live.vector(prefix), dict(vector))
+        answer = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector))
         shares.append(answer)
         correlation = max(correlation, answer.correlation)
     if not parts:
@@ -156,61 +156,53 @@ def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: 
     chance = np.where(own, leaving, moves.shares[:, column])
     signed = np.where(own, -moves.bps, moves.bps)
     active = chance > 0
-    chance, signed, unit = chance[active], signed[active], moves.unit[active]
-    hidden_expected = scene.hidden_expected[moves.link_index[active]]
-    hidden_high = scene.hidden_high[moves.link_index[active]]
-    noise = VOLUME_ERROR * load
-    low, _ = load_band(
-        base_bps=load, noise_bps=noise, bps=signed, probability=chance, unit=unit, correlation=moves.correlation
-    )
-    _, high = load_band(
-        base_bps=load * (1 + float(scene.hidden_high[column])),
-        noise_bps=noise,
-        bps=signed * (1 + hidden_high),
-        probability=chance,
-        unit=unit,
-        correlation=moves.correlation,
-    )
-    expected = load * (1 + float(scene.hidden_expected[column])) + float(
-        np.sum(signed * (1 + hidden_expected) * chance)
-    )
+    chance, signed, unit, link_index = chance[active], signed[active], moves.unit[active], moves.link_index[active]
+    band = _band(scene, moves, load, column, (chance, signed, unit, link_index))
     arriving = signed > 0
-    worst = load + float(np.sum((signed * (1 + hidden_high))[arriving]))
+    worst = load + float(np.sum((signed * (1 + scene.hidden_high[link_index]))[arriving]))
     if not arriving.any():
         # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
         ceiling = max(capacity, load)
-        expected, high = min(expected, ceiling), min(high, ceiling)
-    low = max(0.0, min(low, expected))
+        band = Band(low=min(band.low, ceiling), expected=min(band.expected, ceiling), high=min(band.high, ceiling))
     return LinkForecast(
         link=scene.links[column],
         capacity_bps=capacity,
         before_bps=load,
-        after=Band(low=low, expected=max(expected, low), high=max(high, expected)),
+        after=band,
         worst_bps=worst,
         target_bps=capacity if target is None else target,
     )
 
 
-def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
-    hidden_expected = scene.hidden_expected[moves.link_index]
-    hidden_high = scene.hidden_high[moves.link_index]
-    bands = [
+Rows = tuple[Floats, Floats, Ints, Ints]
+"""Chance, bps (negative where it leaves), unit and present link of the demands that may come or go."""
+
+
+def _band(scene: Scene, moves: Moves, load: float, column: int | None, rows: Rows) -> Band:
+    """The low end as if nothing were hidden on full links, the expected and the high end as stated in `scene`."""
+    chance, signed, unit, link_index = rows
+    none = np.zeros(len(scene.links))
+    ends = [
         load_band(
-            base_bps=0.0,
-            noise_bps=0.0,
-            bps=moves.bps * (1 + hidden),
-            probability=leaving,
-            unit=moves.unit,
+            base_bps=load * (1 + (float(hidden[column]) if column is not None else 0.0)),
+            noise_bps=VOLUME_ERROR * load,
+            bps=signed * (1 + hidden[link_index]),
+            probability=chance,
+            unit=unit,
             correlation=moves.correlation,
-        )
-        for hidden in (np.zeros(len(moves.bps)), hidden_high)
+        )[end]
+        for end, hidden in enumerate((none, scene.hidden_expected, scene.hidden_high))
     ]
-    expected = float(np.sum(moves.bps * (1 + hidden_expected) * leaving))
-    return Band(low=min(bands[0][0], expected), expected=expected, high=max(bands[1][1], expected))
+    expected = max(0.0, ends[1])
+    return Band(low=max(0.0, min(ends[0], expected)), expected=expected, high=max(ends[2], expected))
+
+
+def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
+    return _band(scene, moves, 0.0, None, (leaving, moves.bps, moves.unit, moves.link_index))
 
 
 def _shifts(scene: Scene, moves: Moves) -> tuple[Shift, ...]:
-    """The heaviest moves, by what is expected to move; ties in the order of prefix, source, link."""
+    """The moves with the most weight (chance times load); ties in the order of prefix, source, link."""
     away = moves.shares.copy()
     away[np.arange(len(moves.bps)), moves.link_index] = 0.0
     weight = away * moves.bps[:, None]
@@ -228,9 +220,9 @@ def _shifts(scene: Scene, moves: Moves) -> tuple[Shift, ...]:
                 from_link=scene.links[own],
                 to_link=scene.links[column],
                 band=Band(
-                    low=bps if chance > 0.95 else 0.0,
-                    expected=chance * bps * (1 + float(scene.hidden_expected[own])),
-                    high=bps * (1 + float(scene.hidden_high[own])) if chance > 0.05 else 0.0,
+                    low=bps if chance >= HIGH else 0.0,
+                    expected=bps * (1 + float(scene.hidden_expected[own])) if chance >= 0.5 else 0.0,
+                    high=bps * (1 + float(scene.hidden_high[own])) if chance > LOW else 0.0,
                 ),
             )
         )

@@ -1,0 +1,65 @@
+"""Which prepend vectors are worth a dry run.
+
+For one prefix only differences between its links count, so vectors are normalised: the least prepend is 0. On up to
+`FULL_GRID` vectors (three links at 5 prepends, four at 3) all are tried. Beyond that only the useful ones are: a
+triggered link longer by up to the maximum, and with it one other link, or all others, shorter or longer. That grows
+with links times maximum instead of maximum to the power of links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import product
+
+from teagent.model.announcement import PREPEND_HARD_MAX
+from teagent.model.network import OwnPrefix
+from teagent.model.policy import Policy
+
+FULL_GRID = 256
+
+Vector = tuple[tuple[str, int], ...]
+
+
+def prepend_limit(policy: Policy, own: OwnPrefix) -> int:
+    """The most that this policy may prepend this prefix on any link."""
+    of_prefix = PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend
+    return min(policy.max_prepend(), of_prefix, PREPEND_HARD_MAX)
+
+
+def vectors(live: Mapping[str, int], triggered: Collection[str], limit: int) -> tuple[Vector, ...]:
+    """The normalised vectors up to `limit` that make some triggered link longer against one that is not triggered.
+
+    `triggered` are those that the prefix has traffic on. The live vector and its like are not among them. In a fixed
+    order: fewest prepends first, then by link name.
+    """
+    links = sorted(live)
+    hot = [name for name in links if name in triggered]
+    cool = [name for name in links if name not in triggered]
+    if not hot or not cool or limit < 0:
+        return ()
+    raw = _grid(links, limit) if (limit + 1) ** len(links) <= FULL_GRID else _useful(live, hot, cool, limit)
+    found = set()
+    for vector in raw:
+        least = min(vector.values())
+        after = {name: prepend - least for name, prepend in vector.items()}
+        if max(after.values()) <= limit and _relieves(live, after, hot, cool):
+            found.add(tuple(sorted(after.items())))
+    return tuple(sorted(found, key=lambda v: (sum(n for _, n in v), v)))
+
+
+def _relieves(live: Mapping[str, int], after: Mapping[str, int], hot: list[str], cool: list[str]) -> bool:
+    return any(after[h] - after[c] > live[h] - live[c] for h in hot for c in cool)
+
+
+def _grid(links: list[str], limit: int) -> Iterator[dict[str, int]]:
+    for counts in product(range(limit + 1), repeat=len(links)):
+        yield dict(zip(links, counts, strict=True))
+
+
+def _useful(live: Mapping[str, int], hot: list[str], cool: list[str], limit: int) -> Iterator[dict[str, int]]:
+    groups = [(), *((name,) for name in cool), tuple(cool)]
+    for raised in range(limit + 1):
+        base = dict(live) | {name: live[name] + raised for name in hot}
+        for group in groups:
+            for by in range(-limit, limit + 1):
+                yield base | {name: max(0, live[name] + by) for name in group}

@@ -1,0 +1,199 @@
+"""From single vectors to plans: which prefixes together, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import combinations, product
+from math import comb
+
+from teagent.engine.choose.candidates import Vector, prepend_limit, vectors
+from teagent.engine.choose.digest import plan_digest
+from teagent.engine.choose.optimise import Rank, excess_before, rank, score, targets
+from teagent.engine.choose.verdict import Case, judge
+from teagent.engine.predict.scene import Scene
+from teagent.engine.predict.shares import Forecaster
+from teagent.engine.predict.simulate import dry_run
+from teagent.model.announcement import Announcement, AnnouncementSet, difference
+from teagent.model.bgp import Prefix, prefix_key
+from teagent.model.network import OwnPrefix
+from teagent.model.plan import Candidate, Considered, DryRun, Plan, RefusedVerdict
+from teagent.model.policy import Policy
+
+PREFIXES = 32
+"""So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
+EXHAUSTIVE = 400
+"""Up to so many combinations all are tried; beyond that the best `BEAM` are extended."""
+BEAM = 12
+EXTENSIONS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One policy on one scene: what is to be relieved, and what plans of this round have taken already."""
+
+    scene: Scene
+    policy: Policy
+    triggered: tuple[str, ...]
+    now: datetime
+    forecaster: Forecaster
+    taken_bps: Mapping[str, float] = field(default_factory=dict)
+
+
+def plan_for(scene: Scene, policy: str, candidate: Candidate) -> Plan:
+    """The candidate as changes against what is live; `before` and `after` hold its prefixes only."""
+    chosen = dict(candidate.vectors)
+    before = AnnouncementSet(
+        Announcement(prefix=prefix, link=link, prepend=prepend)
+        for prefix in chosen
+        for link, prepend in scene.vectors.get(prefix, {}).items()
+    )
+    after = AnnouncementSet(
+        Announcement(prefix=prefix, link=link, prepend=prepend)
+        for prefix, vector in chosen.items()
+        for link, prepend in vector
+    )
+    changes = difference(before, after)
+    digest = plan_digest(policy, changes, before, after)
+    return Plan(policy=policy, changes=changes, before=before, after=after, digest=digest)
+
+
+def consider(task: Task, candidate: Candidate) -> Considered:
+    """Dry run, score and verdict of one candidate."""
+    aims = targets(task.policy, task.scene.snapshot.network, task.triggered)
+    predicted = dry_run(task.scene, candidate, targets=aims, forecaster=task.forecaster)
+    return considered(task, plan_for(task.scene, task.policy.name, candidate), predicted)
+
+
+def considered(task: Task, plan: Plan, predicted: DryRun) -> Considered:
+    need = excess_before(predicted, task.triggered)
+    network = task.scene.snapshot.network
+    return Considered(
+        plan=plan,
+        dry_run=predicted,
+        score=score(network, task.triggered, predicted, need, plan.changes),
+        verdict=judge(
+            Case(
+                snapshot=task.scene.snapshot,
+                policy=task.policy,
+                plan=plan,
+                dry_run=predicted,
+                now=task.now,
+                triggered=task.triggered,
+                taken_bps=task.taken_bps,
+            )
+        ),
+    )
+
+
+def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considered, ...], int]:
+    """The candidates, best first, refused ones after those that are not; and how many were weighed.
+
+    Not among them are those that `needed` leaves out.
+    """
+    options = {own.prefix: _vectors(task, own) for own in _worth(task, eligible)}
+    singles = [_one(prefix, vector) for prefix, found in options.items() for vector in found]
+    if not singles:
+        return (), 0
+    weighed = [consider(task, candidate) for candidate in singles]
+    depth = min(task.policy.limits.prefixes_per_plan, len(options))
+    if depth > 1:
+        weighed += _together(task, options, weighed, depth)
+    return tuple(sorted(needed(task, weighed), key=order(task))), len(weighed)
+
+
+def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
+    """Without those that change a prefix for nothing: the same with one prefix less relieves as well, as surely."""
+    best: dict[frozenset[tuple[Prefix, Vector]], tuple[bool, float, bool]] = {}
+    for one in weighed:
+        refused, rest = order(task)(one)
+        best[frozenset(_candidate(one).vectors)] = (refused, rest[0], rest[1])
+    kept = []
+    for one in weighed:
+        whole = frozenset(_candidate(one).vectors)
+        smaller = (best.get(whole - {part}) for part in whole)
+        if not any(less is not None and less <= best[whole] for less in smaller):
+            kept.append(one)
+    return kept
+
+
+def order(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
+    network = task.scene.snapshot.network
+
+    def key(one: Considered) -> tuple[bool, Rank]:
+        return isinstance(one.verdict, RefusedVerdict), rank(task.policy, network, task.triggered, one)
+
+    return key
+
+
+def _together(
+    task: Task, options: Mapping[Prefix, tuple[Vector, ...]], singles: list[Considered], depth: int
+) -> list[Considered]:
+    most = max(len(found) for found in options.values())
+    if sum(comb(len(options), size) * most**size for size in range(2, depth + 1)) <= EXHAUSTIVE:
+        return [
+            consider(task, Candidate(vectors=tuple(zip(group, chosen, strict=True))))
+            for size in range(2, depth + 1)
+            for group in combinations(options, size)
+            for chosen in product(*(options[prefix] for prefix in group))
+        ]
+    return _beam(task, singles, depth)
+
+
+def _beam(task: Task, singles: list[Considered], depth: int) -> list[Considered]:
+    key = _promise(task)
+    extensions = [_candidate(one) for one in sorted(singles, key=key)[:EXTENSIONS]]
+    edge, found, seen = sorted(singles, key=key)[:BEAM], [], set()
+    for _ in range(depth - 1):
+        grown = []
+        for one in edge:
+            base = _candidate(one)
+            for extra in extensions:
+                if extra.vectors[0][0] in dict(base.vectors):
+                    continue
+                vectors_ = tuple(sorted((*base.vectors, *extra.vectors), key=lambda v: prefix_key(v[0])))
+                if vectors_ not in seen:
+                    seen.add(vectors_)
+                    grown.append(consider(task, Candidate(vectors=vectors_)))
+        found += grown
+        edge = sorted(grown, key=key)[:BEAM]
+    return found
+
+
+def _promise(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
+    """As `order`, but too little relief is no reason against a plan that is going to be extended."""
+    network = task.scene.snapshot.network
+
+    def key(one: Considered) -> tuple[bool, Rank]:
+        hopeless = any(not r.ok and r.rule != "relief" for r in one.verdict.reasons)
+        return hopeless, rank(task.policy, network, task.triggered, one)
+
+    return key
+
+
+def _candidate(one: Considered) -> Candidate:
+    after = one.plan.after
+    return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
+
+
+def _one(prefix: Prefix, vector: Vector) -> Candidate:
+    return Candidate(vectors=((prefix, vector),))
+
+
+def _vectors(task: Task, own: OwnPrefix) -> tuple[Vector, ...]:
+    hot = [name for name in task.triggered if task.scene.traffic_bps(own.prefix, name) > 0]
+    return vectors(task.scene.vectors[own.prefix], hot, prepend_limit(task.policy, own))
+
+
+def _worth(task: Task, eligible: Collection[OwnPrefix]) -> list[OwnPrefix]:
+    if len(eligible) <= PREFIXES:
+        return sorted(eligible, key=lambda own: prefix_key(own.prefix))
+    bps = {own.prefix: sum(task.scene.traffic_bps(own.prefix, name) for name in task.triggered) for own in eligible}
+    aims = targets(task.policy, task.scene.snapshot.network, task.triggered)
+    load = dict(zip(task.scene.links, task.scene.load_bps, strict=True))
+    need = sum(max(0.0, float(load[name]) - aims[name]) for name in task.triggered)
+    heaviest = sorted(eligible, key=lambda own: (-bps[own.prefix], prefix_key(own.prefix)))
+    nearest = sorted(heaviest[PREFIXES // 2 :], key=lambda own: (abs(bps[own.prefix] - need), prefix_key(own.prefix)))
+    chosen = heaviest[: PREFIXES // 2] + nearest[: PREFIXES // 2]
+    return sorted(chosen, key=lambda own: prefix_key(own.prefix))

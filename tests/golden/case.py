@@ -1,0 +1,232 @@
+"""A golden case as YAML: the snapshot and the policies in an operator's words, and what is to come out.
+
+Defaults keep a case short: loads are held for `history` (default 20m) in 60s polls, flows cover everything, and every
+demand is measured now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from teagent.engine.choose.digest import with_digest
+from teagent.model.announcement import Announcement, AnnouncementSet
+from teagent.model.bgp import Asn, parse_prefix
+from teagent.model.link import Link, LinkKind, NoData, Reading, Utilisation
+from teagent.model.network import Network, OwnPrefix
+from teagent.model.plan import Considered, Decision, RefusedVerdict
+from teagent.model.policy import (
+    Approval,
+    Confirm,
+    Limits,
+    LinkMatch,
+    Metric,
+    Objective,
+    Policy,
+    PrefixMatch,
+    PrependLever,
+    Trigger,
+)
+from teagent.model.snapshot import Busy, Snapshot
+from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
+from teagent.model.units import parse_duration_seconds, parse_rate_bps, parse_share
+
+NOW = datetime(2026, 1, 12, 19, 40, tzinfo=UTC)
+CASES = Path(__file__).parent / "cases"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A case; `base:` names another case that it changes: mappings are merged, everything else is replaced."""
+    raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "base" in raw:
+        parent = load(path.parent / raw["base"])
+        parent.pop("expect", None)
+        raw = merged(parent, {k: v for k, v in raw.items() if k != "base"})
+    return raw
+
+
+def merged(base: Any, change: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return change
+    result = {k: v for k, v in base.items() if not (k in change and change[k] is None)}
+    return result | {k: merged(base.get(k), v) for k, v in change.items() if v is not None}
+
+
+def snapshot_of(case: Mapping[str, Any], *, now: datetime = NOW) -> Snapshot:
+    links = {name: _link(number, name, row) for number, (name, row) in enumerate(case["links"].items(), start=1)}
+    network = Network(asn=Asn(65000), links=links, prefixes=tuple(_own(p, row) for p, row in case["prefixes"].items()))
+    live = network.home()
+    for prefix, vector in (case.get("overrides") or {}).items():
+        live = live.with_vector(parse_prefix(prefix), vector)
+    latest: dict[str, Reading] = {}
+    history: dict[str, tuple[Utilisation, ...]] = {}
+    for name, row in case["links"].items():
+        history[name], latest[name] = _readings(name, row, now)
+    return with_digest(
+        Snapshot(
+            taken_at=now,
+            network=network,
+            live=live,
+            latest=latest,
+            history=history,
+            matrix=_matrix(case, now),
+            busy={parse_prefix(p): _busy(row, now) for p, row in (case.get("busy") or {}).items()},
+            frozen=bool(case.get("frozen", False)),
+            distrust=tuple(case.get("distrust") or ()),
+            digest="",
+        )
+    )
+
+
+def policies_of(case: Mapping[str, Any]) -> tuple[Policy, ...]:
+    return tuple(_policy(row) for row in case.get("policies") or [case.get("policy") or {}])
+
+
+def outcome(decision: Decision) -> dict[str, Any]:
+    """What a case expects of one policy, as plain data."""
+    best = decision.considered[0] if decision.considered else None
+    result: dict[str, Any] = {
+        "policy": decision.policy,
+        "triggers": {t.link: t.message for t in decision.triggers},
+        "plan": None if decision.chosen is None else _vectors(decision.chosen),
+        "message": decision.message,
+    }
+    if decision.chosen is not None:
+        chosen = decision.chosen
+        result["verdict"] = type(chosen.verdict).__name__
+        result["changes"] = len(chosen.plan.changes)
+        result["links"] = {
+            f.link: f"{_mbps(f.before_bps)} -> {_mbps(f.after.expected)} "
+            f"({_mbps(f.after.low)} to {_mbps(f.after.high)}, worst {_mbps(f.worst_bps)}), target {_mbps(f.target_bps)}"
+            for f in chosen.dry_run.links
+        }
+        result["warnings"] = list(chosen.dry_run.warnings)
+    elif best is not None and isinstance(best.verdict, RefusedVerdict):
+        result["refused"] = sorted({r.rule for r in best.verdict.failed()})
+    result["candidates"] = decision.candidates
+    result["reasons"] = [f"{r.rule}: {r.message}" for r in decision.reasons]
+    return result
+
+
+def _mbps(bps: float) -> str:
+    return f"{bps / 1e6:.2f}M"
+
+
+def _vectors(considered: Considered) -> dict[str, dict[str, int]]:
+    after = considered.plan.after
+    return {str(prefix): after.vector(prefix) for prefix in after.prefixes()}
+
+
+def _rate(text: str | None) -> float | None:
+    return None if text is None else parse_rate_bps(text)
+
+
+def _link(number: int, name: str, row: Mapping[str, Any]) -> Link:
+    return Link(
+        name=name,
+        id=number,
+        kind=LinkKind(row.get("kind", "transit")),
+        router=row.get("router", "edge"),
+        interface=f"eth{number}",
+        neighbor=ip_address(f"192.0.2.{number}"),
+        peer_asn=Asn(64500 + number),
+        capacity_bps=parse_rate_bps(row["capacity"]),
+        commit_bps=_rate(row.get("commit")),
+        price_per_mbps=row.get("price"),
+    )
+
+
+def _own(prefix: str, row: Mapping[str, Any]) -> OwnPrefix:
+    return OwnPrefix(
+        prefix=ip_network(prefix),
+        home=dict(row["home"]),
+        tags=frozenset(row.get("tags", ())),
+        engineer=row.get("engineer", True),
+        max_prepend=row.get("max_prepend"),
+    )
+
+
+def _readings(name: str, row: Mapping[str, Any], now: datetime) -> tuple[tuple[Utilisation, ...], Reading]:
+    """`load` held for `history`; or `loads`, a list of rates in 60s polls, the last one now."""
+    if "no_data" in row:
+        return (), NoData(since=now - timedelta(minutes=2), reason=row["no_data"])
+    held = int(parse_duration_seconds(row.get("history", "20m")) // 60)
+    rates = [parse_rate_bps(r) for r in row.get("loads") or [row["load"]] * max(1, held)]
+    rows = tuple(
+        Utilisation(link=name, at=now - timedelta(seconds=60 * back), in_bps=bps, out_bps=bps / 10, seconds=60)
+        for back, bps in zip(range(len(rates) - 1, -1, -1), rates, strict=True)
+    )
+    return rows, rows[-1]
+
+
+def _matrix(case: Mapping[str, Any], now: datetime) -> TrafficMatrix | NoData:
+    if "no_matrix" in case:
+        return NoData(since=now, reason=case["no_matrix"])
+    demands = [
+        Demand(
+            source=_source(text),
+            prefix=parse_prefix(prefix),
+            link=link,
+            bps=parse_rate_bps(rate),
+        )
+        for link, prefixes in case["traffic"].items()
+        for prefix, sources in prefixes.items()
+        for text, rate in sources.items()
+    ]
+    coverage: dict[str, float | None] = {name: 1.0 for name in case["links"]}
+    for name, share in (case.get("coverage") or {}).items():
+        coverage[name] = None if share is None else parse_share(share)
+    stray = {name: parse_rate_bps(rate) for name, rate in (case.get("unattributed") or {}).items()}
+    at = now - timedelta(seconds=parse_duration_seconds(case.get("matrix_age", "1m")))
+    return build_matrix(demands, at=at, seconds=300, coverage=coverage, unattributed_bps=stray)
+
+
+def _source(text: str) -> Source:
+    if text == "rest":
+        return Source()
+    return Source(asn=int(text.removeprefix("AS"))) if text.startswith("AS") else Source(prefix=text)
+
+
+def _busy(row: Mapping[str, Any], now: datetime) -> Busy:
+    ago = row.get("changed")
+    changed_at = None if ago is None else now - timedelta(seconds=parse_duration_seconds(ago))
+    return Busy(owner=row.get("owner"), changed_at=changed_at)
+
+
+def _policy(row: Mapping[str, Any]) -> Policy:
+    limits = dict(row.get("limits") or {})
+    shift = limits.get("shift_per_plan")
+    match = row.get("match") or {}
+    return Policy(
+        name=row.get("name", "relieve-transit"),
+        description="",
+        links=LinkMatch(
+            kinds=frozenset(LinkKind(k) for k in match.get("kinds", ["transit"])),
+            names=frozenset(match.get("links", ())),
+        ),
+        prefixes=PrefixMatch(tags=frozenset(match.get("tags", ())), prefixes=frozenset(match.get("prefixes", ()))),
+        when=Trigger(
+            metric=Metric.IN_UTILISATION,
+            above=parse_share(row.get("above", "80%")),
+            for_seconds=parse_duration_seconds(row.get("for", "15m")),
+            clear_below=parse_share(row.get("clear_below", "70%")),
+        ),
+        objective=Objective(row.get("objective", "relieve_at_least_cost")),
+        levers=(PrependLever(max=row.get("max_prepend", 3)),),
+        limits=Limits(
+            changes_per_plan=limits.get("changes_per_plan", 4),
+            prefixes_per_plan=limits.get("prefixes_per_plan", 2),
+            shift_per_plan_bps=None if shift is None else parse_rate_bps(shift),
+            cooldown_seconds=parse_duration_seconds(limits.get("cooldown", "1h")),
+            headroom=parse_share(limits.get("headroom", "15%")),
+            min_links_per_prefix=limits.get("min_links_per_prefix", 2),
+        ),
+        approval=Approval(required=row.get("approval", True)),
+        confirm=Confirm(),
+        enabled=row.get("enabled", True),
+    )
