@@ -1,0 +1,135 @@
+"""How the rows of one template become the columns of a FlowBatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from teagent.model.traffic import Column, FlowBatch
+from teagent.wire.flow import elements
+from teagent.wire.flow.columns import constant, unsigned, zeros
+from teagent.wire.flow.sampling import SamplingFields, SamplingRates
+from teagent.wire.flow.template import Rows, Template
+
+NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batching:
+    """What rows need besides themselves: `boot` is the unix time at which the exporter's sysUpTime was 0, one number
+    or one a row, NaN where it is not known.
+    """
+
+    exporter: str
+    boot: Column | float
+    exported_at: Column | float
+
+
+class Layout:
+    """Which fields of a template are which columns; looked up once a template."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.sampling = SamplingFields(template)
+        find = template.find
+        self._numbers = {
+            "in_if": find(elements.INPUT_INTERFACE),
+            "out_if": find(elements.OUTPUT_INTERFACE),
+            "protocol": find(elements.PROTOCOL),
+            "src_port": find(elements.SOURCE_PORT),
+            "dst_port": find(elements.DESTINATION_PORT),
+            "src_asn": find(elements.SOURCE_ASN),
+            "dst_asn": find(elements.DESTINATION_ASN),
+            "octets": find(elements.OCTETS),
+            "packets": find(elements.PACKETS),
+        }
+        physical = find((elements.INPUT_PHYSICAL_INTERFACE,))
+        self._physical = None if physical == self._numbers["in_if"] else physical
+        self._addresses = {
+            4: self._pair(find(elements.SOURCE_IPV4), find(elements.DESTINATION_IPV4), 4),
+            6: self._pair(find(elements.SOURCE_IPV6), find(elements.DESTINATION_IPV6), 16),
+        }
+        self._boot = find((elements.SYSTEM_INIT_MILLISECONDS,))
+        self._start, self._end = _time_field(template, _STARTS), _time_field(template, _ENDS)
+
+    def _pair(self, source: int | None, destination: int | None, length: int) -> tuple[int | None, int] | None:
+        """Fields of both addresses. A destination is what it takes; a source may be missing."""
+        fields = self.template.fields
+        if destination is None or fields[destination].length != length:
+            return None
+        return (source if source is not None and fields[source].length == length else None), destination
+
+    @property
+    def has_addresses(self) -> bool:
+        return self._addresses[4] is not None or self._addresses[6] is not None
+
+    def boot(self, rows: Rows) -> float | None:
+        """Unix time of the exporter's start in options records, None where these do not tell it."""
+        index = self._boot
+        return None if index is None else float(unsigned(self.template, rows, index)[-1]) / 1000
+
+    def _number(self, name: str, rows: Rows) -> Column:
+        index = self._numbers[name]
+        return zeros(len(rows)) if index is None else unsigned(self.template, rows, index)
+
+    def batches(self, rows: Rows, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
+        """One batch a family. Records of a template with addresses of both go to the family whose destination is set
+        (IPv4 where neither is).
+        """
+        ipv4, ipv6 = self._addresses[4], self._addresses[6]
+        columns = {name: self._number(name, rows) for name in self._numbers}
+        columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
+        columns["start"] = _times(self.template, rows, self._start, batching)
+        columns["end"] = _times(self.template, rows, self._end, batching)
+        if self._physical is not None:
+            columns["in_physical_if"] = unsigned(self.template, rows, self._physical)
+        if ipv4 is None or ipv6 is None:
+            family, pair = (4, ipv4) if ipv6 is None else (6, ipv6)
+            if pair is not None:
+                yield self._batch(family, pair, rows, columns, batching.exporter)
+            return
+        is_ipv6 = (rows[f"f{ipv4[1]}"] == 0) & (rows[f"f{ipv6[1]}"] != 0).any(axis=1)
+        for family, pair, mask in ((4, ipv4, ~is_ipv6), (6, ipv6, is_ipv6)):
+            if mask.any():
+                part = {name: column[mask] for name, column in columns.items()}
+                yield self._batch(family, pair, rows[mask], part, batching.exporter)
+
+    @staticmethod
+    def _batch(
+        family: int, pair: tuple[int | None, int], rows: Rows, columns: dict[str, Column], exporter: str
+    ) -> FlowBatch:
+        source, destination = pair
+        dst = rows[f"f{destination}"]
+        src = np.zeros_like(dst) if source is None else rows[f"f{source}"]
+        return FlowBatch(exporter=exporter, family=family, src=src, dst=dst, **columns)
+
+
+_STARTS: Final = (152, 150, 154, 156, 158, elements.FLOW_START_SYS_UPTIME)
+_ENDS: Final = (153, 151, 155, 157, 159, elements.FLOW_END_SYS_UPTIME)
+
+
+def _time_field(template: Template, candidates: tuple[int, ...]) -> tuple[int, int] | None:
+    """(field, its element)"""
+    index = template.find(candidates)
+    return None if index is None else (index, template.fields[index].element)
+
+
+def _times(template: Template, rows: Rows, of: tuple[int, int] | None, batching: Batching) -> Column:
+    """Unix seconds, NaN where unknown (RFC 7011 section 6.1 for the forms of a time)."""
+    if of is None:
+        return constant(len(rows), np.nan)
+    index, element = of
+    raw = unsigned(template, rows, index)
+    if element in {elements.FLOW_START_SYS_UPTIME, elements.FLOW_END_SYS_UPTIME}:
+        return raw * 1e-3 + batching.boot
+    if element in {150, 151}:
+        return raw * 1.0
+    if element in {152, 153}:
+        return raw * 1e-3
+    if element in {158, 159}:  # microseconds before the export
+        return batching.exported_at - raw * 1e-6
+    # 154 to 157 are NTP time stamps: seconds since 1900 in the high half, a binary fraction in the low one.
+    return raw * 2.0**-32 - NTP_EPOCH

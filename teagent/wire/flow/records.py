@@ -1,0 +1,91 @@
+"""What stands between a datagram and its columns: data sets with the template that explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
+from teagent.wire.flow.layout import Layout
+from teagent.wire.flow.sampling import SamplingRates
+from teagent.wire.flow.sequence import Sequences
+from teagent.wire.flow.template import Decoded, decode_fixed, decode_variable
+
+
+class Undecoded(StrEnum):
+    """Why something could not be used; a closed list, because it labels counters."""
+
+    BAD_VERSION = "bad_version"
+    BAD_LENGTH = "bad_length"
+    TRUNCATED = "truncated"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NO_TEMPLATE = "no_template"
+    NO_ADDRESSES = "no_addresses"
+
+
+def reason_of(error: WireError) -> Undecoded:
+    for kind, reason in (
+        (BadVersion, Undecoded.BAD_VERSION),
+        (Truncated, Undecoded.TRUNCATED),
+        (LimitExceeded, Undecoded.LIMIT_EXCEEDED),
+        (BadLength, Undecoded.BAD_LENGTH),
+    ):
+        if isinstance(error, kind):
+            return reason
+    raise AssertionError(f"{type(error).__name__} has no reason")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Domain:
+    """State of one observation domain (IPFIX), source id (v9) or engine (v5). Mutable, owned by ExporterState.
+
+    `boot` is the unix time at which the exporter's sysUpTime was 0, where IPFIX options told it, NaN otherwise.
+    """
+
+    version: int
+    number: int
+    layouts: dict[int, Layout]
+    rates: SamplingRates
+    sequences: Sequences
+    boot: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordSet:
+    """A data set. `count` records of `layout.template`, to which `rates` apply; `boot` as in Domain, or out of the
+    header.
+    """
+
+    domain: Domain
+    rates: SamplingRates
+    layout: Layout
+    body: bytes
+    count: int
+    exported_at: float
+    boot: float
+    decoded: Decoded | None = None  # already there where fields have a variable length
+
+    def decode(self) -> Decoded:
+        return self.decoded or Decoded(decode_fixed(self.layout.template, self.body), {})
+
+
+def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: float, boot: float) -> RecordSet:
+    template = layout.template
+    if template.variable:
+        decoded = decode_variable(template, body)
+        return RecordSet(
+            domain, domain.rates, layout, decoded.rows.tobytes(), len(decoded.rows), exported_at, boot, decoded
+        )
+    return RecordSet(domain, domain.rates, layout, body, len(body) // template.least, exported_at, boot)
+
+
+def joined(sets: list[RecordSet]) -> Iterator[list[RecordSet]]:
+    """Sets of one template and one domain together, in order of arrival."""
+    if len(sets) == 1:
+        yield sets
+        return
+    groups: dict[tuple[int, int], list[RecordSet]] = {}
+    for found in sets:
+        groups.setdefault((id(found.rates), id(found.layout)), []).append(found)
+    yield from groups.values()

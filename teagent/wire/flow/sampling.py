@@ -1,0 +1,148 @@
+"""Sampling rates that an exporter tells in options records.
+
+A rate belongs to a sampler (samplerId 48, selectorId 302), to an interface, or to the observation domain as a whole.
+A record takes the rate of the sampler that it names; otherwise the one of its input interface; otherwise the domain's
+own; otherwise, if all samplers of the domain agree, theirs. Anything else is unknown, NaN: it is said, not guessed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from teagent.model.traffic import Column
+from teagent.wire.flow import elements
+from teagent.wire.flow.columns import constant, unsigned, unsigned_of
+from teagent.wire.flow.template import Rows, Template
+
+
+class SamplingRates:
+    """What one observation domain has told so far."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of_sampler: dict[int, float] = {}
+        self._of_interface: dict[int, float] = {}
+        self._of_domain: float | None = None
+        self._common = math.nan
+
+    def __len__(self) -> int:
+        return len(self._of_sampler) + len(self._of_interface)
+
+    @classmethod
+    def of_header(cls, rate: float) -> SamplingRates:
+        """Told for all records, as NetFlow v5 does."""
+        rates = cls(0)
+        rates._of_domain = rates._common = rate
+        return rates
+
+    @property
+    def common(self) -> float:
+        """The rate of a record that names no sampler, NaN where that is not known."""
+        return self._common
+
+    def learn(self, template: Template, rows: Rows) -> bool:
+        """Takes the rates out of options records; False where these tell none."""
+        rates = rates_in(template, rows)
+        if rates is None:
+            return False
+        keys, table = unsigned_of(template, rows, elements.SAMPLER_ID), self._of_sampler
+        if keys is None:
+            keys, table = self._interfaces(template, rows), self._of_interface
+        for i, rate in enumerate(rates.tolist()):
+            if math.isnan(rate):
+                continue
+            if keys is None:
+                self._of_domain = rate
+            elif int(keys[i]) in table or len(self) < self._most:
+                table[int(keys[i])] = rate
+        self._settle()
+        return True
+
+    @staticmethod
+    def _interfaces(template: Template, rows: Rows) -> Column | None:
+        for i, f in enumerate(template.fields):
+            ipfix = f.scope and f.element in elements.INTERFACE_SCOPES and not f.v9_scope and not f.enterprise
+            if (ipfix or (f.v9_scope and f.element == elements.V9_SCOPE_INTERFACE)) and 0 < f.length <= 4:
+                column: Column = rows[f"f{i}"]
+                return column if f.length != 3 else None
+        return None
+
+    def _settle(self) -> None:
+        distinct = set(self._of_sampler.values())
+        if self._of_domain is not None:
+            self._common = self._of_domain
+        else:
+            self._common = distinct.pop() if len(distinct) == 1 else math.nan
+
+    def column(self, fields: SamplingFields, rows: Rows, in_if: Column) -> Column:
+        """The rate of each data record."""
+        by_sampler = fields.sampler is not None and bool(self._of_sampler)
+        if not fields.stated and not by_sampler and not self._of_interface:
+            return constant(len(rows), self._common)
+        rates: Column = np.full(len(rows), self._common)
+        if self._of_interface:
+            rates = _looked_up(self._of_interface, in_if, rates)
+        if by_sampler and fields.sampler is not None:
+            rates = _looked_up(self._of_sampler, unsigned(fields.template, rows, fields.sampler), rates)
+        named = rates_in(fields.template, rows) if fields.stated else None
+        return rates if named is None else np.where(np.isnan(named), rates, named)
+
+
+class SamplingFields:
+    """What the data records of a template say of sampling; looked up once a template."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.sampler = template.find(elements.SAMPLER_ID)
+        self.stated = template.find(_STATING) is not None
+
+
+_STATING = (
+    elements.SAMPLING_PACKET_INTERVAL,
+    elements.SAMPLING_SIZE,
+    elements.SAMPLING_PROBABILITY,
+    elements.SAMPLING_INTERVAL,
+    elements.SAMPLER_RANDOM_INTERVAL,
+)
+
+
+def rates_in(template: Template, rows: Rows) -> Column | None:
+    """Sampling rates that the records state themselves, NaN where one states 0; None where the template has none."""
+
+    def numbers(element: int) -> Column | None:
+        column = unsigned_of(template, rows, (element,))
+        return None if column is None else column.astype(np.float64)
+
+    interval = numbers(elements.SAMPLING_PACKET_INTERVAL)
+    if interval is not None:
+        space = numbers(elements.SAMPLING_PACKET_SPACE)
+        return _ratio(interval + (0 if space is None else space), interval)
+    size, population = numbers(elements.SAMPLING_SIZE), numbers(elements.SAMPLING_POPULATION)
+    if size is not None and population is not None:
+        return _ratio(population, size)
+    probability = template.find((elements.SAMPLING_PROBABILITY,))
+    if probability is not None and template.fields[probability].length in {4, 8}:
+        length = template.fields[probability].length
+        share = np.ascontiguousarray(rows[f"f{probability}"]).view(f">f{length}").astype(np.float64)
+        valid = (share > 0) & (share <= 1)
+        return np.where(valid, 1 / np.where(valid, share, 1), np.nan)
+    for element in (elements.SAMPLING_INTERVAL, elements.SAMPLER_RANDOM_INTERVAL):
+        rate = numbers(element)
+        if rate is not None:
+            return np.where(rate > 0, rate, np.nan)
+    return None
+
+
+def _ratio(above: Column, below: Column) -> Column:
+    valid = (below > 0) & (above > 0)
+    return np.where(valid, above / np.where(below > 0, below, 1), np.nan)
+
+
+def _looked_up(table: dict[int, float], keys: Column, otherwise: Column) -> Column:
+    known = np.array(sorted(table), dtype=np.uint64)
+    rates = np.array([table[int(key)] for key in known])
+    keys = keys.astype(np.uint64)
+    at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.where(known[at] == keys, rates[at], otherwise)
