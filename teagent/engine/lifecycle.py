@@ -204,14 +204,43 @@ def owners(proposals: Iterable[Proposal]) -> dict[Prefix, Proposal]:
     """Prefix -> the proposal whose override is, or may be, on the wire.
 
     While a change waits for its confirmation over an active one, the newer owns the prefix; the active one gets it
-    back when the newer is reverted in its window.
+    back when the newer is reverted in its window. Of two that were both confirmed the one applied last owns it.
     """
     found: dict[Prefix, Proposal] = {}
     on_wire = [proposal for proposal in proposals if proposal.state in ON_WIRE]
-    for proposal in sorted(on_wire, key=lambda p: (p.state is not S.ACTIVE, p.created_at)):
+    # One that never was confirmed is newer than any that was: nothing is applied over an unconfirmed change.
+    for proposal in sorted(on_wire, key=lambda p: (last_forward_state(p) is not S.ACTIVE, _applied_at(p))):
         for prefix in proposal.plan.prefixes():
             found[prefix] = proposal
     return found
+
+
+def _applied_at(proposal: Proposal) -> datetime:
+    return max((entry.at for entry in proposal.history if entry.to_state is S.APPLYING), default=proposal.created_at)
+
+
+def in_the_way(plan: Plan, others: Iterable[Proposal]) -> Proposal | None:
+    """A proposal in the middle of a change to one of the plan's prefixes; nothing is applied over it.
+
+    Over an active one a plan may be applied. Over one that is being taken back it may not, even where the routes are
+    what the plan starts from: the next attempt to take them back would take the new ones.
+    """
+    prefixes = set(plan.prefixes())
+    for other in others:
+        if other.state in ON_WIRE - {S.ACTIVE} and not prefixes.isdisjoint(other.plan.prefixes()):
+            return other
+    return None
+
+
+def replaced_by(confirmed: Proposal, others: Iterable[Proposal]) -> tuple[Proposal, ...]:
+    """The active proposals that own nothing any more once `confirmed` is active: they take `replace` with it.
+
+    One that keeps a prefix of its own stays active, or that prefix's override would be nobody's.
+    """
+    active = [other for other in others if other.state is S.ACTIVE and other.id != confirmed.id]
+    owned = {proposal.id for proposal in owners([*active, confirmed]).values()}
+    taken = set(confirmed.plan.prefixes())
+    return tuple(o for o in active if o.id not in owned and not taken.isdisjoint(o.plan.prefixes()))
 
 
 def supersedes(newer: Plan, waiting: Proposal) -> bool:
@@ -227,16 +256,20 @@ def supersedes(newer: Plan, waiting: Proposal) -> bool:
 def target_after_revert(
     proposal: Proposal, *, home: AnnouncementSet, others: Iterable[Proposal] = ()
 ) -> dict[Prefix, dict[str, int]]:
-    """Prefix -> link -> prepend that a revert of `proposal` brings about, for the plan's prefixes.
+    """Prefix -> link -> prepend that a revert of `proposal` brings about, for the plan's prefixes that it owns.
 
     Undo inside the window, go home after it: while it had not been confirmed the plan's `before` is restored, from
-    `active` on its prefixes go home. `others` are the proposals among which the owner of `before` is looked for: an
-    override whose proposal is not active any more has no owner, so it is not restored and the prefix goes home.
+    `active` on its prefixes go home. `others` are all other proposals. An override in `before` whose proposal is not
+    active any more has no owner: it is not restored, the prefix goes home. A prefix that a newer change has taken
+    over is left out: it is for the newer one to say where it goes.
     """
+    rest = [other for other in others if other.id != proposal.id]
     inside_window = last_forward_state(proposal) is not S.ACTIVE
-    active = owners(other for other in others if other.id != proposal.id and other.state is S.ACTIVE)
+    now_owners, active = owners([proposal, *rest]), owners(other for other in rest if other.state is S.ACTIVE)
     targets = {}
     for prefix in proposal.plan.prefixes():
+        if now_owners.get(prefix, proposal).id != proposal.id:
+            continue
         before = proposal.plan.before.vector(prefix)
         owner = active.get(prefix)
         restorable = inside_window and owner is not None and owner.plan.after.vector(prefix) == before

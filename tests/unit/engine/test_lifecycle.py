@@ -1,0 +1,488 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from teagent.engine import lifecycle
+from teagent.engine.lifecycle import (
+    CHAIN_START,
+    REVERT_ATTEMPTS,
+    TRANSITIONS,
+    ChainRow,
+    advance,
+    attempt_failed,
+    begin_apply,
+    chain_digest,
+    in_the_way,
+    is_confirm_overdue,
+    is_expired,
+    last_forward_state,
+    legal_events,
+    owners,
+    proposal_id,
+    refuse_expired,
+    replaced_by,
+    resolve_id,
+    supersedes,
+    target_after_revert,
+    verify_chain,
+)
+from teagent.errors import Expired, IllegalTransition, NotAuthorised, NotFound, Refused
+from teagent.model.announcement import AnnouncementSet, difference
+from teagent.model.proposal import FINAL, ON_WIRE, Proposal, ProposalEvent, ProposalState
+from tests.fakes.proposals import NOW, OTHER_PREFIX, PATHS, PREFIX, example_plan, example_proposal, home
+
+S, E = ProposalState, ProposalEvent
+LATER = NOW + timedelta(minutes=5)
+DOC = Path(__file__).resolve().parents[3] / "docs" / "internals" / "lifecycle.md"
+
+
+def reachable(start: ProposalState) -> set[ProposalState]:
+    found, waiting = {start}, [start]
+    while waiting:
+        state = waiting.pop()
+        new = {TRANSITIONS[state, event] for event in legal_events(state)} - found
+        found |= new
+        waiting += new
+    return found
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_the_transitions_of_the_design() -> None:
+    """Written out once more, by state, so that a slip in the table does not go unseen."""
+    design = {
+        "pending": "approve>approved reject>rejected expire>expired supersede>superseded invalidate>stale",
+        "approved": "apply>applying reject>rejected expire>expired invalidate>stale",
+        "applying": "acked>confirming fail>reverting revert>reverting",
+        "confirming": "confirm>active trip>reverting timeout>reverting revert>reverting",
+        "active": "revert>reverting trip>reverting replace>replaced",
+        "reverting": "withdrawn>reverted fail>stuck",
+        "stuck": "revert>reverting resolve>reverted",
+    }
+    table = {
+        state.value: " ".join(f"{event.value}>{TRANSITIONS[state, event].value}" for event in legal_events(state))
+        for state in ProposalState
+        if legal_events(state)
+    }
+    assert table == design
+    assert len(TRANSITIONS) == 23
+
+
+def test_every_state_is_reachable_from_pending() -> None:
+    assert reachable(S.PENDING) == set(ProposalState)
+
+
+def test_every_event_is_used() -> None:
+    assert {event for _, event in TRANSITIONS} == set(ProposalEvent)
+
+
+@pytest.mark.parametrize("state", list(ProposalState))
+def test_a_state_is_a_dead_end_only_if_it_is_final(state: ProposalState) -> None:
+    assert (legal_events(state) == ()) == (state in FINAL)
+
+
+def test_applying_is_entered_only_from_approved() -> None:
+    assert [state for (state, _), target in TRANSITIONS.items() if target is S.APPLYING] == [S.APPROVED]
+
+
+def test_the_wire_is_entered_only_through_applying() -> None:
+    entered = {target for (state, _), target in TRANSITIONS.items() if state not in ON_WIRE and target in ON_WIRE}
+    assert entered == {S.APPLYING}
+
+
+@pytest.mark.parametrize("state", sorted(ON_WIRE))
+def test_from_a_state_on_the_wire_reverted_can_be_reached_and_no_final_state_but_it_and_replaced(
+    state: ProposalState,
+) -> None:
+    final = reachable(state) & FINAL
+    assert S.REVERTED in final
+    assert final <= {S.REVERTED, S.REPLACED}
+
+
+@pytest.mark.parametrize("state", sorted(ON_WIRE - {S.REVERTING}))
+def test_revert_is_legal_wherever_routes_may_be_out_and_no_revert_runs(state: ProposalState) -> None:
+    assert E.REVERT in legal_events(state)
+
+
+def test_a_freeze_blocks_what_leads_to_the_wire_and_nothing_that_leads_back() -> None:
+    assert frozenset({E.APPROVE, E.APPLY}) == lifecycle.BLOCKED_BY_FREEZE
+
+
+# --- advance --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(ProposalState))
+@pytest.mark.parametrize("event", list(ProposalEvent))
+def test_an_event_advances_as_the_table_says_or_is_refused(state: ProposalState, event: ProposalEvent) -> None:
+    proposal = example_proposal(state=state)
+    before = replace(proposal)
+    if (state, event) in TRANSITIONS:
+        moved = advance(proposal, event, actor="alice", now=LATER, reason="why")
+        assert moved.state is TRANSITIONS[state, event]
+        added = moved.history[-1]
+        assert (added.event, added.from_state, added.to_state) == (event, state, moved.state)
+        assert (added.actor, added.at, added.reason) == ("alice", LATER, "why")
+        assert added.seq == len(proposal.history)
+        assert moved.history[:-1] == proposal.history
+    else:
+        with pytest.raises(IllegalTransition) as caught:
+            advance(proposal, event, actor="alice", now=LATER, reason="why")
+        assert caught.value.fields == {
+            "proposal": "p-7f3c",
+            "state": state.value,
+            "event": event.value,
+            "legal": [legal.value for legal in legal_events(state)],
+        }
+    assert proposal == before
+
+
+def test_an_illegal_event_says_what_the_state_is_and_what_it_can_do() -> None:
+    with pytest.raises(IllegalTransition) as caught:
+        advance(example_proposal(state=S.CONFIRMING), E.APPROVE, actor="alice", now=NOW)
+    assert str(caught.value) == (
+        "proposal p-7f3c is confirming: approve is not possible, it can confirm, trip, timeout, revert"
+    )
+
+
+def test_a_final_proposal_says_that_nothing_can_be_done() -> None:
+    with pytest.raises(IllegalTransition, match="nothing can be done with it any more"):
+        advance(example_proposal(state=S.REVERTED), E.REVERT, actor="alice", now=NOW)
+
+
+def test_a_new_proposal_is_pending_with_its_creation_in_history() -> None:
+    proposal = example_proposal(expires_after_seconds=60)
+    assert proposal.state is S.PENDING
+    assert proposal.expires_at == NOW + timedelta(seconds=60)
+    (born,) = proposal.history
+    assert (born.seq, born.event, born.from_state, born.to_state) == (0, None, None, S.PENDING)
+    assert born.actor == "policy:transit-balance"
+
+
+@pytest.mark.parametrize("actor", ["", " ", "advisor:ollama", "root:x", "policy:", ":x"])
+def test_an_actor_that_is_none_is_refused(actor: str) -> None:
+    with pytest.raises(ValueError, match="is no actor"):
+        advance(example_proposal(), E.REJECT, actor=actor, now=NOW)
+
+
+@pytest.mark.parametrize("actor", ["alice", "daemon", "policy:transit-balance", "guard:in_utilisation"])
+def test_users_policies_guards_and_the_daemon_are_actors(actor: str) -> None:
+    assert advance(example_proposal(), E.REJECT, actor=actor, now=NOW).history[-1].actor == actor
+
+
+def test_a_time_without_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        advance(example_proposal(), E.REJECT, actor="alice", now=datetime(2026, 1, 12))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("actor", ["daemon", "policy:transit-balance", "guard:no_data"])
+@pytest.mark.parametrize("event", [E.REVERT, E.RESOLVE])
+def test_only_an_operator_moves_a_stuck_proposal(event: ProposalEvent, actor: str) -> None:
+    with pytest.raises(NotAuthorised):
+        advance(example_proposal(state=S.STUCK), event, actor=actor, now=NOW, reason="why")
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_resolving_needs_a_reason(reason: str) -> None:
+    with pytest.raises(Refused, match="needs a reason"):
+        advance(example_proposal(state=S.STUCK), E.RESOLVE, actor="alice", now=NOW, reason=reason)
+
+
+# --- deadlines, expiry, attempts ------------------------------------------------------------------------------------
+
+
+def applying() -> Proposal:
+    return begin_apply(example_proposal(state=S.APPROVED), actor="daemon", now=NOW, confirm_window_seconds=1200)
+
+
+def test_the_confirm_deadline_is_set_with_apply_and_gone_with_the_window() -> None:
+    proposal = applying()
+    assert proposal.state is S.APPLYING
+    assert proposal.confirm_deadline == NOW + timedelta(seconds=1200)
+    confirming = advance(proposal, E.ACKED, actor="daemon", now=LATER)
+    assert confirming.confirm_deadline == proposal.confirm_deadline
+    assert advance(confirming, E.CONFIRM, actor="alice", now=LATER).confirm_deadline is None
+    assert advance(confirming, E.TIMEOUT, actor="daemon", now=LATER).confirm_deadline is None
+
+
+@pytest.mark.parametrize(("minutes", "overdue"), [(19, False), (20, True), (21, True)])
+def test_a_confirm_is_overdue_from_its_deadline_on(minutes: int, overdue: bool) -> None:
+    confirming = advance(applying(), E.ACKED, actor="daemon", now=LATER)
+    assert is_confirm_overdue(confirming, NOW + timedelta(minutes=minutes)) is overdue
+
+
+def test_a_confirming_proposal_without_deadline_is_overdue_and_others_never_are() -> None:
+    assert is_confirm_overdue(example_proposal(state=S.CONFIRMING), NOW)
+    assert not is_confirm_overdue(example_proposal(state=S.ACTIVE), NOW)
+
+
+@pytest.mark.parametrize("state", list(ProposalState))
+def test_only_what_waits_to_be_applied_expires(state: ProposalState) -> None:
+    proposal = example_proposal(state=state, expires_after_seconds=60)
+    assert not is_expired(proposal, NOW + timedelta(seconds=59))
+    assert is_expired(proposal, NOW + timedelta(seconds=60)) is (state in {S.PENDING, S.APPROVED})
+
+
+def test_an_expired_proposal_is_refused_with_when_and_what_to_do() -> None:
+    proposal = example_proposal()
+    refuse_expired(proposal, NOW)
+    with pytest.raises(Expired) as caught:
+        refuse_expired(proposal, NOW + timedelta(minutes=34))
+    assert str(caught.value) == (
+        "proposal p-7f3c is expired and cannot be approved (expired 4m ago, expires_after 30m)"
+    )
+    assert caught.value.hint == "teagent plan --policy transit-balance --propose"
+
+
+def test_a_revert_is_tried_three_times_and_then_is_stuck() -> None:
+    proposal = example_proposal(state=S.REVERTING)
+    for attempt in range(1, REVERT_ATTEMPTS):
+        proposal = attempt_failed(proposal, actor="daemon", now=NOW, reason="not acknowledged")
+        assert (proposal.state, proposal.revert_attempts) == (S.REVERTING, attempt)
+    events = len(proposal.history)
+    proposal = attempt_failed(proposal, actor="daemon", now=NOW, reason="not acknowledged")
+    assert (proposal.state, proposal.revert_attempts) == (S.STUCK, 3)
+    assert [entry.event for entry in proposal.history[events:]] == [E.FAIL]
+
+
+def test_a_stuck_proposal_that_is_reverted_again_has_all_its_attempts() -> None:
+    stuck = replace(example_proposal(state=S.STUCK), revert_attempts=3)
+    assert advance(stuck, E.REVERT, actor="alice", now=NOW).revert_attempts == 0
+
+
+@pytest.mark.parametrize("state", sorted(set(ProposalState) - {S.REVERTING}))
+def test_an_attempt_fails_only_while_reverting(state: ProposalState) -> None:
+    with pytest.raises(IllegalTransition):
+        attempt_failed(example_proposal(state=state), actor="daemon", now=NOW, reason="x")
+
+
+# --- owners and targets ---------------------------------------------------------------------------------------------
+
+WITH_OVERRIDE: Mapping[str, int] = {"transit-a": 3, "transit-b": 0}
+
+
+def over(active: Proposal, vector: Mapping[str, int]) -> Proposal:
+    """A second change to the prefix that `active` changed, waiting for its confirmation."""
+    plan = example_plan(before=active.plan.after, vector=vector, digest="b")
+    return example_proposal("p-2222", plan=plan, state=S.CONFIRMING, now=NOW + timedelta(minutes=1), restores=active.id)
+
+
+def test_the_newest_on_the_wire_owns_a_prefix_and_what_is_not_on_the_wire_owns_nothing() -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = over(active, {"transit-a": 1, "transit-b": 0})
+    waiting = example_proposal("p-3333", plan=example_plan(prefix=OTHER_PREFIX))
+    for order in ([active, newer, waiting], [waiting, newer, active]):
+        assert {prefix: p.id for prefix, p in owners(order).items()} == {PREFIX: "p-2222"}
+    assert owners([active, waiting])[PREFIX].id == "p-1111"
+
+
+def test_an_unconfirmed_change_over_home_goes_back_to_home() -> None:
+    for state in (S.APPLYING, S.CONFIRMING):
+        assert target_after_revert(example_proposal(state=state), home=home()) == {PREFIX: home().vector(PREFIX)}
+
+
+def test_an_unconfirmed_change_over_an_active_one_goes_back_to_the_active_one() -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = over(active, {"transit-a": 1, "transit-b": 0})
+    assert target_after_revert(newer, home=home(), others=[active, newer]) == {PREFIX: WITH_OVERRIDE}
+
+
+def test_a_confirmed_change_goes_home_even_if_it_began_over_another() -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = advance(over(active, {"transit-a": 1, "transit-b": 0}), E.CONFIRM, actor="alice", now=NOW)
+    replaced = advance(active, E.REPLACE, actor="daemon", now=NOW)
+    assert target_after_revert(newer, home=home(), others=[replaced]) == {PREFIX: home().vector(PREFIX)}
+    # Even if the store were wrong about the older one.
+    assert target_after_revert(newer, home=home(), others=[active]) == {PREFIX: home().vector(PREFIX)}
+
+
+@pytest.mark.parametrize("event", [E.REVERT, E.TRIP])
+def test_an_override_whose_owner_is_gone_is_not_restored(event: ProposalEvent) -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = over(active, {"transit-a": 1, "transit-b": 0})
+    leaving = advance(active, event, actor="alice", now=NOW)
+    assert target_after_revert(newer, home=home(), others=[leaving]) == {PREFIX: home().vector(PREFIX)}
+
+
+def test_the_target_does_not_change_while_the_revert_runs_or_is_stuck() -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = over(active, {"transit-a": 1, "transit-b": 0})
+    path = (E.TIMEOUT, E.FAIL, E.REVERT, E.FAIL)
+    for event in path:
+        newer = advance(newer, event, actor="alice", now=NOW)
+        assert target_after_revert(newer, home=home(), others=[active]) == {PREFIX: WITH_OVERRIDE}
+    gone = active
+    for event in (E.TRIP, E.FAIL, E.REVERT):
+        gone = advance(gone, event, actor="alice", now=NOW)
+        assert last_forward_state(gone) is S.ACTIVE
+        assert target_after_revert(gone, home=home()) == {PREFIX: home().vector(PREFIX)}
+
+
+@pytest.mark.parametrize("event", [E.TRIP, E.REVERT])
+def test_an_active_one_that_goes_home_leaves_alone_what_a_newer_change_has_taken_over(event: ProposalEvent) -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    newer = over(active, {"transit-a": 1, "transit-b": 0})
+    leaving = advance(active, event, actor="alice", now=NOW)
+    for order in ([leaving, newer], [newer, leaving]):
+        assert target_after_revert(leaving, home=home(), others=order) == {}
+    back = advance(advance(newer, E.REVERT, actor="alice", now=NOW), E.WITHDRAWN, actor="daemon", now=NOW)
+    assert target_after_revert(leaving, home=home(), others=[back]) == {PREFIX: home().vector(PREFIX)}
+
+
+def test_a_prefix_that_is_no_longer_ours_goes_to_nothing() -> None:
+    assert target_after_revert(example_proposal(state=S.ACTIVE), home=AnnouncementSet()) == {PREFIX: {}}
+
+
+@pytest.mark.parametrize("state", list(ProposalState))
+def test_nothing_is_applied_over_a_proposal_in_the_middle_of_a_change(state: ProposalState) -> None:
+    other = example_proposal("p-1111", state=state)
+    middle = {S.APPLYING, S.CONFIRMING, S.REVERTING, S.STUCK}
+    assert in_the_way(example_plan(), [other]) == (other if state in middle else None)
+    assert in_the_way(example_plan(prefix=OTHER_PREFIX), [other]) is None
+
+
+def both_prefixes() -> Proposal:
+    vector = {"transit-a": 3, "transit-b": 0}
+    after = home().with_vector(PREFIX, vector).with_vector(OTHER_PREFIX, vector)
+    plan = replace(example_plan(), changes=difference(home(), after), after=after)
+    return example_proposal("p-1111", plan=plan, state=S.ACTIVE)
+
+
+def test_an_active_one_is_replaced_when_it_owns_nothing_any_more() -> None:
+    active = example_proposal("p-1111", state=S.ACTIVE)
+    elsewhere = example_proposal("p-4444", plan=example_plan(prefix=OTHER_PREFIX), state=S.ACTIVE)
+    confirmed = advance(over(active, {"transit-a": 1, "transit-b": 0}), E.CONFIRM, actor="alice", now=NOW)
+    assert replaced_by(confirmed, [confirmed, active, elsewhere]) == (active,)
+
+
+def test_an_active_one_that_keeps_a_prefix_stays_and_takes_home_only_that_one() -> None:
+    active = both_prefixes()
+    confirmed = advance(over(active, {"transit-a": 1, "transit-b": 0}), E.CONFIRM, actor="alice", now=NOW)
+    assert replaced_by(confirmed, [active]) == ()
+    assert {prefix: p.id for prefix, p in owners([active, confirmed]).items()} == {
+        PREFIX: "p-2222",
+        OTHER_PREFIX: "p-1111",
+    }
+    leaving = advance(active, E.REVERT, actor="alice", now=NOW)
+    home_of_other = {OTHER_PREFIX: home().vector(OTHER_PREFIX)}
+    assert target_after_revert(leaving, home=home(), others=[confirmed]) == home_of_other
+
+
+def test_a_newer_plan_supersedes_pending_ones_on_its_prefix_or_link() -> None:
+    same_prefix = example_plan(vector={"transit-a": 0, "transit-b": 2})
+    same_link = example_plan(prefix=OTHER_PREFIX)
+    neither = example_plan(prefix=OTHER_PREFIX, vector={"transit-a": 0, "transit-b": 2})
+    pending = example_proposal()
+    assert [supersedes(plan, pending) for plan in (same_prefix, same_link, neither)] == [True, True, False]
+    for state in set(ProposalState) - {S.PENDING}:
+        assert not supersedes(same_prefix, example_proposal(state=state))
+
+
+# --- ids ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_id_has_four_digits_and_more_only_where_it_is_taken() -> None:
+    entropy = 0x7F3C9A2100000000
+    assert proposal_id(entropy) == "p-7f3c"
+    assert proposal_id(entropy, {"p-7f3c"}) == "p-7f3c9"
+    assert proposal_id(entropy, {"p-7f3c", "p-7f3c9"}) == "p-7f3c9a"
+    assert proposal_id(0) == "p-0000"
+
+
+def test_an_id_that_is_wholly_taken_asks_for_other_entropy() -> None:
+    with pytest.raises(ValueError, match="other entropy"):
+        proposal_id(1, {f"p-{'0' * n}" for n in range(4, 16)} | {"p-0000000000000001"})
+
+
+IDS = ["p-7f3c", "p-7f3c9", "p-7a00", "p-1b2c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("p-7f3c", "p-7f3c"), ("7f3c", "p-7f3c"), ("7F3C9", "p-7f3c9"), ("1", "p-1b2c"), (" p-7a ", "p-7a00")],
+)
+def test_an_id_or_the_beginning_of_just_one_is_resolved(text: str, found: str) -> None:
+    assert resolve_id(text, IDS) == found
+
+
+@pytest.mark.parametrize("text", ["9", "p-9999", "", "p-", "p", "7f3c90"])
+def test_what_begins_no_id_is_not_found(text: str) -> None:
+    with pytest.raises(NotFound):
+        resolve_id(text, IDS)
+
+
+def test_the_beginning_of_several_ids_is_refused_with_their_names() -> None:
+    with pytest.raises(Refused, match="7 is the beginning of 3 proposals: p-7a00, p-7f3c, p-7f3c9"):
+        resolve_id("7", IDS)
+
+
+# --- the chain ------------------------------------------------------------------------------------------------------
+
+
+def chain(*reasons: str) -> list[ChainRow]:
+    rows: list[ChainRow] = []
+    for position, reason in enumerate(reasons, 1):
+        previous = rows[-1].digest if rows else CHAIN_START
+        row = {"reason": reason, "seq": position}
+        rows.append(ChainRow(position=position, row=row, previous_digest=previous, digest=chain_digest(previous, row)))
+    return rows
+
+
+def test_a_digest_depends_on_the_row_before_and_every_value_but_not_on_the_order_of_keys() -> None:
+    digest = chain_digest(CHAIN_START, {"a": 1, "b": None})
+    assert digest == chain_digest(CHAIN_START, {"b": None, "a": 1})
+    # Fixed for good: stored chains are checked by later versions.
+    assert chain_digest(CHAIN_START, {"a": 1}) == "f21735afd2cd6af4fc5804b0045cebfd545aef8396d29d030c39cb8880b45b7f"
+    assert len({digest, chain_digest("1" * 64, {"a": 1, "b": None}), chain_digest(CHAIN_START, {"a": 1, "b": ""})}) == 3
+
+
+def test_an_untouched_chain_is_whole() -> None:
+    rows = chain("one", "two", "three")
+    report = verify_chain("event", rows)
+    assert (report.rows, report.broken_at, report.head) == (3, None, rows[-1].digest)
+
+
+def test_an_empty_chain_is_whole() -> None:
+    assert verify_chain("event", []).head == CHAIN_START
+
+
+def test_a_changed_row_is_found() -> None:
+    rows = chain("one", "two", "three")
+    rows[1] = replace(rows[1], row={"reason": "2", "seq": 2})
+    report = verify_chain("event", rows)
+    assert (report.rows, report.broken_at, report.message) == (1, 2, "row 2 was changed after it was written")
+
+
+def test_a_changed_row_with_a_digest_to_fit_breaks_the_row_after_it() -> None:
+    rows = chain("one", "two", "three")
+    forged = {"reason": "2", "seq": 2}
+    rows[1] = replace(rows[1], row=forged, digest=chain_digest(rows[0].digest, forged))
+    report = verify_chain("event", rows)
+    assert (report.broken_at, report.message) == (3, "row 3 does not follow the row before it")
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_missing_row_is_found(gone: int) -> None:
+    rows = chain("one", "two", "three")
+    del rows[gone]
+    report = verify_chain("event", rows)
+    assert (report.broken_at, report.message) == (gone + 1, f"row {gone + 1} is missing")
+
+
+# --- the documentation ----------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_shows_the_table_as_it_is() -> None:
+    text = DOC.read_text()
+    for part in (lifecycle.diagram(), lifecycle.state_table()):
+        assert part in text, f"docs/internals/lifecycle.md is out of date, it should hold:\n{part}"
+
+
+def test_the_paths_of_the_examples_lead_where_they_say() -> None:
+    assert set(PATHS) == set(ProposalState)
+    assert [example_proposal(state=state).state for state in PATHS] == list(PATHS)
