@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from teagent.engine.measure.counters import difference
+from teagent.engine.measure.counters import difference, no_counters
 from teagent.engine.measure.interfaces import find_interface
 from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
 from teagent.model.link import CounterSample, Interface, Link, NoData, Reading, Utilisation
@@ -66,6 +66,7 @@ class Observer:
         self._history_span = timedelta(seconds=history_seconds)
         self._health = {link.router: RouterHealth(router=link.router) for link in links.values()}
         self._next_probe: dict[str, float] = {}
+        self._last: dict[str, RouterReading] = {}
         self._samples: dict[str, CounterSample] = {}
         self._interfaces: dict[str, Interface] = {}
         self._latest: dict[str, Reading] = {}
@@ -133,6 +134,7 @@ class Observer:
         if health.reason:
             log.info("router gives data again", router=router, failures=health.failures)
         self._next_probe.pop(router, None)
+        self._last[router] = reading
         self._health[router] = replace(
             health,
             last_at=reading.at,
@@ -162,7 +164,7 @@ class Observer:
         sample = reading.counters.get(interface.if_index)
         if sample is None:
             self._samples.pop(link.name, None)
-            self._set_no_data(link.name, f"{reading.router} has no octet counters for {interface.if_name}", reading.at)
+            self._set_no_data(link.name, no_counters(interface, reading.at).reason, reading.at)
             return
         result = difference(self._samples.get(link.name), sample, capacity_bps=link.capacity_bps, link=link.name)
         self._samples[link.name] = sample
@@ -233,6 +235,16 @@ class Observer:
 
     def interface(self, link: str) -> Interface | None:
         return self._interfaces.get(link)
+
+    def reading(self, router: str) -> RouterReading | NoData:
+        """The last poll of the router; NoData while it does not answer."""
+        health = self._health.get(router)
+        reading = self._last.get(router)
+        if health is None or reading is None or health.reason:
+            since = health.no_data_since if health is not None else None
+            reason = health.reason if health is not None and health.reason else "not polled yet"
+            return NoData(since=since or self._started_at, reason=reason)
+        return reading
 
     def health(self) -> Sequence[RouterHealth]:
         return tuple(self._health.values())

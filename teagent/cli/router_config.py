@@ -1,0 +1,106 @@
+"""`teagent router-config` and `teagent exabgp-config`: what the operator installs beside the daemon.
+
+Both read the configuration only: no secret is looked up and no daemon is asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from teagent.config.effective import Config, RouterConfig
+from teagent.config.load import find, load
+from teagent.config.secrets import process_environment
+from teagent.daemon.build import engineered, exabgp_sessions, speaking_routers
+from teagent.errors import NotFound, Refused
+from teagent.wire.router_config import BorderLink, BorderRouter
+from teagent.wire.router_config import router_config as render
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), default=None, help="The configuration file; $TEAGENT_CONFIG."
+)
+
+
+def border_router(config: Config, router: RouterConfig) -> BorderRouter:
+    """Raises Refused for what no border router can be told."""
+    try:
+        return BorderRouter(
+            name=router.name,
+            asn=config.network.asn,
+            speaker=config.bgp.local_address,
+            links=tuple(
+                BorderLink(
+                    name=link.name,
+                    link_id=link.id,
+                    neighbor=link.neighbor,
+                    export_map=config.export_maps.get(link.name),
+                )
+                for link in config.network.links.values()
+                if link.router == router.name
+            ),
+            prefixes=tuple(own.prefix for own in engineered(config)),
+            next_hop_ipv4=config.bgp.next_hop_ipv4,
+            next_hop_ipv6=config.bgp.next_hop_ipv6,
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _one(config: Config, name: str | None) -> RouterConfig:
+    routers = {router.name: router for router in speaking_routers(config)}
+    if name is None and len(routers) == 1:
+        return next(iter(routers.values()))
+    if name is None:
+        raise Refused(f"there are {len(routers)} border routers", hint=f"--router {' | '.join(sorted(routers))}")
+    if name not in routers:
+        raise NotFound("border router", name, known=list(routers))
+    return routers[name]
+
+
+@click.command("router-config")
+@CONFIG
+@click.option("--router", "name", default=None, help="Which border router; may be left out where there is one.")
+@click.option("--vendor", default=None, help="frr or bird; the router's own `vendor` when left out.")
+def router_config(config: Path | None, name: str | None, vendor: str | None) -> None:
+    """Print what a border router needs for mode `signal`; nothing is sent to it."""
+    loaded = load(find(config, process_environment()), environment=None)
+    router = _one(loaded, name)
+    try:
+        text = render(border_router(loaded, router), vendor or router.vendor.value)
+    except ValueError as error:
+        raise Refused(str(error), hint="--vendor frr or --vendor bird") from error
+    click.echo(text, nl=False)
+
+
+@click.command("exabgp-config")
+@CONFIG
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory.")
+@click.option("--user", default="teagent", show_default=True, help="Who ExaBGP and the relay run as.")
+def exabgp_config(config: Path | None, output: Path, user: str) -> None:
+    """Write exabgp.conf and exabgp.env: one session for each border router, and the relay as API process."""
+    from teagent.adapters.exabgp.configuration import render_exabgp_conf, render_exabgp_env
+
+    loaded = load(find(config, process_environment()), environment=None)
+    bgp = loaded.bgp
+    relay = [str(Path(sys.executable).parent / "teagent-relay")]
+    relay += ["--allow", str(bgp.allow_list), "--journal", str(bgp.journal), "--socket", str(bgp.relay)]
+    try:
+        texts = {
+            "exabgp.conf": render_exabgp_conf(
+                local_asn=loaded.network.asn,
+                router_id=loaded.router_id,
+                sessions=exabgp_sessions(loaded),
+                relay_command=relay,
+            ),
+            "exabgp.env": render_exabgp_env(user=user),
+        }
+        output.mkdir(parents=True, exist_ok=True)
+        for file, text in texts.items():
+            (output / file).write_text(text, encoding="utf-8")
+            click.echo(f"wrote {output / file}")
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    except OSError as error:
+        raise Refused(f"{output} cannot be written: {(error.strerror or str(error)).lower()}") from error

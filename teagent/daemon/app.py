@@ -1,0 +1,268 @@
+"""The composition root: every concrete class is named here, and only here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from teagent.adapters.clock import SystemClock
+from teagent.adapters.exabgp.speaker import RelaySpeaker
+from teagent.adapters.flow.listener import FlowListener
+from teagent.adapters.metrics import MetricsServer
+from teagent.adapters.snmp.telemetry import SnmpTelemetry
+from teagent.adapters.store.sqlite import SqliteStore
+from teagent.config.effective import Config
+from teagent.daemon.build import allow, binding, exporters, snmp_target
+from teagent.daemon.control import ControlServer
+from teagent.daemon.figures import figures
+from teagent.daemon.handlers import Handlers
+from teagent.daemon.jobs import Jobs
+from teagent.daemon.notify import Notify
+from teagent.errors import TeagentError
+from teagent.service.apply import Applier
+from teagent.service.approve import Approver
+from teagent.service.decide import Decider
+from teagent.service.freeze import FreezeSwitch
+from teagent.service.ingest import Ingest
+from teagent.service.observe import Observer
+from teagent.service.proposals import ProposalBook
+from teagent.service.reconcile import Reconciler, Routes
+from teagent.service.score import Scorer
+from teagent.service.watch import Watcher
+
+log = structlog.get_logger("daemon")
+
+DRAIN_SECONDS = 1.0
+RECONCILE_SECONDS = 5.0
+PRUNE_SECONDS = 3600.0
+WATCH_SECONDS = 1.0
+
+
+class App:
+    """Built inert from a configuration; `start` opens in order, `stop` closes in reverse."""
+
+    def __init__(self, config: Config, *, on_reload: Callable[[str], None] | None = None) -> None:
+        network = config.network
+        self.config = config
+        self.policies = {policy.name: policy for policy in config.policies}
+        self.clock = SystemClock()
+        self.started_at = self.clock.now()
+        self._on_reload = on_reload
+        self.store = SqliteStore(
+            config.store.path,
+            keep_raw_seconds=config.store.keep_raw_seconds,
+            keep_rollup_seconds=config.store.keep_hourly_seconds,
+        )
+        self.telemetry = SnmpTelemetry(
+            {name: snmp_target(router, config.poll) for name, router in config.routers.items()},
+            clock=self.clock,
+            interests={
+                name: tuple(link.interface for link in network.links.values() if link.router == name)
+                for name in config.routers
+            },
+        )
+        self.flows = FlowListener(
+            bindings=tuple(binding(listen) for listen in config.flows.listen), exporters=exporters(config)
+        )
+        self.speaker = (
+            None
+            if config.bgp.dry_run
+            else RelaySpeaker(config.bgp.relay, link_ids={link.name: link.id for link in network.links.values()})
+        )
+        self.observer = Observer(
+            links=network.links,
+            telemetry=self.telemetry,
+            store=self.store,
+            clock=self.clock,
+            poll_seconds=config.poll.interval_seconds,
+            stale_after_seconds=config.poll.stale_after_seconds,
+            history_seconds=_look_back(config),
+        )
+        self.ingest = Ingest(
+            source=self.flows,
+            links=network.links,
+            prefixes=[own.prefix for own in network.prefixes],
+            exporters=exporters(config),
+            observer=self.observer,
+            store=self.store,
+            clock=self.clock,
+            window_seconds=config.flows.window_seconds,
+            max_rows=config.flows.max_sources,
+        )
+        home = network.home()
+        self.book = ProposalBook(store=self.store, clock=self.clock)
+        self.routes = Routes(speaker=self.speaker, home=home, clock=self.clock)
+        self.freeze = FreezeSwitch(store=self.store, clock=self.clock, speaker=self.speaker)
+        self.applier = (
+            None
+            if self.speaker is None
+            else Applier(book=self.book, routes=self.routes, speaker=self.speaker, home=home, clock=self.clock)
+        )
+        self.reconciler = (
+            None
+            if self.speaker is None
+            else Reconciler(book=self.book, routes=self.routes, speaker=self.speaker, home=home)
+        )
+        self.scorer = Scorer(book=self.book, observer=self.observer, store=self.store)
+        self.decider = Decider(
+            network=network,
+            policies=config.policies,
+            config_digest=config.digest,
+            observer=self.observer,
+            ingest=self.ingest,
+            routes=self.routes,
+            book=self.book,
+            store=self.store,
+            freeze=self.freeze,
+            clock=self.clock,
+        )
+        self.approver = Approver(
+            book=self.book,
+            applier=self.applier,
+            freeze=self.freeze,
+            policies=self.policies,
+            recheck=self.decider.recheck,
+            clock=self.clock,
+        )
+        self.decider.approver = self.approver
+        self.watcher = Watcher(
+            book=self.book,
+            applier=self.applier,
+            observer=self.observer,
+            policies=self.policies,
+            links=network.links,
+        )
+        listen = config.metrics.listen
+        self.metrics = MetricsServer(None if listen is None else (listen.host, listen.port))
+        self.notify = Notify()
+        self.jobs = Jobs()
+        self.control = ControlServer(
+            config.control.socket,
+            Handlers(self).commands(),
+            approvers=config.control.approvers,
+            viewers=config.control.viewers,
+        )
+        self._stack = AsyncExitStack()
+
+    def request_reload(self, actor: str) -> None:
+        """Raises ConfigError when the file would not load. What follows, follows after the answer has gone out."""
+        from teagent.config.load import load
+        from teagent.config.secrets import process_environment
+
+        load(self.config.path, environment=process_environment())
+        if self._on_reload is None:
+            raise TeagentError("this process cannot reload", hint="restart it")
+        self._on_reload(actor)
+
+    async def start(self) -> None:
+        """In order; when a later start fails, what was started is stopped again and the error is raised."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack, self.store.start, self.store.stop)
+            await self.book.load()
+            await self.freeze.load()
+            await self.scorer.load()
+            await self.observer.load()
+            await self.ingest.load()
+            await self.decider.load()
+            stack.push_async_callback(self.telemetry.stop)
+            self.flows.start()
+            stack.callback(self.flows.stop)
+            self.metrics.start()
+            stack.callback(self.metrics.stop)
+            if self.speaker is not None:
+                allow(self.config)
+                await self._open(stack, self.speaker.start, self.speaker.stop)
+                await self.freeze.tell_relay()
+                await self._settle_routes()
+            await self.observer.poll()
+            self._schedule()
+            self.jobs.start()
+            stack.push_async_callback(self.jobs.stop)
+            await self._open(stack, self.control.start, self.control.stop)
+            self._stack = stack.pop_all()
+        log.info(
+            "started",
+            config=str(self.config.path),
+            asn=int(self.config.network.asn),
+            links=len(self.config.network.links),
+            prefixes=len(self.config.network.prefixes),
+            policies=len(self.config.policies),
+            dry_run=self.config.bgp.dry_run,
+        )
+
+    @staticmethod
+    async def _open(
+        stack: AsyncExitStack, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+    ) -> None:
+        await start()
+        stack.push_async_callback(stop)
+
+    async def _settle_routes(self) -> None:
+        """What an earlier life left behind: half-applied changes go back, active ones are held."""
+        await self.routes.refresh()
+        await self.approver.recover()
+        await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        async with self.book.lock:
+            if self.reconciler is None:
+                await self.routes.refresh()
+            else:
+                await self.reconciler.cycle(self.clock.now())
+
+    def _schedule(self) -> None:
+        config = self.config
+        self.jobs.every(config.poll.interval_seconds, "poll", self.observer.poll)
+        self.jobs.every(DRAIN_SECONDS, "drain", self._drain)
+        self.jobs.every(config.flows.window_seconds, "window", self.ingest.close_window)
+        self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
+        self.jobs.every(WATCH_SECONDS, "watch", self._watch)
+        self.jobs.every(RECONCILE_SECONDS, "reconcile", self._reconcile)
+        self.jobs.every(PRUNE_SECONDS, "prune", self._prune)
+
+    async def _drain(self) -> None:
+        self.ingest.drain()
+
+    async def _watch(self) -> None:
+        now = self.clock.now()
+        await self.watcher.tick(now)
+        await self.scorer.measure(self.policies, now)
+        self.metrics.set(figures(self))
+        self.notify.watchdog()
+        self.notify.status(self._status_line())
+
+    def _status_line(self) -> str:
+        live = len(self.book.live())
+        frozen = "frozen; " if self.freeze.frozen else ""
+        dry = "dry run; " if self.config.bgp.dry_run else ""
+        return f"{frozen}{dry}{len(self.config.network.links)} links, {live} live proposal{'s' if live != 1 else ''}"
+
+    async def _prune(self) -> None:
+        await self.store.prune(now=self.clock.now())
+
+    async def stop(self, *, reverting: bool) -> None:
+        """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does."""
+        await self.jobs.stop()
+        if reverting:
+            await self.approver.revert_unconfirmed(reason="the daemon stops")
+        stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+        log.info("stopped")
+
+
+def _look_back(config: Config) -> float:
+    """How far triggers, windows and scores look back, with room for what arrives late."""
+    holds = [policy.when.for_seconds for policy in config.policies]
+    windows = [policy.confirm.window_seconds for policy in config.policies]
+    return max([3600.0, *(hold * 2 for hold in holds), *windows, config.flows.window_seconds * 4])
+
+
+def build(path: Path, *, on_reload: Callable[[str], None] | None = None) -> App:
+    """Loads and builds; opens nothing. Raises ConfigError with every problem."""
+    from teagent.config.load import load
+    from teagent.config.secrets import process_environment
+
+    return App(load(path, environment=process_environment()), on_reload=on_reload)

@@ -1,0 +1,109 @@
+"""From the configuration's values to the adapters' own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
+from teagent.adapters.exabgp.configuration import ExabgpSession
+from teagent.adapters.flow.listener import Binding
+from teagent.adapters.snmp.target import SnmpTarget
+from teagent.config.effective import Config, FlowListen, PollConfig, RouterConfig, SnmpV2c
+from teagent.errors import TeagentError
+from teagent.model.network import OwnPrefix
+
+
+def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
+    """Raises ValueError where the configuration was loaded without its secrets."""
+    snmp = router.snmp
+    if isinstance(snmp, SnmpV2c):
+        return SnmpTarget(
+            address=router.address,
+            port=snmp.port,
+            version="2c",
+            community=snmp.community.reveal(),
+            timeout_seconds=poll.timeout_seconds,
+            retries=poll.retries,
+        )
+    return SnmpTarget(
+        address=router.address,
+        port=snmp.port,
+        version="3",
+        user=snmp.user,
+        auth_protocol=None if snmp.auth_protocol is None else snmp.auth_protocol.value,
+        auth_key=None if snmp.auth_key is None else snmp.auth_key.reveal(),
+        priv_protocol=None if snmp.priv_protocol is None else snmp.priv_protocol.value,
+        priv_key=None if snmp.priv_key is None else snmp.priv_key.reveal(),
+        timeout_seconds=poll.timeout_seconds,
+        retries=poll.retries,
+    )
+
+
+def binding(listen: FlowListen) -> Binding:
+    return Binding(host=listen.address.host, port=listen.address.port)
+
+
+def exporters(config: Config) -> dict[str, str]:
+    """Exporter address -> router; only these count."""
+    return {str(address): name for name, router in config.routers.items() for address in router.exporter_addresses}
+
+
+def engineered(config: Config) -> list[OwnPrefix]:
+    return [own for own in config.network.prefixes if own.engineer]
+
+
+def families(config: Config) -> tuple[str, ...]:
+    """Of the prefixes that may be changed: the sessions carry these and nothing else."""
+    versions = sorted({own.prefix.version for own in engineered(config)}) or [4]
+    return tuple(f"ipv{version}" for version in versions)
+
+
+def speaking_routers(config: Config) -> list[RouterConfig]:
+    """The border routers that hear overrides: those with a link."""
+    with_links = {link.router for link in config.network.links.values()}
+    return [router for name, router in config.routers.items() if name in with_links]
+
+
+def exabgp_sessions(config: Config) -> Sequence[ExabgpSession]:
+    return [
+        ExabgpSession(
+            router=router.name,
+            neighbor=router.neighbor,
+            local_address=config.bgp.local_address,
+            families=families(config),
+        )
+        for router in speaking_routers(config)
+    ]
+
+
+def allow(config: Config) -> bool:
+    """Writes the relay's allow-list as the operator configured it; true when the file changed."""
+    links = config.network.links
+    path = config.bgp.allow_list
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_allow_list(
+            path,
+            local_asn=config.network.asn,
+            links={link.id: link.name for link in links.values()},
+            prefixes=[
+                AllowedPrefix(
+                    prefix=own.prefix,
+                    max_prepend=min(config.bgp.max_prepend, own.max_prepend or config.bgp.max_prepend),
+                    link_ids=frozenset(links[name].id for name in own.home),
+                )
+                for own in engineered(config)
+            ],
+            next_hop_ipv4=config.bgp.next_hop_ipv4,
+            next_hop_ipv6=config.bgp.next_hop_ipv6,
+            neighbors=[
+                AllowedNeighbor(address=router.neighbor, families=frozenset(families(config)))
+                for router in speaking_routers(config)
+            ],
+            max_prepend=config.bgp.max_prepend,
+        )
+    except OSError as error:
+        raise TeagentError(
+            f"the allow-list cannot be written to {path}: {(error.strerror or str(error)).lower()}",
+            hint="bgp.allow_list in the configuration; its directory has to belong to the daemon's user",
+        ) from error

@@ -1,0 +1,97 @@
+"""The daemon's state as metrics, taken on the event loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from teagent import __version__
+from teagent.adapters.metrics import Figure
+from teagent.model.link import NoData, Utilisation
+from teagent.model.proposal import FINAL, ProposalState
+
+if TYPE_CHECKING:
+    from teagent.daemon.app import App
+
+
+def figures(app: App) -> Iterator[Figure]:
+    """One figure for each row of adapters.metrics.METRICS that has a value now."""
+    yield Figure("teagent_info", 1, (__version__,))
+    yield Figure("teagent_dry_run", app.config.bgp.dry_run)
+    yield Figure("teagent_frozen", app.freeze.frozen)
+    yield from _links(app)
+    yield from _routers(app)
+    yield from _flows(app)
+    yield from _decisions(app)
+    yield from _routes(app)
+    for (job, outcome), count in app.jobs.counters.items():
+        yield Figure("teagent_jobs_total", count, (job, outcome))
+    for job, seconds in app.jobs.seconds.items():
+        yield Figure("teagent_job_seconds", seconds, (job,))
+
+
+def _links(app: App) -> Iterator[Figure]:
+    for name, reading in app.observer.readings(app.clock.now()).items():
+        yield Figure("teagent_link_capacity_bps", app.config.network.links[name].capacity_bps, (name,))
+        yield Figure("teagent_link_no_data", isinstance(reading, NoData), (name,))
+        if isinstance(reading, Utilisation):
+            yield Figure("teagent_link_in_bps", reading.in_bps, (name,))
+            yield Figure("teagent_link_out_bps", reading.out_bps, (name,))
+
+
+def _routers(app: App) -> Iterator[Figure]:
+    for health in app.observer.health():
+        yield Figure("teagent_router_up", not health.reason and health.polls > 0, (health.router,))
+        yield Figure("teagent_router_poll_seconds", health.seconds, (health.router,))
+        yield Figure("teagent_router_poll_pdus", health.pdus, (health.router,))
+    yield Figure("teagent_polls_total", app.observer.counters["polls"])
+    yield Figure("teagent_poll_failures_total", app.observer.counters["poll_failures"])
+    failures = app.observer.counters["store_failures"] + app.ingest.counters["store_failures"]
+    yield Figure("teagent_store_failures_total", failures)
+
+
+def _flows(app: App) -> Iterator[Figure]:
+    now = app.clock.now()
+    for health in app.ingest.exporters():
+        yield Figure("teagent_flow_datagrams_total", health.datagrams, (health.exporter,))
+        yield Figure("teagent_flow_records_total", health.records, (health.exporter,))
+        yield Figure("teagent_flow_lost_total", health.lost, (health.exporter,))
+        for reason, count in health.undecoded.items():
+            yield Figure("teagent_flow_undecoded_total", count, (health.exporter, reason))
+    for reason, count in app.flows.dropped().items():
+        yield Figure("teagent_flow_dropped_total", count, (reason,))
+    matrix = app.ingest.latest(now)
+    if isinstance(matrix, NoData):
+        return
+    yield Figure("teagent_matrix_sources", len(matrix.sources))
+    yield Figure("teagent_matrix_age_seconds", (now - matrix.at).total_seconds())
+    for link, coverage in matrix.coverage.items():
+        if coverage is not None:
+            yield Figure("teagent_link_flow_coverage", coverage, (link,))
+
+
+def _decisions(app: App) -> Iterator[Figure]:
+    for decision in app.decider.last().values():
+        for trigger in decision.triggers:
+            yield Figure("teagent_policy_firing", trigger.firing, (decision.policy, trigger.link))
+    states = Counter(proposal.state for proposal in app.book.live())
+    for state in ProposalState:
+        if state not in FINAL:
+            yield Figure("teagent_proposals", states[state], (state.value,))
+        yield Figure("teagent_proposal_transitions_total", app.book.counters[f"to_{state.value}"], (state.value,))
+    yield Figure("teagent_proposals_stuck", states[ProposalState.STUCK])
+
+
+def _routes(app: App) -> Iterator[Figure]:
+    if app.reconciler is None:
+        return
+    for action in ("put_back", "withdrawn", "failures"):
+        yield Figure("teagent_reconciled_total", app.reconciler.counters[action], (action,))
+    state = app.routes.state
+    yield Figure("teagent_relay_up", not isinstance(state, NoData))
+    if isinstance(state, NoData):
+        return
+    yield Figure("teagent_overrides", len(state.overrides))
+    for neighbor in state.neighbors:
+        yield Figure("teagent_bgp_session_up", neighbor.state == "up", (neighbor.address,))

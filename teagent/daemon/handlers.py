@@ -1,0 +1,395 @@
+"""What the control socket answers: one method a command, each a use case and its document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from teagent import __version__
+from teagent.daemon.control import Actor, Command
+from teagent.engine.choose.explain import explain_prefix
+from teagent.engine.measure.percentile import percentile_95
+from teagent.errors import NotFound, Refused
+from teagent.model.bgp import Prefix, parse_prefix
+from teagent.model.link import P95, NoData
+from teagent.model.plan import Decision, TriggerStatus
+from teagent.model.policy import Policy
+from teagent.model.proposal import FINAL, Proposal
+from teagent.model.units import format_time
+from teagent.service import documents
+from teagent.service.documents import Document
+
+if TYPE_CHECKING:
+    from teagent.daemon.app import App
+
+MAX_TOP = 10_000
+MAX_EVENTS = 10_000
+FOLLOW_PAUSE_SECONDS = 0.5
+
+
+class Handlers:
+    """Reads of the app go through here as well as changes; every changing command names its actor."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def commands(self) -> Mapping[str, Command]:
+        read = {
+            "status": self.status,
+            "check": self.check,
+            "link.list": self.link_list,
+            "link.show": self.link_show,
+            "prefix.list": self.prefix_list,
+            "prefix.show": self.prefix_show,
+            "router.list": self.router_list,
+            "exporter.list": self.exporter_list,
+            "matrix.show": self.matrix_show,
+            "policy.list": self.policy_list,
+            "policy.explain": self.policy_explain,
+            "proposal.list": self.proposal_list,
+            "proposal.show": self.proposal_show,
+            "log.list": self.log_list,
+            "log.follow": self.log_follow,
+            "explain.show": self.explain_show,
+        }
+        change = {
+            "proposal.approve": self.approve,
+            "proposal.reject": self.reject,
+            "proposal.confirm": self.confirm,
+            "proposal.revert": self.revert,
+            "proposal.resolve": self.resolve,
+            "freeze": self.freeze,
+            "thaw": self.thaw,
+            "config.reload": self.reload,
+        }
+        commands = {name: Command(handler, changes=False) for name, handler in read.items()}
+        commands |= {name: Command(handler, changes=True) for name, handler in change.items()}
+        # Computing is reading; asking for approval is not.
+        commands["plan.compute"] = Command(self.plan_compute, changes=lambda arguments: bool(arguments.get("propose")))
+        return commands
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> datetime:
+        return self._app.clock.now()
+
+    async def status(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        app = self._app
+        now = self._now
+        links = await self.link_list(_actor, {})
+        freeze = app.freeze
+        return documents.status_document(
+            at=now,
+            started_at=app.started_at,
+            version=__version__,
+            asn=int(app.config.network.asn),
+            dry_run=app.config.bgp.dry_run,
+            frozen=None
+            if freeze.since is None
+            else documents.freeze_document(since=freeze.since, by=freeze.by, reason=freeze.reason),
+            speaker=None if app.config.bgp.dry_run else app.routes.state,
+            distrust=app.decider.distrust(now),
+            links=_rows(links, "links"),
+            routers=self._routers(),
+            exporters=[documents.exporter_document(each) for each in app.ingest.exporters()],
+            policies=[self._policy_document(policy) for policy in app.config.policies],
+            proposals=[documents.proposal_summary_document(each) for each in app.book.live()],
+        )
+
+    async def check(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return documents.check_document(await self.status(actor, arguments))
+
+    async def link_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        app, now = self._app, self._now
+        since = arguments.get("since_seconds")
+        readings, triggers = app.observer.readings(now), self._triggers()
+        rows = []
+        for link in app.config.network.links.values():
+            history = None
+            if since is not None:
+                history = await app.store.utilisation(
+                    since=now - timedelta(seconds=_seconds(since)), until=now, link=link.name
+                )
+            rows.append(
+                documents.link_document(
+                    link,
+                    latest=readings[link.name],
+                    p95=await self._p95(link.name, now),
+                    trigger=triggers.get(link.name),
+                    history=history,
+                )
+            )
+        return documents.listing("links", rows, at=now)
+
+    async def link_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        app, now = self._app, self._now
+        name = _text(arguments, "name")
+        link = app.config.network.links.get(name)
+        if link is None:
+            raise NotFound("link", name, known=list(app.config.network.links))
+        span = _seconds(arguments.get("since_seconds") or 3600)
+        return documents.link_document(
+            link,
+            latest=app.observer.readings(now)[name],
+            p95=await self._p95(name, now),
+            trigger=self._triggers().get(name),
+            history=await app.store.utilisation(since=now - timedelta(seconds=span), until=now, link=name),
+        )
+
+    async def _p95(self, name: str, now: datetime) -> P95 | None:
+        link = self._app.config.network.links[name]
+        month = datetime(now.year, now.month, 1, tzinfo=UTC)
+        buckets = await self._app.store.five_minute_buckets(link=name, since=month, until=now)
+        found = percentile_95(buckets, link=name, month=now.strftime("%Y-%m"), series=link.percentile, now=now)
+        return None if isinstance(found, NoData) else found
+
+    def _triggers(self) -> dict[str, TriggerStatus]:
+        """For each link the most alarming of what the policies say of it."""
+        found: dict[str, TriggerStatus] = {}
+        for decision in self._app.decider.last().values():
+            for trigger in decision.triggers:
+                known = found.get(trigger.link)
+                if known is None or (trigger.firing, trigger.above_since is not None) > (
+                    known.firing,
+                    known.above_since is not None,
+                ):
+                    found[trigger.link] = trigger
+        return found
+
+    def _routers(self) -> list[Document]:
+        app = self._app
+        return [
+            documents.router_document(
+                name,
+                address=router.address,
+                links=[link.name for link in app.config.network.links.values() if link.router == name],
+                reading=app.observer.reading(name),
+            )
+            for name, router in app.config.routers.items()
+        ]
+
+    async def router_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        return documents.listing("routers", self._routers(), at=self._now)
+
+    async def exporter_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        rows = [documents.exporter_document(each) for each in self._app.ingest.exporters()]
+        return documents.listing("exporters", rows, at=self._now)
+
+    async def matrix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        link = arguments.get("link")
+        if link is not None and link not in self._app.config.network.links:
+            raise NotFound("link", str(link), known=list(self._app.config.network.links))
+        prefix = None if arguments.get("prefix") is None else self._own(arguments)
+        return documents.matrix_document(
+            self._app.ingest.latest(self._now),
+            at=self._now,
+            link=None if link is None else str(link),
+            prefix=prefix,
+            top=_count(arguments, "top", 20, MAX_TOP),
+        )
+
+    def _own(self, arguments: Mapping[str, object]) -> Prefix:
+        text = _text(arguments, "prefix")
+        try:
+            prefix = parse_prefix(text if "/" in text else f"{text}/{128 if ':' in text else 32}")
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        # An address, or a more specific of ours, means the longest of our prefixes that covers it.
+        covering = [
+            own.prefix
+            for own in self._app.config.network.prefixes
+            if own.prefix.version == prefix.version and prefix.subnet_of(own.prefix)  # type: ignore[arg-type]
+        ]
+        if not covering:
+            raise NotFound("prefix of ours", text, known=[str(o.prefix) for o in self._app.config.network.prefixes])
+        return max(covering, key=lambda own: own.prefixlen)
+
+    async def prefix_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        rows = [self._prefix_document(own.prefix, None) for own in self._app.config.network.prefixes]
+        return documents.listing("prefixes", rows, at=self._now)
+
+    async def prefix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._prefix_document(self._own(arguments), 10)
+
+    def _prefix_document(self, prefix: Prefix, top: int | None) -> Document:
+        app = self._app
+        own = app.config.network.own(prefix)
+        assert own is not None  # noqa: S101 - both callers took it from the network
+        owner = app.book.owner(prefix)
+        return documents.prefix_document(
+            own,
+            network=app.config.network,
+            live=app.routes.live(),
+            owner=None if owner is None else owner.id,
+            changed_at=app.book.changed_at(prefix),
+            matrix=app.ingest.latest(self._now),
+            top=top,
+        )
+
+    def _policy_document(self, policy: Policy) -> Document:
+        return documents.policy_document(policy, last=self._app.decider.last().get(policy.name))
+
+    async def policy_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        rows = [self._policy_document(policy) for policy in self._app.config.policies]
+        return documents.listing("policies", rows, at=self._now)
+
+    async def policy_explain(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        name = _text(arguments, "policy")
+        if name not in self._app.policies:
+            raise NotFound("policy", name, known=list(self._app.policies))
+        decision = self._app.decider.last().get(name) or (await self._app.decider.compute(name))[0]
+        return self._decision_document(decision)
+
+    def _decision_document(self, decision: Decision) -> Document:
+        chosen = decision.chosen
+        waiting = next(
+            (p.id for p in self._app.book.live() if chosen is not None and p.plan.digest == chosen.plan.digest), None
+        )
+        return documents.decision_document(decision, self._app.config.network, proposal=waiting)
+
+    async def plan_compute(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        policy = arguments.get("policy")
+        if policy is not None and policy not in self._app.policies:
+            raise NotFound("policy", str(policy), known=list(self._app.policies))
+        decisions = await self._app.decider.compute(None if policy is None else str(policy))
+        if arguments.get("propose"):
+            self._app.freeze.check()
+            await self._app.decider.propose(decisions)
+        return documents.plans_document([self._decision_document(each) for each in decisions], at=self._now)
+
+    async def proposal_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        everything = bool(arguments.get("all"))
+        rows = [p for p in self._app.book.all() if everything or p.state not in FINAL]
+        return documents.listing("proposals", map(documents.proposal_summary_document, rows), at=self._now)
+
+    async def proposal_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._proposal_document(self._app.book.find(_text(arguments, "id")))
+
+    def _proposal_document(self, proposal: Proposal) -> Document:
+        app = self._app
+        policy = app.policies.get(proposal.policy)
+        outcome = app.scorer.outcome(proposal.id)
+        return documents.proposal_document(
+            proposal,
+            network=app.config.network,
+            at=self._now,
+            dry_run=app.config.bgp.dry_run,
+            confirm_window_seconds=None if policy is None else policy.confirm.window_seconds,
+        ) | {"outcome": None if outcome is None else documents.outcome_document(outcome)}
+
+    async def explain_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        snapshot = await self._app.decider.snapshot()
+        decisions = tuple(self._app.decider.last().values())
+        explained = explain_prefix(snapshot, decisions, self._own(arguments))
+        return documents.explain_document(explained, at=self._now)
+
+    async def log_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
+        events = await self._app.store.events(
+            limit=_count(arguments, "limit", 200, MAX_EVENTS), subject=self._subject(arguments)
+        )
+        return documents.listing("events", map(documents.event_document, events), at=self._now)
+
+    def _subject(self, arguments: Mapping[str, object]) -> str | None:
+        proposal = arguments.get("proposal")
+        return None if proposal is None else self._app.book.find(str(proposal)).id
+
+    async def log_follow(self, _actor: Actor, arguments: Mapping[str, object]) -> AsyncIterator[Document]:
+        """Events from now on, until the client goes."""
+        subject = self._subject(arguments)
+        seen = self._now
+        known: set[tuple[object, ...]] = set()
+        while True:
+            for event in reversed(await self._app.store.events(limit=200, subject=subject)):
+                key = (event.at, event.kind, event.subject, event.message)
+                if event.at >= seen and key not in known:
+                    known.add(key)
+                    yield documents.event_document(event)
+            if len(known) > MAX_EVENTS:
+                seen, known = self._now, set()
+            await self._app.clock.sleep(FOLLOW_PAUSE_SECONDS)
+
+    # --- changing --------------------------------------------------------------------------------------------------
+
+    async def approve(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        digest = arguments.get("digest")
+        return self._proposal_document(
+            await self._app.approver.approve(
+                _text(arguments, "id"), digest=None if digest is None else str(digest), actor=actor.user
+            )
+        )
+
+    async def reject(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._proposal_document(
+            await self._app.approver.reject(
+                _text(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
+            )
+        )
+
+    async def confirm(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._proposal_document(await self._app.approver.confirm(_text(arguments, "id"), actor=actor.user))
+
+    async def revert(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._proposal_document(
+            await self._app.approver.revert(
+                _text(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
+            )
+        )
+
+    async def resolve(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        return self._proposal_document(
+            await self._app.approver.resolve(
+                _text(arguments, "id"), actor=actor.user, reason=_text(arguments, "reason")
+            )
+        )
+
+    async def freeze(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        await self._app.freeze.freeze(actor=actor.user, reason=str(arguments.get("reason") or ""))
+        return self._freeze_document()
+
+    async def thaw(self, actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        await self._app.freeze.thaw(actor=actor.user)
+        return self._freeze_document()
+
+    def _freeze_document(self) -> Document:
+        freeze = self._app.freeze
+        frozen = (
+            None
+            if freeze.since is None
+            else documents.freeze_document(since=freeze.since, by=freeze.by, reason=freeze.reason)
+        )
+        return {"at": format_time(self._now), "frozen": frozen}
+
+    async def reload(self, actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        """The file is checked here and now, with all its problems in the answer; the exchange follows the answer."""
+        self._app.request_reload(actor.user)
+        return {"at": format_time(self._now), "reloading": str(self._app.config.path)}
+
+
+def _text(arguments: Mapping[str, object], key: str) -> str:
+    value = arguments.get(key)
+    if not isinstance(value, str) or not value:
+        raise Refused(f"the request lacks {key}")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 400 * 86400:
+        raise Refused(f"since_seconds {value} is not a number of seconds from 1 to {400 * 86400}")
+    return float(value)
+
+
+def _count(arguments: Mapping[str, object], key: str, default: int, limit: int) -> int:
+    value = arguments.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
+        raise Refused(f"{key} {value} is not a number from 1 to {limit}")
+    return value
+
+
+def _rows(document: Document, key: str) -> Sequence[Document]:
+    rows = document[key]
+    assert isinstance(rows, list)  # noqa: S101 - made by documents.listing
+    return rows

@@ -1,0 +1,79 @@
+"""The life of the process: signals, reloads, and the order in which it comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+
+from teagent.daemon.app import App, build
+from teagent.daemon.logs import configure
+from teagent.errors import TeagentError
+
+log = structlog.get_logger("daemon")
+
+
+class Process:
+    """One App at a time; a reload exchanges it, and keeps the old one when the new one is bad."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._reload_by: str | None = None
+
+    def _stop(self, name: str) -> None:
+        log.info("stopping", signal=name)
+        self._stopping = True
+        self._wake.set()
+
+    def _reload(self, actor: str) -> None:
+        self._reload_by = actor
+        self._wake.set()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self._stop, each.name)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, "signal")
+        app = build(self._path, on_reload=self._reload)
+        configure(level=app.config.log.level.value, form=app.config.log.format.value)
+        await app.start()
+        app.notify.ready()
+        while not self._stopping:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._reload_by is not None and not self._stopping:
+                actor, self._reload_by = self._reload_by, None
+                app = await self._exchange(app, actor)
+        app.notify.stopping()
+        await app.stop(reverting=True)
+        return 0
+
+    async def _exchange(self, old: App, actor: str) -> App:
+        """Live changes stay as they are: neither the stop of the old nor the start of the new reverts them."""
+        old.notify.reloading()
+        log.info("reloading", actor=actor)
+        try:
+            new = build(self._path, on_reload=self._reload)
+        except TeagentError as error:
+            log.error("new configuration is bad, the old one stays", error=error.message)
+            old.notify.ready()
+            return old
+        await old.stop(reverting=False)
+        configure(level=new.config.log.level.value, form=new.config.log.format.value)
+        try:
+            await new.start()
+        except TeagentError as error:
+            log.error("new configuration does not start, going back to the old one", error=error.message)
+            new = App(old.config, on_reload=self._reload)
+            await new.start()
+        new.notify.ready()
+        return new
+
+
+def run(path: Path) -> int:
+    """The daemon, until SIGTERM or SIGINT. Raises TeagentError when it cannot start."""
+    return asyncio.run(Process(path).run())

@@ -1,0 +1,193 @@
+"""Decide: one snapshot, one pure decision, and a proposal where there is something to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from teagent.engine.choose.decide import decide
+from teagent.engine.choose.digest import inputs_digest, with_digest
+from teagent.engine.choose.recheck import recheck
+from teagent.engine.measure.trust import distrust
+from teagent.errors import TeagentError
+from teagent.model.announcement import AnnouncementSet
+from teagent.model.bgp import Prefix
+from teagent.model.link import NoData
+from teagent.model.network import Network
+from teagent.model.plan import Allowed, Decision, NeedsApproval, Plan, RefusedVerdict
+from teagent.model.policy import Policy
+from teagent.model.proposal import Proposal, ProposalState
+from teagent.model.snapshot import Busy, Snapshot
+from teagent.ports import Clock, Store
+from teagent.service.freeze import FreezeSwitch
+from teagent.service.ingest import Ingest
+from teagent.service.observe import Observer
+from teagent.service.proposals import ProposalBook
+from teagent.service.reconcile import Routes
+
+if TYPE_CHECKING:
+    from teagent.service.approve import Approver
+
+log = structlog.get_logger("decide")
+
+
+class Decider:
+    """Remembers the last decision of every policy, so that `policy explain` says why just now."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        policies: Sequence[Policy],
+        config_digest: str,
+        observer: Observer,
+        ingest: Ingest,
+        routes: Routes,
+        book: ProposalBook,
+        store: Store,
+        freeze: FreezeSwitch,
+        clock: Clock,
+    ) -> None:
+        self._network = network
+        self._policies = {policy.name: policy for policy in policies if policy.enabled}
+        self._config_digest = config_digest
+        self._observer = observer
+        self._ingest = ingest
+        self._routes = routes
+        self._book = book
+        self._store = store
+        self._freeze = freeze
+        self._clock = clock
+        self._last: dict[str, Decision] = {}
+        self._taken_at: datetime | None = None
+        self.approver: Approver | None = None
+
+    async def load(self) -> None:
+        for name in self._policies:
+            decision = await self._store.last_decision(name)
+            if decision is not None:
+                self._last[name] = decision
+
+    def last(self) -> Mapping[str, Decision]:
+        return self._last
+
+    def distrust(self, now: datetime) -> tuple[str, ...]:
+        """Why no decision at all may be made now; what concerns single links is weighed with each decision."""
+        reasons = distrust(
+            now=now,
+            links=(),
+            latest=self._observer.readings(now),
+            matrix=self._ingest.latest(now),
+            previous=self._taken_at,
+        )
+        live = self._routes.live()
+        return (*reasons, f"live announcements are not known: {live.reason}") if isinstance(live, NoData) else reasons
+
+    async def snapshot(self) -> Snapshot:
+        now = self._clock.now()
+        live = self._routes.live()
+        home: AnnouncementSet = self._network.home()
+        snapshot = Snapshot(
+            taken_at=now,
+            network=self._network,
+            live=home if isinstance(live, NoData) else live,
+            latest=self._observer.readings(now),
+            history=self._observer.history(),
+            matrix=self._ingest.latest(now),
+            busy=self._busy(),
+            frozen=self._freeze.frozen,
+            distrust=self.distrust(now),
+            digest="",
+        )
+        self._taken_at = now
+        return await asyncio.to_thread(with_digest, snapshot)
+
+    def _busy(self) -> dict[Prefix, Busy]:
+        busy: dict[Prefix, Busy] = {}
+        for own in self._network.prefixes:
+            owner = self._book.owner(own.prefix)
+            changed_at = self._book.changed_at(own.prefix)
+            if owner is not None or changed_at is not None:
+                busy[own.prefix] = Busy(owner=None if owner is None else owner.id, changed_at=changed_at)
+        return busy
+
+    async def cycle(self) -> None:
+        """One round of all policies: decide, remember why, and propose."""
+        decisions = await self.compute(None)
+        for decision in decisions:
+            before = self._last.get(decision.policy)
+            self._last[decision.policy] = decision
+            if before is None or before.message != decision.message:
+                log.info("decided", policy=decision.policy, message=decision.message)
+                await self._store.save_decision(decision)
+        if not self._freeze.frozen:
+            await self.propose(decisions)
+
+    async def compute(self, policy: str | None) -> tuple[Decision, ...]:
+        """Decides on a fresh snapshot; nothing is proposed and nothing remembered."""
+        snapshot = await self.snapshot()
+        policies = [p for p in self._policies.values() if policy in (None, p.name)]
+        return await asyncio.to_thread(decide, snapshot, policies, snapshot.taken_at)
+
+    async def propose(self, decisions: Sequence[Decision]) -> list[Proposal]:
+        made: list[Proposal] = []
+        for decision in decisions:
+            proposal = await self._propose_one(decision)
+            if proposal is not None:
+                made.append(proposal)
+        for proposal in made:
+            if isinstance(proposal.verdict, Allowed) and self.approver is not None:
+                await self._approve_by_policy(proposal)
+        return made
+
+    async def _propose_one(self, decision: Decision) -> Proposal | None:
+        chosen = decision.chosen
+        if chosen is None or isinstance(chosen.verdict, RefusedVerdict):
+            return None
+        assert isinstance(chosen.verdict, Allowed | NeedsApproval)  # noqa: S101 - the three kinds of verdict
+        policy = self._policies[decision.policy]
+        async with self._book.lock:
+            now = self._clock.now()
+            for waiting in self._book.in_state(ProposalState.PENDING):
+                if waiting.policy == policy.name and not await self.recheck(waiting, policy, now):
+                    # What waits still holds: a plan that is slightly better now is no reason to pull it from
+                    # under the operator who is reading it.
+                    return None
+            if self._declined(chosen.plan, policy, now):
+                return None
+            return await self._book.create(
+                chosen,
+                policy=policy,
+                snapshot_digest=decision.snapshot_digest,
+                inputs_digest=self._inputs(chosen.plan, policy),
+                now=now,
+            )
+
+    def _declined(self, plan: Plan, policy: Policy, now: datetime) -> bool:
+        """Somebody said no to these very changes not long ago, or let them expire: asking again at once is nagging."""
+        pause = timedelta(seconds=policy.limits.cooldown_seconds)
+        return any(
+            proposal.plan.changes == plan.changes and now - proposal.history[-1].at < pause
+            for proposal in self._book.in_state(ProposalState.REJECTED, ProposalState.EXPIRED)
+        )
+
+    def _inputs(self, plan: Plan, policy: Policy) -> str:
+        live = self._routes.live()
+        known = self._network.home() if isinstance(live, NoData) else live
+        return inputs_digest(self._network, policy, known, plan.prefixes(), self._config_digest)
+
+    async def recheck(self, proposal: Proposal, policy: Policy, now: datetime) -> Sequence[str]:
+        """Differences between what the proposal was shown on and what is now, in words; empty when it may stand."""
+        snapshot = await self.snapshot()
+        return recheck(proposal, snapshot, policy, now, inputs_digest=self._inputs(proposal.plan, policy))
+
+    async def _approve_by_policy(self, proposal: Proposal) -> None:
+        assert self.approver is not None  # noqa: S101 - the caller looked
+        try:
+            await self.approver.approve(proposal.id, digest=proposal.plan.digest, actor=f"policy:{proposal.policy}")
+        except TeagentError as error:
+            log.warning("policy could not approve", proposal=proposal.id, error=error.message)
