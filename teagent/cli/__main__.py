@@ -1,0 +1,5 @@
+"""`python -m teagent.cli`."""
+
+from teagent.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""The daemon itself, its log and its health: document to text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from teagent.cli import render_plan, render_proposal, render_traffic
+from teagent.cli.render_traffic import absent, why_absent
+from teagent.cli.text import Column, age, clean, fields, plural, table
+
+Document = Mapping[str, Any]
+
+
+def status(document: Document, *, wide: bool = False) -> str:
+    """One screen: what it is, what is frozen, sessions, links, routers, exporters, live proposals."""
+    now = document["at"]
+    mode = "dry run: nothing is announced" if document["bgp_dry_run"] else "live"
+    parts = [
+        f"teagent {document['version']}  AS{document['asn']}  {mode}  up {age(document['started_at'], now)}",
+        *_alarms(document),
+        f"sessions\n{_speaker(document)}",
+        render_traffic.links(document, wide=wide),
+        render_traffic.routers(document, wide=wide),
+    ]
+    exporters = document["exporters"]
+    parts.append(render_traffic.exporters(document, wide=wide) if exporters else "no exporter has sent flows")
+    policies = document["policies"]
+    parts.append(render_plan.policies(document, wide=wide) if policies else "no policy")
+    parts.append(render_proposal.proposals(document, wide=wide))
+    return "\n\n".join(parts)
+
+
+def _alarms(document: Document) -> list[str]:
+    frozen = document["frozen"]
+    lines = [frozen_line(frozen)] if frozen else []
+    lines += [f"no decisions: {clean(reason)}" for reason in document["distrust"]]
+    return ["\n".join(lines)] if lines else []
+
+
+def frozen_line(frozen: Document) -> str:
+    why = f": {frozen['reason']}" if frozen["reason"] else ""
+    return clean(f"frozen since {frozen['since']} by {frozen['by']}{why}. to go on: teagent thaw")
+
+
+def _speaker(document: Document) -> str:
+    speaker = document["speaker"]
+    if speaker is None:
+        return "  none: bgp.dry_run is true"
+    if missing := absent(speaker):
+        return f"  {clean(why_absent(missing))}"
+    rows: list[tuple[str, object]] = [
+        (row["address"], f"{row['state']} {age(row['since'], document['at']) or ''}") for row in speaker["neighbors"]
+    ]
+    for held in speaker["overrides"]:
+        vector = ", ".join(f"{link} {_held(prepend)}" for link, prepend in held["vector"].items())
+        doubt = "" if held["acknowledged"] else ", not acknowledged"
+        until = f", goes home at {held['deadline']} unless confirmed" if held["deadline"] else ""
+        rows.append((held["prefix"], f"{held['owner']}: {vector}{until}{doubt}"))
+    return fields(rows) or "  none"
+
+
+def _held(prepend: int | None) -> str:
+    return "withheld" if prepend is None else f"prepend {prepend}"
+
+
+def check(document: Document) -> str:
+    """One line for a monitoring system."""
+    problems = document["problems"]
+    if not problems:
+        counts = [
+            (document["links"], "link"),
+            (document["routers"], "router"),
+            (document["proposals"], "live proposal"),
+        ]
+        return f"ok: {', '.join(plural(count, word) for count, word in counts)}"
+    said = "; ".join(problem["message"] for problem in problems)
+    return clean(f"{document['level']}: {plural(len(problems), 'problem')}: {said}")
+
+
+def freeze(document: Document) -> str:
+    frozen = document["frozen"]
+    return frozen_line(frozen) if frozen else "not frozen: proposals may be approved"
+
+
+def events(document: Document) -> str:
+    """Oldest first, as logs are read."""
+    columns = (Column("AT"), Column("BY"), Column("WHAT"), Column("EVENT"), Column("MESSAGE"))
+    rows = [
+        (row["at"], row["actor"], row["subject"], row["kind"], row["message"])
+        for row in sorted(document["events"], key=lambda row: str(row["at"]))
+    ]
+    return table(columns, rows) if rows else "nothing has happened"
+
+
+def event(document: Document) -> str:
+    """One line of --follow; a stream has no widths to align to."""
+    parts = (document[key] for key in ("at", "actor", "subject", "kind", "message"))
+    return "  ".join(clean(part) or "-" for part in parts)
