@@ -48,6 +48,7 @@ class DryRun:
     """Predicted result of a candidate. Nothing has been announced.
 
     `assumption` says in words on what the prediction rests; `warnings` what makes it less certain than its bands.
+    `shifts` holds the heaviest; `sources` counts all senders that may move.
     """
 
     links: tuple[LinkForecast, ...]
@@ -55,6 +56,7 @@ class DryRun:
     moved: Band
     assumption: str
     warnings: tuple[str, ...] = ()
+    sources: int = 0
 
     def link(self, name: str) -> LinkForecast:
         return next(f for f in self.links if f.link == name)

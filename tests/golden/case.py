@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from teagent.engine.choose.digest import with_digest
-from teagent.model.announcement import Announcement, AnnouncementSet
 from teagent.model.bgp import Asn, parse_prefix
 from teagent.model.link import Link, LinkKind, NoData, Reading, Utilisation
 from teagent.model.network import Network, OwnPrefix
@@ -178,7 +177,7 @@ def _matrix(case: Mapping[str, Any], now: datetime) -> TrafficMatrix | NoData:
         for prefix, sources in prefixes.items()
         for text, rate in sources.items()
     ]
-    coverage: dict[str, float | None] = {name: 1.0 for name in case["links"]}
+    coverage: dict[str, float | None] = dict.fromkeys(case["links"], 1.0)
     for name, share in (case.get("coverage") or {}).items():
         coverage[name] = None if share is None else parse_share(share)
     stray = {name: parse_rate_bps(rate) for name, rate in (case.get("unattributed") or {}).items()}

@@ -21,6 +21,7 @@ HIDDEN_EXPECTED = 0.25
 HIDDEN_HIGH = 0.60
 """What a saturated link is assumed to be offered beyond what it carries: share of its load, expected and at most."""
 SATURATION_WINDOW = timedelta(minutes=5)
+SMOOTHED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,14 +63,14 @@ def prepare(snapshot: Snapshot) -> Scene:
         )
     links = tuple(snapshot.network.links)
     readings = {name: snapshot.latest.get(name) for name in links}
-    load = np.array([r.in_bps if isinstance(r, Utilisation) else np.nan for r in readings.values()])
+    load = np.array([_load_bps(snapshot, name) for name in links])
     capacity = np.array([snapshot.network.links[name].capacity_bps for name in links])
     unknown = {
         name: reading if isinstance(reading, NoData) else NoData(since=snapshot.taken_at, reason="never read")
         for name, reading in readings.items()
         if not isinstance(reading, Utilisation)
     }
-    saturated = np.array([_saturated(snapshot, name) for name in links], dtype=bool)
+    saturated = np.array([_saturated(snapshot, name, bps) for name, bps in zip(links, load, strict=True)], dtype=bool)
     bps, explained = _scaled(matrix, links, load)
     vectors: dict[Prefix, dict[str, int]] = {}
     for announcement in snapshot.live:
@@ -89,20 +90,27 @@ def prepare(snapshot: Snapshot) -> Scene:
     )
 
 
-def _saturated(snapshot: Snapshot, link: str) -> bool:
-    """By the latest reading, or by the mean of the last minutes: a full link flickers around its capacity."""
+def _load_bps(snapshot: Snapshot, link: str) -> float:
+    """The mean of the last minute: where polls are seconds apart, one reading jitters with the agent's own cache."""
+    latest = snapshot.latest.get(link)
+    return _mean_bps(snapshot, latest, SMOOTHED) if isinstance(latest, Utilisation) else float("nan")
+
+
+def _saturated(snapshot: Snapshot, link: str, load_bps: float) -> bool:
+    """By the load now, or by the mean of the last minutes: a full link flickers around its capacity."""
     latest = snapshot.latest.get(link)
     if not isinstance(latest, Utilisation):
         return False
-    limit = SATURATED * snapshot.network.links[link].capacity_bps
-    recent = [
-        (u.in_bps, u.seconds)
-        for u in snapshot.history.get(link, ())
-        if timedelta(0) <= latest.at - u.at <= SATURATION_WINDOW and u.seconds > 0
-    ]
-    seconds = sum(s for _, s in recent)
-    mean = sum(bps * s for bps, s in recent) / seconds if seconds else latest.in_bps
-    return max(latest.in_bps, mean) >= limit
+    recent = _mean_bps(snapshot, latest, SATURATION_WINDOW)
+    return max(load_bps, recent) >= SATURATED * snapshot.network.links[link].capacity_bps
+
+
+def _mean_bps(snapshot: Snapshot, latest: Utilisation, window: timedelta) -> float:
+    """Over the readings that ended less than `window` before the latest, weighted by the time that each covers."""
+    recent = {u.at: u for u in snapshot.history.get(latest.link, ()) if timedelta(0) <= latest.at - u.at < window}
+    recent[latest.at] = latest
+    seconds = sum(u.seconds for u in recent.values())
+    return sum(u.in_bps * u.seconds for u in recent.values()) / seconds if seconds > 0 else latest.in_bps
 
 
 def _scaled(matrix: TrafficMatrix, links: tuple[str, ...], load: Floats) -> tuple[Floats, Floats]:

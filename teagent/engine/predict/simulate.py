@@ -107,6 +107,7 @@ def dry_run(
             link_index=moves.link_index,
             source_index=moves.source_index,
         ),
+        sources=len(np.unique(moves.source_index[leaving > 0])),
     )
 
 
