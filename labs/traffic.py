@@ -268,6 +268,12 @@ class Receiver:
             sock.bind((address, port))
             self._selector.register(sock, selectors.EVENT_READ, address)
 
+    def close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+
     def run(self, *, seconds: float, stopped: Callable[[], bool]) -> None:
         started = time.monotonic()
         tick = started + 1

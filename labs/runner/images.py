@@ -49,9 +49,8 @@ DAEMONS = (
 
 def daemon(node: NodeSpec) -> Daemon | None:
     """What the node's image starts: FRR, BIRD, or nothing for an image that is neither or whose command is replaced."""
-    repository = node.image.split("@")[0].rsplit("/", 2)
-    words = "/".join(repository[-2:]).split(":")[0].lower()
-    return None if node.command else next((d for d in DAEMONS if d.word in words), None)
+    name = node.image.split("@")[0].rsplit("/", 1)[-1].split(":")[0].lower()
+    return None if node.command else next((d for d in DAEMONS if d.word in name), None)
 
 
 def missing(node: NodeSpec) -> list[tuple[str, str | None]]:

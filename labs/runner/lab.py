@@ -153,8 +153,13 @@ class Lab:
 
     def _each(self, step: Callable[[NodeSpec], None]) -> None:
         with ThreadPoolExecutor(max_workers=8) as pool:
-            for _ in pool.map(step, self.topology.nodes):
-                pass
+            try:
+                for _ in pool.map(step, self.topology.nodes):
+                    pass
+            except BaseException:
+                # what the other nodes are at would be waited for: it ends with them
+                kill(list(self._instance.pids.values()) if self._instance else [])
+                raise
 
     def _boot(self, spec: NodeSpec) -> None:
         """What the container's start would do: kernel settings, then the image's daemon or the given command."""

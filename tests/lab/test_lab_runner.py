@@ -237,7 +237,7 @@ def test_what_a_killed_runner_left_can_be_destroyed(topology: Path, name: str) -
 
 
 def test_a_runner_that_is_asked_to_stop_cleans_up_before_it_goes(topology: Path, name: str) -> None:
-    topology.write_text(PAIR.replace("right: {", "right: {exec: ['sleep 3'], "))
+    topology.write_text(PAIR.replace("right: {", "right: {exec: ['sleep 50'], "))
     command = [sys.executable, "-m", "labs.runner", "deploy", "-t", str(topology), "--name", name]
     runner = subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
     until(lambda: Path(f"/run/netns/{name}-right").exists())
