@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from teagent.config.check import Finding
 from teagent.config.document import Keys
 from teagent.config.readers import listed
+from teagent.engine.choose.scope import matched_links, matches_prefix
 from teagent.model.bgp import Prefix
 from teagent.model.link import Link
 from teagent.model.network import Network, OwnPrefix
@@ -26,29 +27,10 @@ class Surroundings:
     keep_raw_seconds: float
 
 
-def matched_links(policy: Policy, network: Network) -> dict[str, Link]:
-    kinds, names = policy.links.kinds, policy.links.names
-    return {
-        name: link
-        for name, link in network.links.items()
-        if (not kinds or link.kind in kinds) and (not names or name in names)
-    }
-
-
-def matched_prefixes(policy: Policy, network: Network) -> tuple[OwnPrefix, ...]:
-    """Engineered or not; a tag in common is enough."""
-    tags, prefixes = policy.prefixes.tags, policy.prefixes.prefixes
-    return tuple(
-        own
-        for own in network.prefixes
-        if (not tags or own.tags & tags) and (not prefixes or str(own.prefix) in prefixes)
-    )
-
-
 def check_policy(policy: Policy, around: Surroundings) -> Iterator[Finding]:
     """Everything in one policy that does not fit."""
     links = matched_links(policy, around.network)
-    prefixes = matched_prefixes(policy, around.network)
+    prefixes = [own for own in around.network.prefixes if matches_prefix(policy, own)]
     engineered = tuple(own for own in prefixes if own.engineer)
     yield from _names(policy, around.network)
     if not links and not (policy.links.names - set(around.network.links)):
@@ -71,12 +53,13 @@ def check_overlaps(policies: Sequence[Policy], network: Network) -> Iterator[tup
         if not policy.enabled:
             continue
         shared: dict[str, list[str]] = {}
+        prefixes = [own for own in network.prefixes if own.engineer and matches_prefix(policy, own)]
         for link in matched_links(policy, network):
-            for own in matched_prefixes(policy, network):
-                if own.engineer and link in own.home:
-                    owner = owners.setdefault((own.prefix, link), policy.name)
+            for own in prefixes:
+                if link.name in own.home:
+                    owner = owners.setdefault((own.prefix, link.name), policy.name)
                     if owner != policy.name:
-                        shared.setdefault(owner, []).append(f"{own.prefix} on {link}")
+                        shared.setdefault(owner, []).append(f"{own.prefix} on {link.name}")
         for owner, pairs in shared.items():
             more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
             message = f"policy {owner} has {pairs[0]}{more} already, one policy decides on a prefix and link"
@@ -128,7 +111,7 @@ def _levers(policy: Policy, max_prepend: int) -> Iterator[Finding]:
 
 
 def _limits(
-    policy: Policy, links: Mapping[str, Link], engineered: Sequence[OwnPrefix], network: Network
+    policy: Policy, links: Sequence[Link], engineered: Sequence[OwnPrefix], network: Network
 ) -> Iterator[Finding]:
     least = policy.limits.min_links_per_prefix
     for own in engineered:
@@ -137,7 +120,7 @@ def _limits(
             yield Finding(("limits", "min_links_per_prefix"), message)
             break
     free = 1 - policy.limits.headroom
-    for link in links.values():
+    for link in links:
         room = sum(
             free * other.capacity_bps
             for other in network.links.values()

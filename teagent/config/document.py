@@ -65,15 +65,16 @@ class Document:
 
     def problem(self, path: Keys, message: str, *, at_key: bool = False) -> Problem:
         """At the value of `path`, or where it is absent at the nearest thing around it."""
-        place = self.keys.get(path) if at_key else None
-        known = path
-        while place is None:
-            # A value that is a block begins a line below its key, where nobody would look for it.
-            place = self.values.get(known) if known == path else self.keys.get(known, self.values.get(known))
-            if not known:
-                place = place or START
-            known = known[:-1]
+        place = self._place(path, at_key=at_key)
         return Problem(file=self.file, line=place.line, column=place.column, key=spell(path), message=message)
+
+    def _place(self, path: Keys, *, at_key: bool) -> Place:
+        key, value = self.keys.get(path), self.values.get(path)
+        if key is not None and (at_key or value is None or value.line > key.line):
+            return key  # a value in block style begins a line below its key, where nobody would look for it
+        if value is not None:
+            return value
+        return self._place(path[:-1], at_key=True) if path else START
 
 
 def spell(path: Keys) -> str:

@@ -1,7 +1,7 @@
 """The effective configuration: pure values, defaults filled in, cross-checked. What the composition root builds from.
 
-Units are in the names. Paths are absolute, resolved against the directory of the
-configuration file (`path` itself is as it was given). One spelling per notion: a field is called as its YAML key, plus the unit.
+Units are in the names. Paths are absolute, resolved against the directory of the configuration file; `Config.path`
+alone is as it was given. One spelling per notion: a field is called as its YAML key, plus the unit.
 """
 
 from __future__ import annotations

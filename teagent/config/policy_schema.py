@@ -77,7 +77,7 @@ class When(Row):
         alias="for", description="... for this long, in every reading. Missing readings start it anew."
     )
     clear_below: Annotated[float, share(example="70%")] = Field(
-        description="It is over when the metric is below this; plans aim below `above`."
+        description="It is over when the metric is below this, which is also what plans aim for."
     )
 
 
@@ -129,14 +129,18 @@ class UtilisationGuardRow(Row):
     """Trips when a link fills up."""
 
     guard: Literal["in_utilisation"] = Field(description="`in_utilisation`")
-    above: Annotated[float, share(example="95%")] = Field(description="Any link above this, after `settle`.")
+    above: Annotated[float, share(example="95%")] = Field(
+        description="A link that the change affects is above this, in a reading after `settle`."
+    )
 
 
 class AnnouncedLinksGuardRow(Row):
     """Trips when a prefix is announced on too few links."""
 
     guard: Literal["announced_links"] = Field(description="`announced_links`")
-    below: Annotated[int, whole(1, 100, what="a number of links")] = Field(description="Fewer links than this.")
+    below: Annotated[int, whole(1, 100, what="a number of links")] = Field(
+        description="A changed prefix is left on fewer links than this."
+    )
 
 
 class NoDataGuardRow(Row):
@@ -144,7 +148,7 @@ class NoDataGuardRow(Row):
 
     guard: Literal["no_data"] = Field(description="`no_data`")
     for_: Annotated[float, duration(1, 86400, example="3m")] = Field(
-        alias="for", description="No reading of a link for this long."
+        alias="for", description="A link that the change affects has had no reading for this long."
     )
 
 

@@ -50,7 +50,8 @@ def shown(value: object) -> str:
 
 def nearest_first(name: str, known: Collection[str]) -> list[str]:
     """The known names, those that look like `name` before the others, which follow in alphabetical order."""
-    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    likeness = {k: difflib.SequenceMatcher(None, k, name).ratio() for k in known}
+    close = sorted((k for k in known if likeness[k] >= 0.6), key=lambda k: (-likeness[k], k))
     return [*close, *(k for k in sorted(known) if k not in close)]
 
 

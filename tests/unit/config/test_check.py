@@ -1,0 +1,81 @@
+"""The parts of a configuration have to fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.config.conftest import Files
+
+Bent = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("router: edge1", "router: edge3", "links.transit-a.router: there is no router edge3, known are edge1, edge2"),
+        ("id: 2", "id: 1", "links.transit-b.id: 1 is the id of transit-a already"),
+        ("peer_asn: 64510", "peer_asn: 64500", "links.transit-a.peer_asn: AS64500 is our own, a link leads to another"),
+        ("price_per_mbps", "commit: 11Gbps, price_per_mbps", "commit: 11.0Gbps is more than the capacity"),
+        ('2001:db8:100::/44"', '198.51.100.0/24"', "prefixes[1].prefix: 198.51.100.0/24 is there twice, first as"),
+        (
+            "{transit-b: w",
+            "{transit-x: w",
+            "prefixes[2].home.transit-x: there is no link transit-x, known are transit-",
+        ),
+        ("{transit-b: w", "{transit-a: withhold, transit-b: w", "home: no link announces 203.0.113.0/24, it would be"),
+        ("true}", "true, home: {transit-a: withhold}}", "198.51.100.0/24 is announced on transit-b alone"),
+        ("true}", "true, max_prepend: 4}", "prefixes[0].max_prepend: 4 is more than bgp.max_prepend, which is 3"),
+        ("true}", "true, home: {transit-a: 4}}", "prefixes[0].home.transit-a: 198.51.100.0/24 is at home with 4 prep"),
+        ("true}", "true, max_prepend: 0}", "links.transit-b.home.prepend: 198.51.100.0/24 is at home with 1 prepends"),
+        (', ipv6: "2001:db8::254"', "", "bgp.next_hop.ipv6: required key is missing, 2001:db8:100::/44 is enginee"),
+        ("ipv4: 192.0.2.254", "ipv4: 192.0.2.1", "bgp.next_hop.ipv4: 192.0.2.1 is the address of edge1"),
+        ("ipv4: 192.0.2.254", "ipv4: 192.0.2.250", "bgp.next_hop.ipv4: 192.0.2.250 is bgp.local_address"),
+        ("ipv4: 192.0.2.254", "ipv4: 192.0.2.9", "bgp.next_hop.ipv4: 192.0.2.9 is the neighbor of transit-a"),
+        ("router_id: 192.0.2.250", "router_id: 192.0.2.2", "local.router_id: 192.0.2.2 is the address of edge2"),
+        ("local_address: 192.0.2.250", "local_address: 192.0.2.1", "routers.edge1.address: 192.0.2.1 is bgp.local_"),
+        ("local_address: 192.0.2.250", "local_address: 2001:db8::1", "192.0.2.1 cannot be reached from bgp.local_add"),
+        ("address: 192.0.2.2\n", "address: 192.0.2.1\n", "routers.edge2.address: 192.0.2.1 is the neighbor of edge1 a"),
+        ("address: 192.0.2.2\n", "address: 192.0.2.1\n", "192.0.2.1 is an exporter address of edge1 already"),
+        ("address: 192.0.2.1", "address: edge1.example.net", "routers.edge1.bgp.neighbor: required key is missing"),
+        ("address: 192.0.2.1", "address: edge1.example.net", "flows.exporter_addresses: required key is missing"),
+        ('      auth: {protocol: sha256, key: "env:AUTH"}\n', "", "edge2.snmp.priv: privacy without authentication"),
+        ("policies: policies", "poll: {interval: 90s}", "poll.interval: 1m30s is not below stale_after, which is 1m3"),
+        ("policies: policies", "poll: {timeout: 16s}", "poll.timeout: 2 tries of 16s take 32s, longer than the inter"),
+        ("flows:\n", "flows:\n  window: 10s\n", "flows.window: 10s is shorter than poll.interval, which is 30s"),
+        ("policies: policies", "store: {keep: {hourly: 1d}}", "store.keep.raw: 1w is longer than hourly, which is 1d"),
+        ("policies: policies", "control: {socket: /run/teagent/relay.sock}", "'/run/teagent/relay.sock' is bgp.relay"),
+        ("policies: policies", f"control: {{socket: /{'x' * 107}}}", "control.socket: longer than 107 bytes"),
+        ('2055"}]', '2055"}, {protocol: netflow, address: "127.0.0.1:2055"}]', "127.0.0.1:2055 is flows.listen[0] a"),
+    ],
+)
+def test_what_does_not_fit_is_found(bent: Bent, old: str, new: str, problem: str) -> None:
+    found = bent(old, new)
+    assert any(problem in line for line in found), found
+    assert all(line.split(":")[1].isdecimal() for line in found if line.startswith("config.yaml"))
+
+
+def test_two_links_on_one_interface_would_count_twice(files: Files) -> None:
+    files.bend("router: edge2", "router: edge1")
+    (problem,) = files.problems()
+    assert problem.startswith("config.yaml:19:63: links.transit-b.interface: eth0 of edge1 is transit-a already")
+
+
+def test_two_links_of_a_router_have_two_neighbors(files: Files) -> None:
+    files.bend("router: edge2, interface: eth0", "router: edge1, interface: eth1")
+    files.bend("192.0.2.17", "192.0.2.9")
+    assert [p for p in files.problems() if "192.0.2.9 is the neighbor of transit-a already" in p]
+
+
+def test_a_router_known_by_name_works_with_its_addresses_given(files: Files) -> None:
+    files.bend(
+        "address: 192.0.2.1,",
+        "address: edge1.example.net, bgp: {neighbor: 192.0.2.1}, flows: {exporter_addresses: [192.0.2.1]},",
+    )
+    assert files.problems() == []
+
+
+def test_the_largest_link_id_fits_into_a_large_community(bent: Bent) -> None:
+    assert bent("id: 2", "id: 429496728") == []
+    assert 429496728 * 10 + 5 < 2**32
