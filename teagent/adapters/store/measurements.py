@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,7 +25,7 @@ from teagent.adapters.store.rollup import (
 )
 from teagent.errors import StoreCorrupt
 from teagent.model.link import Utilisation
-from teagent.model.traffic import Source, TrafficMatrix
+from teagent.model.traffic import Column, Source, TrafficMatrix
 
 ROLLUPS = {"utilisation_5m": FIVE_MINUTES_US, "utilisation_hourly": HOUR_US}
 COLUMNS = ("link_index", "prefix_index", "source_index", "bps")
@@ -131,11 +129,12 @@ def prune_matrices(connection: sqlite3.Connection, *, until: datetime) -> int:
 
 
 def pack_matrix(matrix: TrafficMatrix) -> bytes:
-    """A matrix as one compressed .npz: the four columns as they are, and `names`, JSON in UTF-8, for the rest.
+    """A matrix as one compressed blob: a line of JSON for the names and the columns' types, then the columns.
 
-    One blob a window, not one row a demand: a matrix is written and read whole, and 100,000 demands are 1.1 MB here
-    where rows with their index would be 6 MB. `numpy.load` opens it.
+    One blob a window, not one row a demand: a matrix is written and read whole, and takes half the room that rows
+    with their index would (100,000 demands: 1.2 MB against 2.6 MB). zlib's checksum covers all of it.
     """
+    columns: dict[str, Column] = {name: getattr(matrix, name) for name in COLUMNS}
     names = {
         "at_us": microseconds(matrix.at),
         "seconds": matrix.seconds,
@@ -144,22 +143,21 @@ def pack_matrix(matrix: TrafficMatrix) -> bytes:
         "sources": [[source.asn, source.prefix] for source in matrix.sources],
         "coverage": matrix.coverage,
         "unattributed_bps": matrix.unattributed_bps,
+        "columns": [[name, column.dtype.str, len(column)] for name, column in columns.items()],
     }
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        names=np.frombuffer(json.dumps(names, separators=(",", ":")).encode(), dtype=np.uint8),
-        **{column: getattr(matrix, column) for column in COLUMNS},
-    )
-    return content.getvalue()
+    head = json.dumps(names, separators=(",", ":")).encode()
+    return zlib.compress(b"\n".join((head, b"".join(column.tobytes() for column in columns.values()))))
 
 
 def unpack_matrix(content: bytes) -> TrafficMatrix:
     """Raises StoreCorrupt."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            names = json.loads(archive["names"].tobytes())
-            columns = {column: archive[column] for column in COLUMNS}
+        head, _, body = zlib.decompress(content).partition(b"\n")
+        names = json.loads(head)
+        columns, offset = {}, 0
+        for name, dtype, length in names["columns"]:
+            column = np.frombuffer(body, dtype=np.dtype(dtype), count=length, offset=offset).copy()
+            columns[name], offset = column, offset + column.nbytes
         return TrafficMatrix(
             at=time_at(names["at_us"]),
             seconds=names["seconds"],
@@ -170,7 +168,7 @@ def unpack_matrix(content: bytes) -> TrafficMatrix:
             unattributed_bps=names["unattributed_bps"],
             **columns,
         )
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, ValueError, TypeError, zlib.error) as error:
         raise StoreCorrupt(
             f"the store holds a matrix that cannot be read: {error}", hint="restore a backup, or wait for the next one"
         ) from error

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from teagent.adapters.store.serialise import dump, from_json, load, time_text, to_json
+from teagent.adapters.store.serialise import dump, from_json, load_object, time_text, to_json
 from teagent.engine.lifecycle import CHAIN_START, ChainReport, ChainRow, chain_digest, verify_chain
 from teagent.errors import StoreError
 from teagent.model.proposal import FINAL, HistoryEntry, Proposal
@@ -120,7 +120,7 @@ def _load(connection: sqlite3.Connection, where: str, arguments: Sequence[object
         history = connection.execute(
             f"SELECT {', '.join(columns)} FROM proposal_event WHERE proposal = ? ORDER BY seq", (wanted,)
         )
-        fields = load(document) | dict(zip(MOVING, moving, strict=True))
+        fields = load_object(document) | dict(zip(MOVING, moving, strict=True))
         fields["history"] = [dict(zip(columns, entry, strict=True)) for entry in history]
         loaded.append(from_json(Proposal, fields))
     return loaded

@@ -74,6 +74,13 @@ def load(text: str) -> Any:
         raise StoreCorrupt(f"the store holds a document that is not JSON: {error}", hint="restore a backup") from error
 
 
+def load_object(text: str) -> dict[str, Any]:
+    document = load(text)
+    if not isinstance(document, dict):
+        raise StoreCorrupt("the store holds a document that is not a JSON object", hint="restore a backup")
+    return document
+
+
 def time_text(at: datetime) -> str:
     """Sortable as text. Raises ValueError for a naive time."""
     if at.tzinfo is None:
