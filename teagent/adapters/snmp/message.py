@@ -42,7 +42,6 @@ class ErrorStatus:
     OK = 0
     TOO_BIG = 1
     NO_SUCH_NAME = 2
-    NO_ACCESS = 6
     AUTHORIZATION_ERROR = 16
 
 

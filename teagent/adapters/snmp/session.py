@@ -36,6 +36,7 @@ class SnmpSession:
         self.name = name
         self.target = target
         self.pdus = 0
+        self._who = name if name == target.endpoint else f"{name} ({target.endpoint})"
         self.noise: Counter[Noise] = Counter()
         self._messages = messages_for(target)
         self._channel: UdpChannel | None = None
@@ -59,7 +60,7 @@ class SnmpSession:
             self._messages.reset()
             await self.close()
             raise
-        if answer.error_status in {ErrorStatus.AUTHORIZATION_ERROR, ErrorStatus.NO_ACCESS}:
+        if answer.error_status == ErrorStatus.AUTHORIZATION_ERROR and not answer.error_index:
             raise self._refused(Report(refusal=Refusal.VIEW))
         return answer
 
@@ -117,24 +118,23 @@ class SnmpSession:
         else:
             hint = "check the address, the agent's access list and the way to its port"
         return SnmpTimeout(
-            f"{self.name}: no SNMP answer from {target.endpoint} within {target.timeout_seconds:g}s, {tries}",
+            f"{self._who} gave no SNMP answer within {target.timeout_seconds:g}s, {tries}",
             hint=hint,
             **self._fields(),
             attempts=attempts,
         )
 
     def _unreachable(self, error: OSError) -> SnmpUnreachable:
-        where = self.target.endpoint
         hint = "check the address and the routes to it"
         if isinstance(error, socket.gaierror):
-            message, hint = f"the name {self.target.address} does not resolve", "check the name and the resolver"
+            message, hint = f"{self._who} has a name that does not resolve", "check the name and the resolver"
         elif isinstance(error, ConnectionRefusedError):
-            message, hint = f"{where} refuses SNMP: nothing listens there", "check the port and that the agent runs"
+            message, hint = f"{self._who} refuses SNMP: nothing listens there", "check the port and that the agent runs"
         elif error.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL}:
-            message = f"there is no route to {where}"
+            message = f"there is no route to {self._who}"
         else:
-            message = f"{where} cannot be reached: {(error.strerror or str(error)).lower()}"
-        return SnmpUnreachable(f"{self.name}: {message}", hint=hint, **self._fields())
+            message = f"{self._who} cannot be reached: {(error.strerror or str(error)).lower()}"
+        return SnmpUnreachable(message, hint=hint, **self._fields())
 
     def _refused(self, report: Report) -> SnmpAuthFailed:
         target = self.target
@@ -170,7 +170,7 @@ class SnmpSession:
                 "check the user, its level and its context",
             ),
         }[report.refusal]
-        return SnmpAuthFailed(f"{self.name}: {message}", hint=hint, **self._fields(), refusal=report.refusal.value)
+        return SnmpAuthFailed(f"{self._who}: {message}", hint=hint, **self._fields(), refusal=report.refusal.value)
 
     def _fields(self) -> dict[str, object]:
         return {"router": self.name, "address": self.target.address, "port": self.target.port}

@@ -29,6 +29,16 @@ class Limits:
     uptime: bool = True
 
 
+class _Walk:
+    """How far a walk is: the last name got of each column, rows got, columns asked side by side, rows at most."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.cursors: dict[Column, Oid] = {column: column.oid for column in columns}
+        self.rows = dict.fromkeys(columns, 0)
+        self.width = len(columns)
+        self.most = MAX_ROWS
+
+
 class Walker:
     """Fills `table` from `session`. `now` gives our time of an answer."""
 
@@ -37,23 +47,30 @@ class Walker:
         self._table = table
         self._limits = limits
         self._now = now
+        self._broken: set[Column] = set()
 
     async def columns(self, columns: Sequence[Column]) -> None:
         """Walks the columns side by side with GETBULK, each going on from the last name that it really got.
 
-        Raises TelemetryError when the agent cannot be reached or lets nobody in; everything else is noted.
+        A column that breaks off is read cell by cell where the others have rows. Raises TelemetryError when the agent
+        cannot be reached or lets nobody in; everything else is noted.
         """
-        cursors = {column: column.oid for column in columns}
-        rows = dict.fromkeys(columns, 0)
-        width = len(columns)
+        await self._walk(columns)
+        broken = [column for column in columns if column in self._broken]
+        self._broken.clear()
+        known = self._table.indexes() if broken else []
+        await self.cells([(c, i) for i in known for c in broken if i not in self._table.cells.get(c, {})])
+
+    async def _walk(self, columns: Sequence[Column]) -> None:
+        walk = _Walk(columns)
         for _ in range(MAX_PDUS):
-            if not cursors:
+            if not walk.cursors:
                 return
-            group = list(cursors)[:width]
-            repetitions = max(1, self._limits.repeated // len(group))
+            group = list(walk.cursors)[: walk.width]
+            repetitions = min(max(1, self._limits.repeated // len(group)), walk.most)
             once = (Column.SYS_UPTIME.oid,) if self._limits.uptime else ()
             try:
-                answer = await self._session.bulk(once, tuple(cursors[c] for c in group), repetitions)
+                answer = await self._session.bulk(once, tuple(walk.cursors[c] for c in group), repetitions)
             except SnmpTimeout:
                 # A small question was answered before, so perhaps it is the fragments of large answers that get lost.
                 if self._table.last is None or repetitions == 1:
@@ -62,15 +79,16 @@ class Walker:
                 self._table.note("large_answers_lost", "large answers get lost on the way: asking for less at once")
                 continue
             if answer.error_status:
-                width = self._bulk_error(answer, group, repetitions, cursors, width)
+                self._bulk_error(answer, group, repetitions, walk)
                 continue
             moment = self._moment(answer)
             repeated = answer.varbinds[len(once) :]
             if not repeated:
-                width = self._narrow(group, cursors, width, "answers GETBULK with nothing")
+                self._narrow(group, repetitions, walk, "answers GETBULK with nothing")
                 continue
-            self._take(group, repeated, cursors, rows, moment)
-            if len(repeated) < repetitions * len(group) and cursors:
+            walk.most = MAX_ROWS
+            self._take(group, repeated, walk, moment)
+            if len(repeated) < repetitions * len(group) and walk.cursors:
                 self._truncated(len(repeated))
         self._table.note("endless", f"the agent's tables do not end: stopped after {MAX_PDUS} PDUs")
 
@@ -79,30 +97,25 @@ class Walker:
             self._table.truncated_at = varbinds
 
     def _take(
-        self,
-        group: Sequence[Column],
-        varbinds: Sequence[tuple[Oid, object]],
-        cursors: dict[Column, Oid],
-        rows: dict[Column, int],
-        moment: Moment,
+        self, group: Sequence[Column], varbinds: Sequence[tuple[Oid, object]], walk: _Walk, moment: Moment
     ) -> None:
-        """Sorts repeated variables into their columns; a column that has ended leaves `cursors`."""
+        """Sorts repeated variables into their columns; a column that has ended leaves the walk."""
         for position, (oid, value) in enumerate(varbinds):
             column = group[position % len(group)]
-            if column not in cursors:
+            if column not in walk.cursors:
                 continue
             base = column.oid
             if isinstance(value, Absent) or oid[: len(base)] != base:
-                del cursors[column]
-            elif oid <= cursors[column]:
+                del walk.cursors[column]
+            elif oid <= walk.cursors[column]:
                 self._table.note("not_increasing", f"{_name(column)} goes in circles: not walked beyond that")
-                del cursors[column]
-            elif rows[column] >= MAX_ROWS:
+                self._break(column, walk)
+            elif walk.rows[column] >= MAX_ROWS:
                 self._table.note("endless", f"{_name(column)} has more than {MAX_ROWS} rows: the rest is not read")
-                del cursors[column]
+                del walk.cursors[column]
             else:
-                cursors[column] = oid
-                rows[column] += 1
+                walk.cursors[column] = oid
+                walk.rows[column] += 1
                 self._put(column, oid[len(base) :], value, moment)
 
     def _put(self, column: Column, suffix: Oid, value: object, moment: Moment) -> None:
@@ -111,41 +124,40 @@ class Walker:
         elif isinstance(value, int | bytes):
             self._table.put(column, suffix[0], value, moment)
 
-    def _bulk_error(
-        self,
-        answer: Answer,
-        group: Sequence[Column],
-        repetitions: int,
-        cursors: dict[Column, Oid],
-        width: int,
-    ) -> int:
-        """What to do about an error-status; returns how many columns to ask for side by side from now on."""
+    def _bulk_error(self, answer: Answer, group: Sequence[Column], repetitions: int, walk: _Walk) -> None:
+        """Makes the next question one that the agent may like better."""
         if answer.error_status == ErrorStatus.TOO_BIG and repetitions > 1:
             self._limits.repeated = repetitions // 2 * len(group)
             self._table.note("too_big", "the agent finds answers too big that others send: asking for less at once")
-            return width
+            return
         position = answer.error_index - 1
         if self._limits.uptime:
-            if position == 0:
+            if position == 0 and answer.error_status != ErrorStatus.TOO_BIG:
                 self._limits.uptime = False
-                self._table.note("no_uptime", "the agent refuses sysUpTime: intervals are measured by our clock")
-                return width
+                return
             position -= 1
-        if 0 <= position < len(group) and answer.error_status != ErrorStatus.TOO_BIG:
-            column = group[position]
-            del cursors[column]
-            if answer.error_status != ErrorStatus.NO_SUCH_NAME:
-                self._table.note("agent_error", f"{_name(column)} ends with error {answer.error_status} of the agent")
-            return width
-        return self._narrow(group, cursors, width, f"answers GETBULK with error {answer.error_status}")
+        if answer.error_status == ErrorStatus.NO_SUCH_NAME and 0 <= position < len(group):
+            del walk.cursors[group[position]]
+        else:
+            self._narrow(group, repetitions, walk, f"answers GETBULK with error {answer.error_status}")
 
-    def _narrow(self, group: Sequence[Column], cursors: dict[Column, Oid], width: int, what: str) -> int:
-        """Asks for fewer columns at once; a column that fails alone is given up."""
+    def _narrow(self, group: Sequence[Column], repetitions: int, walk: _Walk, what: str) -> None:
+        """Asks for fewer columns at once, then for fewer rows of one; a column that fails even so breaks off.
+
+        Fewer rows, because a column is asked beyond its end, into what follows it in the agent's tree.
+        """
         if len(group) > 1:
-            return max(1, min(width, len(group)) // 2)
-        del cursors[group[0]]
-        self._table.note("agent_error", f"the agent {what} for {_name(group[0])}")
-        return width
+            walk.width = max(1, min(walk.width, len(group)) // 2)
+        elif repetitions > 1:
+            walk.most = repetitions // 2
+        else:
+            self._break(group[0], walk)
+            walk.most = MAX_ROWS
+            self._table.note("agent_error", f"the agent {what} for {_name(group[0])}")
+
+    def _break(self, column: Column, walk: _Walk) -> None:
+        del walk.cursors[column]
+        self._broken.add(column)
 
     async def cells(self, wanted: Sequence[tuple[Column, int]]) -> None:
         """Reads exact cells with GET, those of one interface in one PDU where it fits. Absent cells stay absent."""
