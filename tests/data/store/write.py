@@ -58,7 +58,7 @@ async def fill(store: SqliteStore) -> None:
     )
 
 
-async def write(dump: Path) -> None:
+async def dump() -> str:
     with TemporaryDirectory() as directory:
         store = SqliteStore(Path(directory) / "teagent.db")
         await store.start()
@@ -67,8 +67,8 @@ async def write(dump: Path) -> None:
         with closing(sqlite3.connect(store.path)) as connection:
             owner = connection.execute("PRAGMA application_id").fetchone()[0]
             lines = [f"PRAGMA application_id = {owner};", "PRAGMA user_version = 1;", *connection.iterdump()]
-    dump.write_text("\n".join(["-- A store as schema 1 wrote it, by write.py beside it.", *lines, ""]))
+    return "\n".join(["-- A store as schema 1 wrote it, by write.py beside it.", *lines, ""])
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(__file__).with_name("v1.sql")))
+    Path(__file__).with_name("v1.sql").write_text(asyncio.run(dump()))
