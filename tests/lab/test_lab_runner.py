@@ -181,9 +181,10 @@ def test_destroying_takes_every_process_with_it(topology: Path, name: str) -> No
     left = lab.node("left")
     left.run(["sh", "-c", "setsid sleep 3001 >/dev/null 2>&1 & setsid sleep 3002 >/dev/null 2>&1 &"])
     guest = subprocess.Popen(["ip", "netns", "exec", left.netns, "sleep", "3003"])
-    until(lambda: "3003" in Path(f"/proc/{guest.pid}/cmdline").read_text())
+    network = Path(f"/proc/{left.pid}/ns/net").readlink()
+    until(lambda: Path(f"/proc/{guest.pid}/ns/net").readlink() == network)
+    until(lambda: sum(line.startswith("sleep 300") for line in inside(left).values()) == 2)
     pids = [*inside(left), *inside(lab.node("right"))]
-    assert sum(line.startswith("sleep 300") for line in inside(left).values()) == 2
     lab.destroy()
     assert [pid for pid in pids if alive(pid)] == []
     assert guest.wait(timeout=5) == -signal.SIGKILL
