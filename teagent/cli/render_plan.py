@@ -52,7 +52,7 @@ def _share(bps: float, capacity_bps: float) -> float | None:
 
 
 def _load(bps: float, capacity_bps: float) -> str:
-    return f"{(rate(bps) or '-').rjust(5)}{GAP}{(percent(_share(bps, capacity_bps)) or '-').rjust(4)}"
+    return f"{rate(bps)}{GAP}{percent(_share(bps, capacity_bps)) or '-'}"
 
 
 def _band(row: Document) -> str:
@@ -69,23 +69,24 @@ def forecast(dry_run: Document) -> str:
     columns = (
         Column("LINK"),
         Column("NOW", right=True),
+        Column("NOW%", right=True),
         Column("PREDICTED", right=True),
-        Column("BAND"),
+        Column("PREDICTED%", right=True),
         Column("TARGET", right=True),
     )
     rows = [
         (
             row["link"],
-            _load(row["before_bps"], row["capacity_bps"]),
-            _load(row["after"]["expected_bps"], row["capacity_bps"]),
-            _band(row),
+            rate(row["before_bps"]),
+            percent(_share(row["before_bps"], row["capacity_bps"])),
+            rate(row["after"]["expected_bps"]),
+            f"{percent(_share(row['after']['expected_bps'], row['capacity_bps']))} {_band(row)}",
             percent(_share(row["target_bps"], row["capacity_bps"])),
         )
         for row in dry_run["links"]
     ]
     worst = [
-        f"worst case: {row['link']} at {_load(row['worst_bps'], row['capacity_bps']).strip()}, if all that may move "
-        "lands there"
+        f"worst case: {row['link']} at {_load(row['worst_bps'], row['capacity_bps'])}, if all that may move lands there"
         for row in dry_run["links"]
         if row["worst_bps"] > row["before_bps"]
     ]

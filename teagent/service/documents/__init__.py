@@ -3,6 +3,7 @@
 The contract is docs/reference/json.md: fields are added, never renamed or removed within a major version. Pure.
 """
 
+from teagent.service.documents.explained import explain_document
 from teagent.service.documents.health import check_document, freeze_document, speaker_document, status_document
 from teagent.service.documents.plans import (
     OPERATOR_EVENTS,
@@ -49,6 +50,7 @@ __all__ = [
     "decision_document",
     "dry_run_document",
     "event_document",
+    "explain_document",
     "exporter_document",
     "freeze_document",
     "held_override_document",
