@@ -1,0 +1,1 @@
+"""Flow datagrams from the network: the only place of teagent that reads UDP."""

@@ -98,31 +98,38 @@ class FlowDecoder:
 
     def _read(self, datagram: bytes, at: float, stream: int, sets: list[RecordSet]) -> None:
         """Some exporters, and most files of captured payloads, put several messages into one datagram."""
-        start, last = 0, len(datagram.rstrip(b"\0"))  # zeros after a message are padding
-        while start == 0 or start < last:
-            if len(datagram) - start < 2:
-                raise Truncated(f"{len(datagram) - start} octets are no flow datagram", offset=start)
-            self.version = version = datagram[start] << 8 | datagram[start + 1]
-            if version == 5:
-                start, lost, self.exported_at = netflow5.read(self._state, datagram, start, stream, sets)
-                self._lost += lost
-                continue
-            if version == 9:
-                found = message.netflow9(self._state, datagram, start)
-            elif version == 10:
-                found = message.ipfix(self._state, datagram, start)
-            else:
-                raise BadVersion(
-                    f"version {version} is not NetFlow v5, v9 or IPFIX", offset=start, found=version, known=[5, 9, 10]
-                )
-            records = message.read_sets(self._state, found, datagram, at, sets)
-            self._lost += found.domain.sequences.lost(stream, found.sequence, 1 if version == 9 else records)
-            self.exported_at, start = found.exported_at, found.end
+        start = self._read_message(datagram, 0, at, stream, sets)
+        if start < len(datagram):
+            end = len(datagram.rstrip(b"\0"))  # zeros after a message are padding
+            while start < end:
+                start = self._read_message(datagram, start, at, stream, sets)
+
+    def _read_message(self, datagram: bytes, start: int, at: float, stream: int, sets: list[RecordSet]) -> int:
+        """Returns where the message that begins at `start` ends."""
+        if len(datagram) - start < 2:
+            raise Truncated(f"{len(datagram) - start} octets are no flow datagram", offset=start)
+        self.version = version = datagram[start] << 8 | datagram[start + 1]
+        if version == 5:
+            end, lost, self.exported_at = netflow5.read(self._state, datagram, start, stream, sets)
+            self._lost += lost
+            return end
+        if version == 9:
+            found = message.netflow9(self._state, datagram, start)
+        elif version == 10:
+            found = message.ipfix(self._state, datagram, start)
+        else:
+            raise BadVersion(
+                f"version {version} is not NetFlow v5, v9 or IPFIX", offset=start, found=version, known=[5, 9, 10]
+            )
+        records = message.read_sets(self._state, found, datagram, at, sets)
+        self._lost += found.domain.sequences.lost(stream, found.sequence, 1 if version == 9 else records)
+        self.exported_at = found.exported_at
+        return found.end
 
     def _learn(self, sets: list[RecordSet]) -> None:
         """Options first: the rates of a datagram hold for its flows, in whatever order they stand."""
         for found in sets:
-            if found.layout.template.options and found.count:
+            if found.layout.template.options and found.records:
                 rows = found.decode().rows
                 found.rates.learn(found.layout.template, rows)
                 boot = found.layout.boot(rows)
@@ -153,12 +160,12 @@ def _rows(group: list[RecordSet]) -> Rows:
     if len(group) == 1:
         return decode_fixed(template, group[0].body)
     size = template.least
-    return np.frombuffer(b"".join([found.body[: found.count * size] for found in group]), template.dtype)
+    return np.frombuffer(b"".join([found.body[: found.records * size] for found in group]), template.dtype)
 
 
 def _boot(group: list[RecordSet]) -> Column | float:
     """One boot time where the sets agree about it, otherwise that of each record."""
     boots = [found.domain.boot if math.isnan(found.boot) else found.boot for found in group]
     if max(boots) - min(boots) > SAME_BOOT_SECONDS:
-        return np.repeat(boots, [found.count for found in group])
+        return np.repeat(boots, [found.records for found in group])
     return boots[0]

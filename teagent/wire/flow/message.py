@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from teagent.errors import BadLength, Truncated, WireError
 from teagent.wire.flow.exporter_state import ExporterState, Held
@@ -24,9 +23,11 @@ IPFIX_HEADER: Final = struct.Struct(">HHIII")
 SET_HEADER: Final = struct.Struct(">HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One export packet or message, its header read. `boot` is NaN where only options can tell it."""
+class Message(NamedTuple):
+    """One export packet or message, its header read. A tuple, because these are many.
+
+    `boot` is NaN where only options can tell it.
+    """
 
     domain: Domain
     version: int
@@ -86,7 +87,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
             if found.decoded is not None and found.decoded.cut:
                 state.undecoded[Undecoded.TRUNCATED] += 1
             if records is not None:
-                records += found.count
+                records += found.records
             sets.append(found)
             continue
         for template in _templates(message.version, number, body, state.limits):

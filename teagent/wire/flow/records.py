@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
 from teagent.wire.flow.layout import Layout
@@ -51,9 +52,10 @@ class Domain:
     boot: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordSet:
-    """A data set. `count` records of `layout.template`, to which `rates` apply; `boot` as in Domain, or out of the
+class RecordSet(NamedTuple):
+    """A data set. A tuple, because these are many.
+
+    It holds so many `records` of `layout.template`, to which `rates` apply; `boot` is as in Domain, or out of the
     header.
     """
 
@@ -61,7 +63,7 @@ class RecordSet:
     rates: SamplingRates
     layout: Layout
     body: bytes
-    count: int
+    records: int
     exported_at: float
     boot: float
     decoded: Decoded | None = None  # already there where fields have a variable length
