@@ -263,16 +263,22 @@ async def test_a_file_that_cannot_grow_is_a_full_disk_and_goes_on_when_there_is_
     assert len(await store.utilisation(since=NOW - timedelta(days=1), until=NOW + timedelta(days=1))) == 5000
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
-async def test_a_disk_that_is_really_full_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 kB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
-        pytest.skip(f"mounting is not allowed here: {mounted.stderr.strip()}")
-    store = SqliteStore(disk / "teagent.db")
+        pytest.skip(f"mounting takes root, and here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+async def test_a_disk_that_is_really_full_loses_nothing_that_was_committed(small_disk: Path) -> None:
+    store = SqliteStore(small_disk / "teagent.db")
     try:
         await store.start()
         committed = await _fill(store)
@@ -287,7 +293,17 @@ async def test_a_disk_that_is_really_full_loses_nothing_that_was_committed(tmp_p
         assert len(await store.proposals(limit=10_000)) == committed
     finally:
         await store.stop()
-        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("free_kilobytes", [0, 8, 24, 64])
+async def test_a_store_does_not_start_on_a_disk_without_room(small_disk: Path, free_kilobytes: int) -> None:
+    (small_disk / "others").write_bytes(bytes((600 - free_kilobytes) * 1024))
+    store = SqliteStore(small_disk / "teagent.db")
+    with pytest.raises(DiskFull, match="cannot grow"):
+        await store.start()
+    (small_disk / "others").unlink()
+    await store.start()
+    await store.stop()
 
 
 async def _fill(store: SqliteStore) -> int:

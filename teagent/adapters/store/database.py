@@ -166,15 +166,16 @@ def translate(error: Exception, path: Path, busy_timeout_seconds: float) -> Teag
     """The library's error as ours."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if code is not None else None
+    reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
     if code in FULL or getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(
-            f"{path} cannot grow: {error}",
+            f"{path} cannot grow: {reason}",
             hint="free space on that file system; nothing is announced while the store cannot be written",
             path=str(path),
         )
     if primary in BROKEN:
         return StoreCorrupt(
-            f"{path} is damaged: {error}",
+            f"{path} is damaged: {reason}",
             hint="stop teagent, move the file and its -wal and -shm away, restore a backup or start without; "
             "the routers keep what they announce",
             path=str(path),
@@ -186,13 +187,12 @@ def translate(error: Exception, path: Path, busy_timeout_seconds: float) -> Teag
             path=str(path),
         )
     if primary in REFUSED or isinstance(error, OSError):
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         return StoreError(
             f"{path} cannot be opened for writing: {reason}",
             hint="store.path names the file; its directory must exist and belong to the user that runs teagent",
             path=str(path),
         )
-    return StoreError(f"{path}: {error}", path=str(path))
+    return StoreError(f"{path}: {reason}", path=str(path))
 
 
 def _take_lock(path: Path) -> int:
