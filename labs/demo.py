@@ -25,7 +25,7 @@ from labs.loop import ClosedLoop
 from labs.runner import Lab, LabError
 from labs.scenario import Scenario, Traffic, load_scenario, loss_towards, received_paths, wait_for_paths
 from teagent.errors import TeagentError
-from teagent.model.units import format_bps, format_share
+from teagent.model.units import format_bps, format_share, parse_time
 
 HERE = Path(__file__).resolve().parent
 SCENARIO = HERE / "two-transit" / "scenario.yaml"
@@ -155,7 +155,9 @@ def settled(loop: ClosedLoop, proposal: str) -> bool:
     if shown["state"] != "confirming":
         raise LabError(f"{proposal} is {shown['state']}: {shown['history'][-1]['reason']}")
     outcome = shown["outcome"]
-    return outcome is not None and outcome["seconds"] >= LOSS_WINDOW_SECONDS
+    if outcome is None:
+        return False
+    return (parse_time(outcome["until"]) - parse_time(outcome["since"])).total_seconds() >= LOSS_WINDOW_SECONDS
 
 
 def losses(traffic: Traffic, scenario: Scenario) -> dict[tuple[str, str], float | None]:

@@ -55,7 +55,7 @@ class LossBound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`raw` is the whole file, for what has no value of its own here."""
+    """`plan_load` bounds each link's load after the plan, in bps; `raw` is the whole file, for what has no value here."""
 
     directory: Path
     topology: Path
@@ -66,6 +66,7 @@ class Scenario:
     receiver_addresses: tuple[str, ...]
     home: Paths
     home_loss: tuple[LossBound, ...]
+    plan_load: Mapping[str, tuple[float, float]]
     plan_loss: tuple[LossBound, ...]
     raw: Mapping[str, Any]
 
@@ -95,6 +96,9 @@ def load_scenario(path: Path) -> Scenario:
         receiver_addresses=tuple(raw["traffic"]["receiver"]["addresses"]),
         home={link: as_paths(by_prefix) for link, by_prefix in raw["home"]["as_paths"].items()},
         home_loss=_bounds(raw["home"]["loss"]),
+        plan_load={
+            link: (rate_bps(row["at_least"]), rate_bps(row["at_most"])) for link, row in raw["plan"]["after"].items()
+        },
         plan_loss=_bounds(raw["plan"]["loss"]),
         raw=raw,
     )
@@ -148,12 +152,16 @@ def wait_for_paths(lab: Lab, scenario: Scenario, expected: Paths, *, timeout_sec
 
 
 class Traffic:
-    """The scenario's senders and its receiver, running in the lab. A context manager: nothing runs after it."""
+    """The scenario's senders and its receiver, running in the lab. A context manager: nothing runs after it.
 
-    def __init__(self, lab: Lab, scenario: Scenario, *, seconds: float) -> None:
+    Senders write to files in `directory`, so that what they tell can be read while they send.
+    """
+
+    def __init__(self, lab: Lab, scenario: Scenario, *, seconds: float, directory: Path) -> None:
         self._lab = lab
         self._scenario = scenario
         self._seconds = seconds
+        self._directory = directory
         self._receiver: NodeProcess | None = None
         self._senders: dict[str, NodeProcess] = {}
 
@@ -166,30 +174,37 @@ class Traffic:
         for host in dict.fromkeys(flow.host for flow in self._scenario.flows):
             flows = [f"{f.destination}={f.bps:.0f}bps" for f in self._scenario.flows if f.host == host]
             words = [word for flow in flows for word in ("--flow", flow)]
-            self._senders[host] = self._lab.node(host).popen(
-                [sys.executable, TRAFFIC, "send", "--seconds", str(self._seconds), *words], stdout=subprocess.PIPE
-            )
+            with self._file(host).open("w", encoding="utf-8") as output:
+                self._senders[host] = self._lab.node(host).popen(
+                    [sys.executable, TRAFFIC, "send", "--seconds", str(self._seconds), *words], stdout=output
+                )
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes():
+        for process in [*self._senders.values(), *([self._receiver] if self._receiver else [])]:
             process.kill()
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+
+    def _file(self, host: str) -> Path:
+        return self._directory / f"sent-by-{host}.jsonl"
+
+    def told(self) -> dict[str, list[dict[str, Any]]]:
+        """The whole lines of each host so far, as traffic.py describes them."""
+        return {
+            host: [
+                json.loads(line)
+                for line in self._file(host).read_text(encoding="utf-8").splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
+            for host in self._senders
+        }
 
     def finish(self) -> dict[str, list[dict[str, Any]]]:
-        """Waits for the senders' end; the lines of each host, as traffic.py describes them."""
-        told = {}
+        """Waits for the senders' end, and then what they told."""
         for host, process in self._senders.items():
-            out, _ = process.communicate(timeout=self._seconds + 30)
-            if process.returncode != 0:
+            if process.wait(timeout=self._seconds + 30) != 0:
                 raise LabError(f"the sender in {host} exited with {process.returncode}")
-            told[host] = [json.loads(line) for line in out.splitlines()]
-        return told
-
-    def _processes(self) -> list[NodeProcess]:
-        return [*self._senders.values(), *([self._receiver] if self._receiver else [])]
+        return self.told()
 
 
 def loss_towards(lines: Sequence[Mapping[str, Any]], prefix: str, *, skip_seconds: int = 0) -> float | None:

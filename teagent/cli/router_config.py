@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
+from teagent.adapters.exabgp.configuration import ExabgpSession, render_exabgp_conf, render_exabgp_env
+from teagent.config.derived import engineered, families, speaking_routers
 from teagent.config.effective import Config, RouterConfig
 from teagent.config.load import find, load
 from teagent.config.secrets import process_environment
-from teagent.daemon.build import engineered, exabgp_sessions, speaking_routers
 from teagent.errors import NotFound, Refused
 from teagent.wire.router_config import BorderLink, BorderRouter
 from teagent.wire.router_config import router_config as render
@@ -80,8 +81,6 @@ def router_config(config: Path | None, name: str | None, vendor: str | None) -> 
 @click.option("--user", default="teagent", show_default=True, help="Who ExaBGP and the relay run as.")
 def exabgp_config(config: Path | None, output: Path, user: str) -> None:
     """Write exabgp.conf and exabgp.env: one session for each border router, and the relay as API process."""
-    from teagent.adapters.exabgp.configuration import render_exabgp_conf, render_exabgp_env
-
     loaded = load(find(config, process_environment()), environment=None)
     bgp = loaded.bgp
     relay = [str(Path(sys.executable).parent / "teagent-relay")]
@@ -91,7 +90,15 @@ def exabgp_config(config: Path | None, output: Path, user: str) -> None:
             "exabgp.conf": render_exabgp_conf(
                 local_asn=loaded.network.asn,
                 router_id=loaded.router_id,
-                sessions=exabgp_sessions(loaded),
+                sessions=[
+                    ExabgpSession(
+                        router=router.name,
+                        neighbor=router.neighbor,
+                        local_address=bgp.local_address,
+                        families=families(loaded),
+                    )
+                    for router in speaking_routers(loaded)
+                ],
                 relay_command=relay,
             ),
             "exabgp.env": render_exabgp_env(user=user),

@@ -14,8 +14,9 @@ from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.metrics import MetricsServer
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
+from teagent.config.derived import exporters, sampling_rates
 from teagent.config.effective import Config
-from teagent.daemon.build import allow, binding, exporters, snmp_target
+from teagent.daemon.build import allow, binding, snmp_target
 from teagent.daemon.control import ControlServer
 from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
@@ -65,7 +66,10 @@ class App:
             },
         )
         self.flows = FlowListener(
-            bindings=tuple(binding(listen) for listen in config.flows.listen), exporters=exporters(config)
+            bindings=tuple(binding(listen) for listen in config.flows.listen),
+            exporters=exporters(config),
+            sampling_rates=sampling_rates(config),
+            clock=self.clock,
         )
         self.speaker = (
             None

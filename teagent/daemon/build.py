@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
-from teagent.adapters.exabgp.configuration import ExabgpSession
 from teagent.adapters.flow.listener import Binding
 from teagent.adapters.snmp.target import SnmpTarget
+from teagent.config.derived import engineered, families, speaking_routers
 from teagent.config.effective import Config, FlowListen, PollConfig, RouterConfig, SnmpV2c
 from teagent.errors import TeagentError
-from teagent.model.network import OwnPrefix
 
 
 def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
@@ -41,39 +38,6 @@ def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
 
 def binding(listen: FlowListen) -> Binding:
     return Binding(host=listen.address.host, port=listen.address.port)
-
-
-def exporters(config: Config) -> dict[str, str]:
-    """Exporter address -> router; only these count."""
-    return {str(address): name for name, router in config.routers.items() for address in router.exporter_addresses}
-
-
-def engineered(config: Config) -> list[OwnPrefix]:
-    return [own for own in config.network.prefixes if own.engineer]
-
-
-def families(config: Config) -> tuple[str, ...]:
-    """Of the prefixes that may be changed: the sessions carry these and nothing else."""
-    versions = sorted({own.prefix.version for own in engineered(config)}) or [4]
-    return tuple(f"ipv{version}" for version in versions)
-
-
-def speaking_routers(config: Config) -> list[RouterConfig]:
-    """The border routers that hear overrides: those with a link."""
-    with_links = {link.router for link in config.network.links.values()}
-    return [router for name, router in config.routers.items() if name in with_links]
-
-
-def exabgp_sessions(config: Config) -> Sequence[ExabgpSession]:
-    return [
-        ExabgpSession(
-            router=router.name,
-            neighbor=router.neighbor,
-            local_address=config.bgp.local_address,
-            families=families(config),
-        )
-        for router in speaking_routers(config)
-    ]
 
 
 def allow(config: Config) -> bool:

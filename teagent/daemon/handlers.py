@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from teagent import __version__
-from teagent.daemon.control import Actor, Command
+from teagent.daemon.control import Actor, Command, Handler
 from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.measure.percentile import percentile_95
 from teagent.errors import NotFound, Refused
@@ -35,7 +35,7 @@ class Handlers:
         self._app = app
 
     def commands(self) -> Mapping[str, Command]:
-        read = {
+        read: dict[str, Handler] = {
             "status": self.status,
             "check": self.check,
             "link.list": self.link_list,

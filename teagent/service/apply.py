@@ -72,6 +72,12 @@ class Applier:
             if proposal.plan.after.vector(prefix) != self._home.vector(prefix):
                 await self._speaker.confirm(prefix, owner=proposal.id)
         confirmed = await self._book.confirm(proposal, actor=actor)
+        if all(confirmed.plan.after.vector(p) == self._home.vector(p) for p in confirmed.plan.prefixes()):
+            # A release has done its work: home needs nobody to hold it.
+            homing = await self._book.move(
+                confirmed, ProposalEvent.REVERT, actor="daemon", reason="home is what it asked for"
+            )
+            return await self.take_back(homing)
         await self._routes.refresh()
         return confirmed
 

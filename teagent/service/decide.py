@@ -12,13 +12,14 @@ import structlog
 from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import inputs_digest, with_digest
 from teagent.engine.choose.recheck import recheck
+from teagent.engine.choose.release import release
 from teagent.engine.measure.trust import distrust
 from teagent.errors import TeagentError
 from teagent.model.announcement import AnnouncementSet
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
 from teagent.model.network import Network
-from teagent.model.plan import Allowed, Decision, NeedsApproval, Plan, RefusedVerdict
+from teagent.model.plan import Allowed, Considered, Decision, Plan, RefusedVerdict
 from teagent.model.policy import Policy
 from teagent.model.proposal import Proposal, ProposalState
 from teagent.model.snapshot import Busy, Snapshot
@@ -126,6 +127,19 @@ class Decider:
                 await self._store.save_decision(decision)
         if not self._freeze.frozen:
             await self.propose(decisions)
+            await self._propose_releases()
+
+    async def _propose_releases(self) -> None:
+        """An override that no longer helps is never forgotten: going home is proposed like any other change."""
+        active = self._book.in_state(ProposalState.ACTIVE)
+        if not active:
+            return
+        snapshot = await self.snapshot()
+        for policy in self._policies.values():
+            for each in release(snapshot, policy, active, snapshot.taken_at):
+                made = await self._offer(each.considered, policy, snapshot.digest, each.message)
+                if made is not None and isinstance(made.verdict, Allowed) and self.approver is not None:
+                    await self._approve_by_policy(made)
 
     async def compute(self, policy: str | None) -> tuple[Decision, ...]:
         """Decides on a fresh snapshot; nothing is proposed and nothing remembered."""
@@ -146,10 +160,14 @@ class Decider:
 
     async def _propose_one(self, decision: Decision) -> Proposal | None:
         chosen = decision.chosen
-        if chosen is None or isinstance(chosen.verdict, RefusedVerdict):
+        if chosen is None:
             return None
-        assert isinstance(chosen.verdict, Allowed | NeedsApproval)  # noqa: S101 - the three kinds of verdict
         policy = self._policies[decision.policy]
+        return await self._offer(chosen, policy, decision.snapshot_digest, decision.message)
+
+    async def _offer(self, chosen: Considered, policy: Policy, snapshot_digest: str, why: str) -> Proposal | None:
+        if isinstance(chosen.verdict, RefusedVerdict):
+            return None
         async with self._book.lock:
             now = self._clock.now()
             for waiting in self._book.in_state(ProposalState.PENDING):
@@ -162,9 +180,10 @@ class Decider:
             return await self._book.create(
                 chosen,
                 policy=policy,
-                snapshot_digest=decision.snapshot_digest,
+                snapshot_digest=snapshot_digest,
                 inputs_digest=self._inputs(chosen.plan, policy),
                 now=now,
+                why=why,
             )
 
     def _declined(self, plan: Plan, policy: Policy, now: datetime) -> bool:

@@ -81,7 +81,14 @@ class ProposalBook:
         return self._changed_at.get(prefix)
 
     async def create(
-        self, chosen: Considered, *, policy: Policy, snapshot_digest: str, inputs_digest: str, now: datetime
+        self,
+        chosen: Considered,
+        *,
+        policy: Policy,
+        snapshot_digest: str,
+        inputs_digest: str,
+        now: datetime,
+        why: str = "",
     ) -> Proposal:
         """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it."""
         actor = f"policy:{policy.name}"
@@ -95,6 +102,7 @@ class ProposalBook:
             actor=actor,
             now=now,
             expires_after_seconds=policy.approval.expires_after_seconds,
+            reason=why,
         )
         for other in self.all():
             if supersedes(proposal.plan, other):

@@ -83,8 +83,10 @@ def _breach(
         case UtilisationGuard(above=above):
             for name in affected:
                 reading = readings.get(name)
-                # Until the change has settled a queue may still be draining: only readings from then on count.
-                if reading is None or isinstance(reading, NoData) or reading.at < settled_at:
+                # Until the change has settled a queue may still be draining: only what was counted after that counts.
+                if reading is None or isinstance(reading, NoData):
+                    continue
+                if reading.at - timedelta(seconds=reading.seconds) < settled_at:
                     continue
                 share = reading.in_bps / links[name].capacity_bps
                 if share > above:

@@ -163,10 +163,12 @@ def test_the_dual_homed_network_reaches_the_heavy_prefix_over_transit_a(two_tran
     assert best["aspath"]["string"] == "64501 65000"
 
 
-def test_the_overloaded_link_loses_packets_at_home_and_the_other_does_not(two_transit: RunningLab) -> None:
+def test_the_overloaded_link_loses_packets_at_home_and_the_other_does_not(
+    two_transit: RunningLab, tmp_path: Path
+) -> None:
     counter = "cat /sys/class/net/{}/statistics/rx_bytes"
     edge = two_transit.lab.node("edge")
-    with Traffic(two_transit.lab, SCENARIO, seconds=7) as traffic:
+    with Traffic(two_transit.lab, SCENARIO, seconds=7, directory=tmp_path) as traffic:
         time.sleep(2)
         started = time.monotonic()
         before = {link.name: int(edge.run(counter.format(link.interface)).stdout) for link in SCENARIO.links}
@@ -251,14 +253,14 @@ def test_snmp_is_answered_to_the_management_network_alone(two_transit: RunningLa
     assert refused.returncode != 0
 
 
-def test_flows_of_what_comes_in_reach_the_collector(two_transit: RunningLab) -> None:
+def test_flows_of_what_comes_in_reach_the_collector(two_transit: RunningLab, tmp_path: Path) -> None:
     """Each flow is told of within seconds, with the interface it came in by; what goes out is not told of."""
     mgmt = two_transit.lab.node("mgmt")
     mgmt.run("mkdir -p /run/flows")
     collector = mgmt.popen(
         ["nfcapd", "-p", "2055", "-l", "/run/flows"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    with Traffic(two_transit.lab, SCENARIO, seconds=12) as traffic:
+    with Traffic(two_transit.lab, SCENARIO, seconds=12, directory=tmp_path) as traffic:
         traffic.finish()
     collector.send_signal(signal.SIGTERM)
     collector.wait(timeout=10)

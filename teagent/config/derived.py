@@ -1,0 +1,37 @@
+"""What follows from the configuration: who is spoken to, who is listened to, what may be changed."""
+
+from __future__ import annotations
+
+from teagent.config.effective import Config, RouterConfig
+from teagent.model.network import OwnPrefix
+
+
+def exporters(config: Config) -> dict[str, str]:
+    """Exporter address -> router; only these count."""
+    return {str(address): name for name, router in config.routers.items() for address in router.exporter_addresses}
+
+
+def sampling_rates(config: Config) -> dict[str, float]:
+    """Exporter address -> 1 of how many packets, where the operator knows better than the exporter says."""
+    return {
+        str(address): float(router.sampling_rate)
+        for router in config.routers.values()
+        if router.sampling_rate is not None
+        for address in router.exporter_addresses
+    }
+
+
+def engineered(config: Config) -> list[OwnPrefix]:
+    return [own for own in config.network.prefixes if own.engineer]
+
+
+def families(config: Config) -> tuple[str, ...]:
+    """Of the prefixes that may be changed: the sessions carry these and nothing else."""
+    versions = sorted({own.prefix.version for own in engineered(config)}) or [4]
+    return tuple(f"ipv{version}" for version in versions)
+
+
+def speaking_routers(config: Config) -> list[RouterConfig]:
+    """The border routers that hear overrides: those with a link."""
+    with_links = {link.router for link in config.network.links.values()}
+    return [router for name, router in config.routers.items() if name in with_links]

@@ -1,0 +1,120 @@
+"""Every change undoes itself unless it is confirmed, and earlier when a guard trips."""
+
+from __future__ import annotations
+
+import pytest
+
+from teagent.errors import SnmpTimeout
+from tests.unit.service.world import HEAVY, M, World
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_an_unconfirmed_change_goes_home_at_its_deadline(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    proposal = await world.applied()
+    await world.run(290)
+    assert world.state(proposal) == "confirming"
+
+    await world.run(20)
+    assert world.state(proposal) == "reverted"
+    assert world.on_wire() == {}
+    events = [(entry.event and entry.event.value, entry.actor) for entry in world.book.get(proposal.id).history]
+    assert ("timeout", "daemon") in events
+
+
+async def test_a_link_that_stays_full_trips_the_guard_after_settling(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 99 * M
+    proposal = await world.applied()
+    await world.run(60)
+    assert world.state(proposal) == "confirming"
+
+    await world.run(20)
+    assert world.state(proposal) == "reverted"
+    trip = next(e for e in world.book.get(proposal.id).history if e.actor == "guard:in_utilisation")
+    assert trip.reason == "a in_utilisation 99% is above 95%"
+
+
+async def test_an_active_change_is_guarded_too(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    proposal = await world.active()
+    await world.run(400)
+    assert world.state(proposal) == "active"
+
+    world.telemetry.rates["edge1"]["eth2"] = 990 * M
+    await world.run(20)
+    assert world.state(proposal) == "reverted"
+
+
+async def test_silence_of_an_affected_link_trips_and_is_not_taken_for_zero(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    proposal = await world.applied()
+    await world.run(30)
+    world.telemetry.errors["edge1"] = SnmpTimeout("edge1 does not answer within 2s")
+    await world.run(60)
+    assert world.state(proposal) == "confirming"
+
+    await world.run(60)
+    assert world.state(proposal) == "reverted"
+    trip = next(e for e in world.book.get(proposal.id).history if e.actor == "guard:no_data")
+    assert "does not answer" in trip.reason
+
+
+async def test_a_pending_proposal_expires_by_itself(world: World) -> None:
+    proposal = await world.propose()
+    await world.run(610)
+
+    assert world.state(proposal) == "expired"
+
+
+async def test_a_revert_that_fails_three_times_is_stuck_until_an_operator_looks(world: World) -> None:
+    proposal = await world.active()
+    world.speaker.down = True
+    await world.approver.revert(proposal.id, actor="kim", reason="")
+    assert world.state(proposal) == "reverting"
+    await world.run(60)
+    assert world.state(proposal) == "stuck"
+
+    world.speaker.down = False
+    await world.run(60)
+    assert world.state(proposal) == "stuck"
+    await world.approver.revert(proposal.id, actor="kim", reason="relay is back")
+    assert world.state(proposal) == "reverted"
+    assert world.on_wire() == {}
+
+
+async def test_a_passing_failure_of_a_revert_is_retried(world: World) -> None:
+    proposal = await world.active()
+    world.speaker.down = True
+    await world.approver.revert(proposal.id, actor="kim", reason="")
+    world.speaker.down = False
+    await world.run(20)
+
+    assert world.state(proposal) == "reverted"
+
+
+async def test_the_outcome_is_measured_beside_the_prediction(world: World) -> None:
+    world.telemetry.rates["edge1"] = {"eth1": 42 * M, "eth2": 300 * M}
+    proposal = await world.applied()
+    await world.run(120)
+
+    outcome = world.scorer.outcome(proposal.id)
+    assert outcome is not None
+    rows = {row.link: row for row in outcome.links}
+    assert rows["a"].realised_bps == pytest.approx(42 * M, rel=0.01)
+    assert rows["a"].within_band is True
+    assert rows["b"].within_band is False
+    await world.restart()
+    assert world.scorer.outcome(proposal.id) == outcome
+
+
+async def test_stopping_reverts_the_unconfirmed_and_leaves_the_active(world: World) -> None:
+    active = await world.active()
+    from tests.unit.service.world import OTHER
+
+    unconfirmed = await world.applied({OTHER: {"a": 1, "b": 0}})
+    await world.approver.revert_unconfirmed(reason="the daemon stops")
+
+    assert world.state(active) == "active"
+    assert world.state(unconfirmed) == "reverted"
+    assert set(world.on_wire()) == {str(HEAVY)}
