@@ -281,7 +281,7 @@ def test_a_command_dies_with_the_nsenter_that_was_started_for_it(lab: Lab) -> No
     """So that whoever starts `command()` by himself cannot leave it behind."""
     left = lab.node("left")
     process = subprocess.Popen(left.command("sleep 3006"))
-    until(lambda: any("sleep 3006" in line for line in inside(left).values()))
+    until(lambda: any(line.startswith("sleep 3006") for line in inside(left).values()))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     until(lambda: not any("sleep 3006" in line for line in inside(left).values()))
