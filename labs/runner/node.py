@@ -65,8 +65,8 @@ class Node:
         """The words that run `cmd` in the node, for whoever starts processes by himself (asyncio, a terminal).
 
         Killing the process that they start kills the command with SIGKILL, once that has begun; in the millisecond
-        before, only a signal to the process group (as `NodeProcess.kill` sends) reaches both. The command sees the caller's environment
-        and the node's `env`, and starts in `cwd` or in /.
+        before, only a signal to the process group (as `NodeProcess.kill` sends) reaches both. The command sees the
+        caller's environment and the node's `env`, and starts in `cwd` or in /.
         """
         env = [f"{name}={value}" for name, value in self.env.items()]
         return [
