@@ -39,6 +39,9 @@ def check_policy(policy: Policy, around: Surroundings) -> Iterator[Finding]:
     if prefixes and not engineered:
         message = "none of the matched prefixes has engineer: true, so nothing could ever be changed"
         yield Finding(("match", "prefixes"), message)
+    elif links and engineered and not any(link.name in own.home for link in links for own in engineered):
+        message = "no matched link announces any of the matched prefixes, so nothing could ever be relieved"
+        yield Finding(("match",), message)
     yield from _trigger(policy, around)
     yield from _levers(policy, around.max_prepend)
     yield from _limits(policy, links, engineered, around.network)
@@ -121,13 +124,14 @@ def _limits(
             break
     free = 1 - policy.limits.headroom
     for link in links:
+        movable = [own for own in engineered if link.name in own.home]
         room = sum(
             free * other.capacity_bps
             for other in network.links.values()
-            if other.name != link.name and any({link.name, other.name} <= set(own.home) for own in engineered)
+            if other.name != link.name and any(other.name in own.home for own in movable)
         )
         need = (policy.when.above - policy.when.clear_below) * link.capacity_bps
-        if engineered and room < need:
+        if movable and room < need:
             message = (
                 f"{format_share(policy.limits.headroom)} leaves {format_bps(room)}bps on the links that could take "
                 f"over, {link.name} has to shed {format_bps(need)}bps to fall from {format_share(policy.when.above)} "

@@ -51,6 +51,18 @@ def test_what_does_not_fit_is_found(bent: Bent, old: str, new: str, problem: str
     assert any(problem in line for line in found), found
 
 
+def test_a_policy_needs_a_link_that_announces_what_it_may_change(files: Files) -> None:
+    third = "  ix-1: {id: 3, kind: ix, router: edge1, interface: eth3, neighbor: 192.0.2.33, peer_asn: 64502, "
+    files.bend("flows:\n", f"{third}capacity: 10Gbps}}\nflows:\n")
+    for _ in range(2):
+        files.bend("engineer: true}", "engineer: true, home: {ix-1: withhold}}")
+    files.bend("{kind: transit}", "{kind: ix}", policy=True)
+    (problem,) = files.problems()
+    assert "match: no matched link announces any of the matched prefixes" in problem
+    files.bend("{kind: ix}", "{kind: [ix, transit]}", policy=True)
+    assert files.problems() == []
+
+
 def test_headroom_that_just_suffices_is_accepted(bent: Bent) -> None:
     assert bent("allow:", "limits: {headroom: 89%}\nallow:", policy=True) == []
 

@@ -172,3 +172,17 @@ def test_the_labs_home_is_the_scenarios() -> None:
         "12.0.0.0/24": {"transit-b": 0},
     }
     assert config.bgp.dry_run is False
+
+
+def test_the_problems_in_how_to_write_a_policy_are_those_that_it_shows(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/write-a-policy.md").read_text()
+    policy = (ROOT / "policies/10-transit-balance.yaml").read_text()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "config.yaml").write_text((ROOT / "config.example.yaml").read_text())
+    spoilt = policy.replace("clear_below: 70%", "clear_below: 85%").replace("max: 3}", "max: 4}")
+    (tmp_path / "policies/10-transit-balance.yaml").write_text(spoilt)
+    with pytest.raises(PolicyError) as caught:
+        load(tmp_path / "config.yaml", environment=None)
+    assert len(caught.value.problems) == 2
+    for problem in caught.value.problems:
+        assert str(problem).replace(f"{tmp_path}/", "") in page

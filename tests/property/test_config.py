@@ -1,0 +1,381 @@
+"""Any configuration is shown as a file that loads to the same; any bytes are read or refused, never a traceback."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import tempfile
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from teagent.config import effective as e
+from teagent.config.document import AMBIGUOUS, DecimalNumber, parse, resolve
+from teagent.config.load import load
+from teagent.config.secrets import Secret
+from teagent.config.show import (
+    decimal_text,
+    digest_of,
+    document_of,
+    duration_text,
+    policy_document,
+    rate_text,
+    share_text,
+    to_yaml,
+)
+from teagent.errors import ConfigError, Problem
+from teagent.model.bgp import Asn
+from teagent.model.link import Link, LinkKind, Percentile
+from teagent.model.network import Network, OwnPrefix
+from teagent.model.policy import (
+    AnnouncedLinksGuard,
+    Approval,
+    Confirm,
+    Guard,
+    Limits,
+    LinkMatch,
+    Metric,
+    NoDataGuard,
+    Objective,
+    Policy,
+    PrefixMatch,
+    PrependLever,
+    Trigger,
+    UtilisationGuard,
+)
+from teagent.model.units import parse_duration_seconds, parse_rate_bps, parse_share
+from tests.conftest import ROOT
+
+rates = st.one_of(
+    st.builds(lambda n, f: float(n * f), st.integers(1, 999), st.sampled_from([10**3, 10**6, 10**9])),
+    st.floats(1e3, 1e15, allow_nan=False),
+)
+shares = st.one_of(
+    st.integers(0, 100).map(lambda n: n / 100),
+    st.decimals(0, 100, places=4, allow_nan=False).map(lambda d: float(d) / 100),
+)
+names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,11}\Z")
+# Text that looks like something else to one YAML or another is what goes wrong in a round trip.
+awkward = st.sampled_from(
+    ["no", "on", "1", "01", "0x1", "1.10", "1e3", "10:30", "null", "true", "1_0", "=", "2026-01-12"]
+)
+words = st.one_of(awkward.filter(lambda w: w[0].isalnum() and ":" not in w), names)
+lines = st.one_of(
+    awkward, st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=30)
+).filter(lambda t: t == t.strip() and t.isprintable())
+ipv4 = st.integers(0x0A000001, 0x0AFFFFFE).map(IPv4Address)
+secrets = st.from_regex(
+    r"\A(env:[A-Z_][A-Z0-9_]{0,8}|file:/[a-z/:# ]{0,10}[a-z]|credential:[a-z0-9_.-]{1,9})\Z"
+).filter(lambda text: not text.startswith("credential:.") and not text.startswith("credential:-"))
+ports = st.integers(1, 65535)
+
+
+@given(rates)
+def test_rates_read_back_as_what_was_written(bps: float) -> None:
+    assert parse_rate_bps(rate_text(bps)) == bps
+
+
+@given(st.one_of(st.integers(1, 10**8).map(float), st.floats(0.001, 1e8, allow_nan=False)))
+def test_durations_read_back_as_what_was_written(seconds: float) -> None:
+    assert parse_duration_seconds(duration_text(seconds)) == seconds
+
+
+@given(st.one_of(shares, st.floats(0, 100, allow_nan=False).map(lambda n: n / 100)))
+def test_shares_read_back_as_what_was_written(share: float) -> None:
+    assert parse_share(share_text(share)) == share
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_written_without_an_exponent_and_read_back(number: float) -> None:
+    text = decimal_text(number)
+    assert "e" not in text
+    assert math.copysign(1, float(text)) == math.copysign(1, number)
+    assert float(text) == number
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_whole_numbers_are_numbers(number: int) -> None:
+    assert resolve(str(number)) == number
+
+
+@given(st.from_regex(r"\A(0|[1-9][0-9]{0,8})\.[0-9]{1,8}\Z"))
+def test_dotted_numbers_keep_their_text(text: str) -> None:
+    number = resolve(text)
+    assert isinstance(number, DecimalNumber)
+    assert (number.text, number) == (text, float(text))
+
+
+@given(st.from_regex(r"\A[-+]?(0[0-9]+|0o[0-7]+|0x[0-9a-f]+)\Z"))
+def test_what_may_be_octal_never_becomes_a_number(text: str) -> None:
+    assert AMBIGUOUS.match(text)
+    assert parse(f"a: {text}".encode(), file="f").problems
+
+
+@given(st.from_regex(r"\A[0-9]{1,6}(:[0-9]{1,6}){1,2}\Z"))
+def test_communities_and_times_of_day_are_text(text: str) -> None:
+    assert parse(f"a: {text}".encode(), file="f").data == {"a": text}
+
+
+@given(lines)
+def test_text_is_the_same_for_us_and_for_every_other_reader(text: str) -> None:
+    shown = to_yaml({"a": text})
+    assert parse(shown.encode(), file="f").data == {"a": text}
+    assert yaml.safe_load(shown) == {"a": text}
+
+
+def read_or_refuse(raw: bytes) -> None:
+    try:
+        problems = parse(raw, file="f").problems
+    except ConfigError as error:
+        problems = error.problems or (Problem(file="f", line=0, column=0, key="", message=""),)
+    for problem in problems:
+        assert problem.message
+        assert problem.line >= 1
+        assert problem.column >= 1
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    read_or_refuse(raw)
+
+
+@given(st.text(st.sampled_from("ab01 \n\t:-?,[]{}#&*!|>'\"%@`.~\\é"), max_size=60))
+def test_any_yaml_like_text_is_read_or_refused(text: str) -> None:
+    read_or_refuse(text.encode())
+
+
+@st.composite
+def snmps(draw: st.DrawFn) -> e.Snmp:
+    if draw(st.booleans()):
+        return e.SnmpV2c(community=Secret(reference=draw(secrets)), port=draw(ports))
+    auth, priv = draw(st.sampled_from([(False, False), (True, False), (True, True)]))
+    return e.SnmpV3(
+        user=draw(lines),
+        auth_protocol=draw(st.sampled_from(e.AuthProtocol)) if auth else None,
+        auth_key=Secret(reference=draw(secrets)) if auth else None,
+        priv_protocol=draw(st.sampled_from(e.PrivProtocol)) if priv else None,
+        priv_key=Secret(reference=draw(secrets)) if priv else None,
+        port=draw(ports),
+    )
+
+
+@st.composite
+def networks(draw: st.DrawFn, routers: list[str]) -> Network:
+    link_names = draw(st.lists(words, min_size=2, max_size=4, unique=True))
+    ids = draw(st.lists(st.integers(1, 429496728), min_size=4, max_size=4, unique=True))
+    links = {
+        name: Link(
+            name=name,
+            id=ids[number],
+            kind=draw(st.sampled_from(LinkKind)),
+            router=draw(st.sampled_from(routers)),
+            interface=f"{number}{draw(lines)}",
+            neighbor=IPv6Address(f"2001:db8:f::{number + 1}"),
+            peer_asn=Asn(draw(st.integers(1, 64000).filter(lambda n: n != 23456))),
+            capacity_bps=(capacity := draw(rates)),
+            commit_bps=draw(st.one_of(st.none(), st.just(capacity))),
+            price_per_mbps=0.2 if number == 0 else draw(st.one_of(st.none(), st.floats(0, 1e6, allow_nan=False))),
+            percentile=draw(st.sampled_from(Percentile)),
+            home_prepend=draw(st.integers(0, 3)),
+        )
+        for number, name in enumerate(link_names)
+    }
+    prefixes = draw(
+        st.lists(
+            st.one_of(
+                st.integers(0, 2**16 - 1).map(lambda n: IPv4Network((0x0A000000 + (n << 8), 24))),
+                st.integers(0, 2**16 - 1).map(lambda n: IPv6Network(((0x20010DB8 << 96) + (n << 80), 48))),
+            ),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
+    )
+    own = []
+    for prefix in prefixes:
+        carrying = draw(st.lists(st.sampled_from(link_names), min_size=1, unique=True))
+        home = {name: draw(st.integers(0, 3)) for name in link_names if name in carrying}
+        own.append(
+            OwnPrefix(
+                prefix=prefix,
+                home=home,
+                tags=draw(st.frozensets(words, max_size=3)),
+                engineer=len(home) > 1 and draw(st.booleans()),
+                max_prepend=draw(st.one_of(st.none(), st.just(3))),
+            )
+        )
+    return Network(asn=Asn(64500), links=links, prefixes=tuple(own))
+
+
+guards: st.SearchStrategy[Guard] = st.one_of(
+    st.builds(UtilisationGuard, above=st.integers(96, 100).map(lambda n: n / 100)),
+    st.builds(AnnouncedLinksGuard, below=st.just(1)),
+    st.builds(NoDataGuard, for_seconds=st.integers(30, 86400).map(float)),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn, network: Network, name: str) -> Policy:
+    own = draw(st.sampled_from([own for own in network.prefixes if own.engineer]))
+    link = draw(st.sampled_from(sorted(own.home)))
+    by_tag = bool(own.tags) and draw(st.booleans())
+    return Policy(
+        name=name,
+        description=draw(st.one_of(st.just(""), lines)),
+        links=LinkMatch(
+            names=frozenset({link}),
+            kinds=frozenset({network.links[link].kind}) if draw(st.booleans()) else frozenset(),
+        ),
+        prefixes=PrefixMatch(
+            tags=frozenset(sorted(own.tags)[:1]) if by_tag else frozenset(),
+            prefixes=frozenset() if by_tag else frozenset({str(own.prefix)}),
+        ),
+        # A trigger one part in ten thousand wide is relieved by any link that is left.
+        when=Trigger(
+            metric=Metric.IN_UTILISATION,
+            above=0.95,
+            for_seconds=draw(st.integers(300, 86400).map(float)),
+            clear_below=0.9499,
+        ),
+        objective=draw(st.sampled_from(Objective)),
+        levers=(PrependLever(max=draw(st.integers(1, 3))),),
+        limits=Limits(
+            changes_per_plan=draw(st.integers(1, 100)),
+            prefixes_per_plan=draw(st.integers(1, 50)),
+            shift_per_plan_bps=draw(st.one_of(st.none(), rates)),
+            cooldown_seconds=draw(st.integers(1, 86400).map(float)),
+            headroom=draw(st.integers(0, 95).map(lambda n: n / 100)),
+            min_links_per_prefix=1,
+        ),
+        approval=Approval(
+            required=draw(st.booleans()),
+            expires_after_seconds=draw(st.integers(10, 86400).map(float)),
+            tolerance=draw(shares),
+        ),
+        confirm=Confirm(
+            window_seconds=1200.5,
+            settle_seconds=draw(st.integers(1, 1200).map(float)),
+            revert_if=tuple(draw(st.lists(guards, max_size=3))),
+        ),
+        enabled=False,  # enabled ones would have to keep apart
+    )
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> e.Config:
+    router_names = draw(st.lists(words, min_size=1, max_size=3, unique=True))
+    addresses = draw(st.lists(ipv4, min_size=6, max_size=6, unique=True))
+    network = draw(networks(router_names).map(_relievable))
+    engineered = [own for own in network.prefixes if own.engineer]
+    config = e.Config(
+        path=Path(),
+        router_id=IPv4Address("192.0.2.250"),
+        network=network,
+        routers={
+            name: e.RouterConfig(
+                name=name,
+                address=draw(st.sampled_from([str(addresses[2 * n]), f"r{n}.example.net"])),
+                vendor=draw(st.sampled_from(e.Vendor)),
+                snmp=draw(snmps()),
+                neighbor=addresses[2 * n],
+                exporter_addresses=(addresses[2 * n], addresses[2 * n + 1])[: draw(st.integers(1, 2))],
+                sampling_rate=draw(st.one_of(st.none(), st.integers(1, 10**6))),
+                active_timeout_seconds=draw(st.one_of(st.none(), st.floats(1, 3600, allow_nan=False))),
+            )
+            for n, name in enumerate(router_names)
+        },
+        export_maps={name: draw(lines) for name in network.links if draw(st.booleans())},
+        currency=draw(st.one_of(st.none(), st.sampled_from(["EUR", "USD"]))),
+        poll=e.PollConfig(
+            interval_seconds=30.0, timeout_seconds=draw(st.floats(0.1, 5)), retries=5, stale_after_seconds=90.0
+        ),
+        flows=e.FlowsConfig(
+            listen=(e.FlowListen(protocol=e.FlowProtocol.NETFLOW, address=e.Listen(host="::1", port=draw(ports))),),
+            window_seconds=draw(st.integers(30, 300).map(float)),
+            source_prefix_ipv4=draw(st.integers(8, 32)),
+            source_prefix_ipv6=draw(st.integers(16, 64)),
+            max_sources=draw(st.integers(10, 10**6)),
+        ),
+        store=e.StoreConfig(path=Path("/a b/#x"), keep_raw_seconds=86400.0, keep_hourly_seconds=86401.0),
+        bgp=e.BgpConfig(
+            relay=Path("/run/relay.sock"),
+            allow_list=Path("/run/allow.json"),
+            journal=Path("/run/journal.json"),
+            local_address=IPv4Address("192.0.2.250"),
+            next_hop_ipv4=IPv4Address("192.0.2.254"),
+            next_hop_ipv6=IPv6Address("2001:db8::254"),
+            max_prepend=draw(st.integers(3, 5)),
+            dry_run=draw(st.booleans()),
+        ),
+        decide=e.DecideConfig(interval_seconds=draw(st.integers(1, 3600).map(float))),
+        policies_dir=Path(),
+        policies=tuple(draw(policies(network, f"p{n}")) for n in range(2)) if engineered else (),
+        policy_files={},
+        control=e.ControlConfig(socket=Path("/run/t.sock"), approvers=("netops", "no"), viewers=()),
+        metrics=e.MetricsConfig(listen=draw(st.one_of(st.none(), st.just(e.Listen(host="127.0.0.1", port=9617))))),
+        log=e.LogConfig(level=draw(st.sampled_from(e.LogLevel)), format=draw(st.sampled_from(e.LogFormat))),
+        digest="",
+    )
+    return dataclasses.replace(config, digest=digest_of(config))
+
+
+def _relievable(network: Network) -> Network:
+    """With links of one size, so that no policy asks for more than the others can take."""
+    links = {name: dataclasses.replace(link, capacity_bps=1e15) for name, link in network.links.items()}
+    return dataclasses.replace(network, links=links)
+
+
+@given(configs())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_what_is_shown_loads_to_the_same(config: e.Config) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        for number, policy in enumerate(config.policies):
+            (directory / f"{number}.yaml").write_text(to_yaml(policy_document(policy)))
+        path = directory / "shown.txt"
+        path.write_text(to_yaml(document_of(config) | {"policies": name}))
+        loaded = load(path, environment=None)
+    assert digest_of(dataclasses.replace(loaded, policies_dir=Path())) == config.digest
+    blank: dict[str, Any] = {"path": Path(), "policies_dir": Path(), "policy_files": {}, "digest": ""}
+    assert dataclasses.replace(loaded, **blank) == dataclasses.replace(config, **blank)
+
+
+junk = st.one_of(
+    st.sampled_from(
+        ["", "~", "[]", "{}", "x", "0", "-1", "65000", "1.10", "true", "10Gbps", "80%", "30s", "a: b", "]", "\t"]
+    ),
+    st.text(max_size=8),
+)
+
+
+@given(st.booleans(), st.integers(0, 200), junk)
+@settings(max_examples=80, deadline=None)
+def test_a_shipped_file_with_any_value_spoilt_loads_or_says_where_it_is_wrong(
+    in_policy: bool, which: int, spoilt: str
+) -> None:
+    config, policy = (ROOT / "config.example.yaml").read_text(), (ROOT / "policies/10-transit-balance.yaml").read_text()
+    text = policy if in_policy else config
+    values = list(re.finditer(r"(?<=: )[^\s,{}\[\]#]+", text))
+    value = values[which % len(values)]
+    text = text[: value.start()] + spoilt + text[value.end() :]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "config.yaml"
+        (Path(name) / "policies").mkdir()
+        (Path(name) / "policies" / "10.yaml").write_text(text if in_policy else policy)
+        path.write_text(config if in_policy else text)
+        try:
+            load(path, environment=None)
+        except ConfigError as error:
+            problems = error.problems
+        else:
+            problems = ()
+    for problem in problems:
+        assert problem.line >= 1
+        assert problem.message.isprintable()
+        assert "Value error" not in problem.message
+        assert "Input should" not in problem.message
