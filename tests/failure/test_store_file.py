@@ -1,6 +1,6 @@
 """The file is missing, not ours, damaged, held, locked, or the disk is full: each says so, and nothing is half done."""
 
-# ruff: noqa: ASYNC221, ASYNC240  # these tests have nothing else to do while they look at files and processes
+# ruff: noqa: ASYNC240  # these tests have nothing else to do while they look at files and processes
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -32,6 +32,9 @@ from tests.fakes.proposals import NOW, PREFIX, example_plan, example_proposal, h
 
 S, E = ProposalState, ProposalEvent
 WINDOW_SECONDS = 1200
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine is shared
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -244,9 +247,10 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestLifecycle.settings = settings(unhurried, max_examples=120, stateful_step_count=60)
 
 
+@unhurried
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=200))
 def test_ids_are_unique_and_each_resolves_to_itself(entropies: list[int]) -> None:
     taken: list[str] = []
@@ -256,6 +260,7 @@ def test_ids_are_unique_and_each_resolves_to_itself(entropies: list[int]) -> Non
     assert [resolve_id(id_, taken) for id_ in taken] == taken
 
 
+@unhurried
 @given(st.lists(st.sampled_from(list(ProposalEvent)), max_size=30))
 def test_any_events_end_in_a_final_state_or_can_go_on(events: list[ProposalEvent]) -> None:
     proposal = example_proposal()

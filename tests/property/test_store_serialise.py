@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from teagent.adapters.store.measurements import pack_matrix, unpack_matrix
@@ -33,6 +33,9 @@ from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, Propos
 from teagent.model.traffic import Demand, Source, build_matrix
 from tests.fakes.proposals import example_proposal
 
+unhurried = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # the machine is shared
 text = st.text(max_size=12)
 numbers = st.one_of(st.floats(allow_nan=False), st.integers(-(2**70), 2**70))
 zones = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
@@ -131,22 +134,26 @@ decisions = st.builds(
 )
 
 
+@unhurried
 @given(proposals)
 def test_a_proposal_comes_back_as_it_was(proposal: Proposal) -> None:
     assert from_text(Proposal, to_text(Proposal, proposal)) == proposal
 
 
+@unhurried
 @given(decisions)
 def test_a_decision_comes_back_as_it_was(decision: Decision) -> None:
     assert from_text(Decision, to_text(Decision, decision)) == decision
 
 
+@unhurried
 @given(proposals)
 def test_the_text_of_a_value_is_the_same_after_a_round_trip(proposal: Proposal) -> None:
     once = to_text(Proposal, proposal)
     assert to_text(Proposal, from_text(Proposal, once)) == once
 
 
+@unhurried
 @given(values)
 def test_an_integer_stays_an_integer_and_a_float_a_float(value: float | str | None) -> None:
     reason = Reason(rule="r", ok=True, message="", value=value)
@@ -158,6 +165,7 @@ def test_not_a_number_and_infinity_are_kept() -> None:
     assert (band.low, band.high, band.expected != band.expected) == (float("-inf"), float("inf"), True)
 
 
+@unhurried
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), text),
@@ -169,6 +177,7 @@ def test_any_json_is_a_proposal_or_a_corrupt_store(document: object) -> None:
         from_json(Proposal, document)
 
 
+@unhurried
 @given(st.data())
 def test_a_document_with_one_value_of_another_type_is_a_corrupt_store(data: st.DataObject) -> None:
     document = to_json(Proposal, example_proposal())
@@ -211,6 +220,7 @@ demands = st.builds(
 )
 
 
+@unhurried
 @given(
     st.lists(demands, max_size=20),
     times,
@@ -226,6 +236,7 @@ def test_a_matrix_comes_back_as_it_was(rows, at, seconds, coverage, unattributed
         assert getattr(back, name) == getattr(matrix, name)
 
 
+@unhurried
 @given(st.data())
 def test_a_damaged_matrix_is_a_corrupt_store_or_none_the_worse(data: st.DataObject) -> None:
     matrix = build_matrix(
