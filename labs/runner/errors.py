@@ -71,11 +71,10 @@ class NoSuchNode(LabError):
 class NodeFailed(LabError):
     """A node did not come up, or one of its commands failed while the lab was deployed."""
 
-    def __init__(self, node: str, what: str, output: str) -> None:
+    def __init__(self, node: str, what: str, output: str, *, hint: str | None = None) -> None:
         last = [line.strip() for line in output.strip().splitlines() if line.strip()][-3:]
-        super().__init__(
-            f"node {node}: {what}{': ' + ' / '.join(last) if last else ''}", node=node, what=what, output=output
-        )
+        said = f": {' / '.join(last)}" if last else ""
+        super().__init__(f"node {node}: {what}{said}", hint=hint, node=node, what=what, output=output)
 
 
 class CommandFailed(LabError):

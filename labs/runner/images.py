@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 
@@ -70,3 +71,10 @@ def missing(node: NodeSpec) -> list[tuple[str, str | None]]:
 
 def missing_tools() -> list[tuple[str, str]]:
     return [(program, package) for program, package in TOOLS.items() if shutil.which(program, path=PATH) is None]
+
+
+def install_hint(output: str) -> str | None:
+    """What to install where a script's output says that one of the programs that labs use was not found."""
+    absent = re.findall(r"(\S+): (?:command )?not found", output)
+    packages = sorted({PACKAGES[program] for program in absent if program in PACKAGES})
+    return f"apt-get install -y --no-install-recommends {' '.join(packages)}" if packages else None

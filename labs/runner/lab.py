@@ -194,7 +194,9 @@ class Lab:
         if code != 0:
             with Path(log.name).open(errors="replace") as written:
                 written.seek(start)
-                raise NodeFailed(spec.name, f"{what} {' '.join(command)!r} exited with {code}", written.read())
+                said = written.read()
+            failed = f"{what} {' '.join(command)!r} exited with {code}"
+            raise NodeFailed(spec.name, failed, said, hint=images.install_hint(said))
 
     def _log(self, spec: NodeSpec) -> IO[str]:
         if self._instance is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from labs.runner import Lab
-from labs.runner.images import missing, missing_tools
+from labs.runner.images import PATH, missing, missing_tools
 from labs.scenario import Scenario, load_scenario, wait_for_paths
 
 LABS = Path(__file__).resolve().parents[2] / "labs"
@@ -37,6 +38,9 @@ def two_transit(root: None, request: pytest.FixtureRequest) -> Iterator[RunningL
     module = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     lab = Lab.from_file(scenario.topology, name=f"t{os.getpid()}-{module}"[:48])
     lacking = [program for node in lab.topology.nodes for program, _ in missing(node)]
+    # these are run by scripts of the lab, and nfcapd by a test
+    in_scripts = ("snmpd", "snmpset", "softflowd", "nfcapd")
+    lacking += [program for program in in_scripts if shutil.which(program, path=PATH) is None]
     if lacking:
         pytest.skip(f"not installed: {', '.join(sorted(set(lacking)))}")
     with lab:

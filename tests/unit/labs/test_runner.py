@@ -59,6 +59,12 @@ def test_a_program_that_is_missing_is_told_with_its_package(monkeypatch: pytest.
     assert said.hint == "apt-get install -y --no-install-recommends bird2 iproute2"
 
 
+def test_a_program_that_a_script_did_not_find_is_told_with_its_package() -> None:
+    said = "/opt/lab/start: line 9: softflowd: command not found\nsh: 1: snmpd: not found\nx: command not found\n"
+    assert images.install_hint(said) == "apt-get install -y --no-install-recommends snmpd softflowd"
+    assert images.install_hint("RTNETLINK answers: File exists\n") is None
+
+
 def test_nothing_is_deployed_where_a_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lab.yml"
     path.write_text(TOPOLOGY)
