@@ -15,6 +15,7 @@ LINK_OFFSETS = {1: 12, 113: 14, 12: None, 101: None, 228: None}  # where the eth
 class Datagram:
     at: float
     source: str
+    source_port: int
     port: int
     payload: bytes
 
@@ -51,5 +52,5 @@ def _udp(packet: bytes, at: float) -> Iterator[Datagram]:
     else:
         header, protocol, source = 40, packet[6], ip_address(packet[8:24])
     if protocol == 17:
-        _, port, length, _ = struct.unpack_from(">HHHH", packet, header)
-        yield Datagram(at, str(source), port, packet[header + 8 : header + length])
+        source_port, port, length, _ = struct.unpack_from(">HHHH", packet, header)
+        yield Datagram(at, str(source), source_port, port, packet[header + 8 : header + length])

@@ -100,8 +100,8 @@ class SamplingFields:
 
 
 _STATING = (
-    elements.SAMPLING_PACKET_INTERVAL,
-    elements.SAMPLING_SIZE,
+    elements.SAMPLING_POPULATION,
+    elements.SAMPLING_PACKET_SPACE,
     elements.SAMPLING_PROBABILITY,
     elements.SAMPLING_INTERVAL,
     elements.SAMPLER_RANDOM_INTERVAL,
@@ -109,30 +109,36 @@ _STATING = (
 
 
 def rates_in(template: Template, rows: Rows) -> Column | None:
-    """Sampling rates that the records state themselves, NaN where one states 0; None where the template has none."""
+    """Sampling rates that the records state themselves, NaN where one states none; None where the template has no
+    element for it. 305 (packets sampled) says nothing without 306 (packets skipped).
+    """
 
     def numbers(element: int) -> Column | None:
         column = unsigned_of(template, rows, (element,))
         return None if column is None else column.astype(np.float64)
 
-    interval = numbers(elements.SAMPLING_PACKET_INTERVAL)
-    if interval is not None:
-        space = numbers(elements.SAMPLING_PACKET_SPACE)
-        return _ratio(interval + (0 if space is None else space), interval)
+    stated: list[Column] = []
     size, population = numbers(elements.SAMPLING_SIZE), numbers(elements.SAMPLING_POPULATION)
     if size is not None and population is not None:
-        return _ratio(population, size)
+        stated.append(_ratio(population, size))
+    interval, space = numbers(elements.SAMPLING_PACKET_INTERVAL), numbers(elements.SAMPLING_PACKET_SPACE)
+    if interval is not None and space is not None:
+        stated.append(_ratio(interval + space, interval))
     probability = template.find((elements.SAMPLING_PROBABILITY,))
     if probability is not None and template.fields[probability].length in {4, 8}:
         length = template.fields[probability].length
         share = np.ascontiguousarray(rows[f"f{probability}"]).view(f">f{length}").astype(np.float64)
-        valid = (share > 0) & (share <= 1)
-        return np.where(valid, 1 / np.where(valid, share, 1), np.nan)
+        stated.append(_ratio(np.where(share <= 1, 1.0, 0.0), share))
     for element in (elements.SAMPLING_INTERVAL, elements.SAMPLER_RANDOM_INTERVAL):
         rate = numbers(element)
         if rate is not None:
-            return np.where(rate > 0, rate, np.nan)
-    return None
+            stated.append(_ratio(rate, np.ones(len(rate))))
+    if not stated:
+        return None
+    rates = stated[0]
+    for other in stated[1:]:
+        rates = np.where(np.isnan(rates), other, rates)
+    return rates
 
 
 def _ratio(above: Column, below: Column) -> Column:

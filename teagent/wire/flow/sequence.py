@@ -7,20 +7,26 @@ from typing import Final
 MODULUS: Final = 1 << 32
 RESTART: Final = 1 << 20  # a jump over more than this is an exporter that began anew
 MOST_STREAMS: Final = 16
+SURE: Final = 4  # messages after which one coincidence does not change the mind
 
 
 class SequenceTracker:
-    """Of one stream of one observation domain. NetFlow v5 and IPFIX number records, NetFlow v9 numbers datagrams."""
+    """Of one stream of one observation domain. NetFlow v5 and IPFIX number records, NetFlow v9 numbers datagrams.
+
+    A message should begin at the count of all before it. Some exporters write the count that includes it (softflowd
+    in IPFIX): which of the two it is shows in messages of unlike size.
+    """
 
     def __init__(self) -> None:
-        self._expected: int | None = None
+        self._before: tuple[int, int | None] | None = None  # sequence and units of the last message
+        self._inclusive = 0  # above 0 where the count includes the message itself
         self._missing = 0
 
     def lost(self, sequence: int, units: int | None) -> int:
-        """Units missing before a message that begins at `sequence` and carries `units` of them (None: not known, and
-        the next message is taken as it comes). Negative when a message that was counted as lost comes late.
+        """Units missing before a message numbered `sequence` that carries `units` of them (None: not known, and the
+        next one is taken as it comes). Negative when a message that was counted as lost comes late.
         """
-        gap = 0 if self._expected is None else (sequence - self._expected) % MODULUS
+        gap = self._gap(sequence, units)
         if gap > MODULUS - RESTART and units is not None and self._missing:
             found = min(units, self._missing)
             self._missing -= found
@@ -28,8 +34,20 @@ class SequenceTracker:
         if gap > RESTART:
             gap = 0
         self._missing += gap
-        self._expected = None if units is None else (sequence + units) % MODULUS
+        self._before = (sequence, units)
         return gap
+
+    def _gap(self, sequence: int, units: int | None) -> int:
+        if self._before is None:
+            return 0
+        last, last_units = self._before
+        exclusive = None if last_units is None else (sequence - last - last_units) % MODULUS
+        inclusive = None if units is None else (sequence - last - units) % MODULUS
+        if inclusive == 0 and exclusive:
+            self._inclusive = min(self._inclusive + 1, SURE)
+        elif exclusive == 0 and inclusive:
+            self._inclusive = max(self._inclusive - 1, -SURE)
+        return (inclusive if self._inclusive > 0 else exclusive) or 0
 
 
 class Sequences:

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from teagent.adapters.flow.receiver import Arrival, Binding, Chunk, DatagramQueue
+
+
+def chunk(count: int) -> Chunk:
+    return Chunk(0.0, [Arrival("192.0.2.1", 4711, bytes([i])) for i in range(count)])
+
+
+def test_a_full_queue_drops_what_does_not_fit_and_counts_it():
+    queue = DatagramQueue(5)
+    queue.open()
+    queue.put(chunk(3))
+    queue.put(chunk(4))
+    queue.put(chunk(2))
+    assert queue.dropped == 4
+    queue.close()
+    held = [queue.get(), queue.get()]
+    assert [len(c.arrivals) for c in held if c] == [3, 2]
+    assert queue.get() is None
+
+
+def test_room_comes_back_as_chunks_are_taken():
+    queue = DatagramQueue(3)
+    queue.open()
+    for _ in range(4):
+        queue.put(chunk(3))
+        taken = queue.get()
+        assert taken is not None
+    assert queue.dropped == 0
+
+
+def test_a_binding_is_written_as_an_address_with_its_port():
+    assert str(Binding(host="0.0.0.0", port=2055)) == "0.0.0.0:2055"
+    assert str(Binding(host="::", port=2055)) == "[::]:2055"
