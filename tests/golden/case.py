@@ -44,7 +44,8 @@ def load(path: Path) -> dict[str, Any]:
     raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     if "base" in raw:
         parent = load(path.parent / raw["base"])
-        parent.pop("expect", None)
+        for own in ("must", "expect"):
+            parent.pop(own, None)
         raw = merged(parent, {k: v for k, v in raw.items() if k != "base"})
     return raw
 

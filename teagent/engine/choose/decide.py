@@ -12,7 +12,7 @@ from teagent.engine.choose.search import Task, search
 from teagent.engine.choose.trigger import evaluate
 from teagent.engine.measure.trust import distrust
 from teagent.engine.predict.scene import Scene, prepare
-from teagent.engine.predict.shares import TIES_STICK, Forecaster
+from teagent.engine.predict.shares import TIES_STICK, Forecaster, Remembering
 from teagent.model.announcement import Announce, Change, Modify, Withdraw, changed_prefix
 from teagent.model.bgp import Prefix
 from teagent.model.link import Link, NoData
@@ -26,13 +26,17 @@ SHOWN = 8
 
 @dataclass(slots=True, kw_only=True)
 class _Round:
-    """What earlier policies of the same round have chosen: their prefixes, and what they add to links."""
+    """What earlier policies of the same round have chosen: their prefixes, the links they relieve, and what they add
+    to others.
+    """
 
     prefixes: dict[Prefix, str] = field(default_factory=dict)
+    relieved: dict[str, str] = field(default_factory=dict)
     taken_bps: dict[str, float] = field(default_factory=dict)
 
-    def add(self, policy: str, chosen: Considered) -> None:
-        self.prefixes |= dict.fromkeys(chosen.plan.prefixes(), policy)
+    def add(self, decision: Decision, chosen: Considered) -> None:
+        self.prefixes |= dict.fromkeys(chosen.plan.prefixes(), decision.policy)
+        self.relieved |= {status.link: decision.policy for status in decision.triggers if status.firing}
         for forecast in chosen.dry_run.links:
             if gains(forecast):
                 more = max(0.0, forecast.after.high - forecast.before_bps)
@@ -48,11 +52,12 @@ def decide(
     """
     earlier = _Round()
     scene: Scene | None = None if isinstance(snapshot.matrix, NoData) else prepare(snapshot)
+    remembering = Remembering(forecaster)
     decisions = []
     for policy in policies:
-        decision = _decide(snapshot, scene, policy, now, forecaster, earlier)
+        decision = _decide(snapshot, scene, policy, now, remembering, earlier)
         if decision.chosen is not None:
-            earlier.add(policy.name, decision.chosen)
+            earlier.add(decision, decision.chosen)
         decisions.append(decision)
     return tuple(decisions)
 
@@ -74,6 +79,11 @@ def _decide(
     if doubts or scene is None:
         reasons = tuple(Reason(rule="telemetry_trusted", ok=False, message=message) for message in doubts)
         return _none(policy, snapshot, now, triggers, f"telemetry is not trusted: {'; '.join(doubts)}", reasons)
+    taken = {name: earlier.relieved[name] for name in triggered if name in earlier.relieved}
+    triggered = tuple(name for name in triggered if name not in taken)
+    if not triggered:
+        why = "; ".join(f"{name} is relieved by the plan of policy {other}" for name, other in taken.items())
+        return _none(policy, snapshot, now, triggers, why)
     waits = settling(snapshot, scene, policy, triggered, now)
     if waits:
         reasons = (Reason(rule="settling", ok=False, message=waits),)
@@ -117,7 +127,7 @@ def _search(task: Task, found: Scope, triggers: tuple[TriggerStatus, ...]) -> De
     ranked, count = search(task, found.eligible)
     hot = ", ".join(task.triggered)
     if not ranked:
-        why = "; ".join(reason.message for reason in found.left_out) or "no prefix with traffic there can be moved"
+        why = "; ".join(reason.message for reason in found.left_out) or _nothing(found)
         return _none(policy, snapshot, task.now, triggers, f"nothing can relieve {hot}: {why}", found.left_out)
     best = ranked[0]
     refused = isinstance(best.verdict, RefusedVerdict)
@@ -137,6 +147,13 @@ def _search(task: Task, found: Scope, triggers: tuple[TriggerStatus, ...]) -> De
         reasons=(*failed, *found.left_out),
         message=message,
     )
+
+
+def _nothing(found: Scope) -> str:
+    if not found.eligible:
+        return "no prefix of ours has traffic there"
+    names = ", ".join(str(own.prefix) for own in found.eligible[:3])
+    return f"no prepend within the limits is likely to move {names}"
 
 
 def describe(plan: Plan) -> str:

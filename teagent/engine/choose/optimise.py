@@ -67,11 +67,16 @@ def added_cost(link: Link, forecast: LinkForecast) -> float:
     What is saved where load is taken away does not count: a plan is to relieve a link, not to empty it because the
     other one happens to be cheaper.
     """
-    if link.price_per_mbps is None:
+    if link.price_per_mbps is None or not gains(forecast):
         return 0.0
     commit = link.commit_bps or 0.0
     added = max(forecast.after.expected, commit) - max(forecast.before_bps, commit)
     return link.price_per_mbps * max(0.0, added) / 1e6
+
+
+def idle(triggered: Collection[str], dry_run: DryRun) -> bool:
+    """Is a relieved link expected to lie idle?"""
+    return any(f.after.expected < IDLE * f.capacity_bps for f in dry_run.links if f.link in triggered)
 
 
 def unsure(policy: Policy, triggered: Collection[str], dry_run: DryRun) -> bool:
@@ -80,11 +85,12 @@ def unsure(policy: Policy, triggered: Collection[str], dry_run: DryRun) -> bool:
     return any(f.after.high > policy.when.above * f.capacity_bps or f.after.low < IDLE * f.capacity_bps for f in hot)
 
 
-Rank = tuple[float, bool, float, float, int, int, tuple[tuple[tuple[int, int, int], str, int], ...]]
+Rank = tuple[bool, float, bool, float, float, int, int, tuple[tuple[tuple[int, int, int], str, int], ...]]
 
 
 def rank(policy: Policy, network: Network, triggered: Collection[str], considered: Considered) -> Rank:
-    """Least is best: relief, sureness, added cost, what is moved beyond relief, changes, prepends, then by name.
+    """Least is best: no link left idle, relief, sureness, added cost, what is moved beyond relief, changes, prepends,
+    then by name.
 
     Loads are rounded to 1 bit/s and money to 1e-6, so that the order of a sum decides nothing.
     """
@@ -93,6 +99,7 @@ def rank(policy: Policy, network: Network, triggered: Collection[str], considere
     if policy.objective is Objective.RELIEVE_AT_LEAST_COST:
         steps = floor(s.excess_bps / grain_bps(network, triggered) + 1e-9)
     return (
+        idle(triggered, considered.dry_run),
         steps,
         unsure(policy, triggered, considered.dry_run),
         round(s.cost_per_month, 6),

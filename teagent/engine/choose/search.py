@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import combinations, product
 from math import comb
 
+import numpy as np
+
 from teagent.engine.choose.candidates import Vector, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, rank, score, targets
@@ -27,6 +29,7 @@ EXHAUSTIVE = 400
 """Up to so many combinations all are tried; beyond that the best `BEAM` are extended."""
 BEAM = 12
 EXTENSIONS = 24
+LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +108,10 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
 
 def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
     """Without those that change a prefix for nothing: the same with one prefix less relieves as well, as surely."""
-    best: dict[frozenset[tuple[Prefix, Vector]], tuple[bool, float, bool]] = {}
+    best: dict[frozenset[tuple[Prefix, Vector]], tuple[bool, bool, float, bool]] = {}
     for one in weighed:
         refused, rest = order(task)(one)
-        best[frozenset(_candidate(one).vectors)] = (refused, rest[0], rest[1])
+        best[frozenset(_candidate(one).vectors)] = (refused, *rest[:3])
     kept = []
     for one in weighed:
         whole = frozenset(_candidate(one).vectors)
@@ -183,7 +186,20 @@ def _one(prefix: Prefix, vector: Vector) -> Candidate:
 
 def _vectors(task: Task, own: OwnPrefix) -> tuple[Vector, ...]:
     hot = [name for name in task.triggered if task.scene.traffic_bps(own.prefix, name) > 0]
-    return vectors(task.scene.vectors[own.prefix], hot, prepend_limit(task.policy, own))
+    found = vectors(task.scene.vectors[own.prefix], hot, prepend_limit(task.policy, own))
+    return tuple(vector for vector in found if _likely(task, own.prefix, vector, hot))
+
+
+def _likely(task: Task, prefix: Prefix, vector: Vector, hot: Collection[str]) -> bool:
+    """Does what is expected to leave the triggered links consist, for the most part, of what will more likely go than
+    stay? A vector that fails this only breaks ties or hopes: a plan is not made of many small hopes.
+    """
+    columns = task.scene.demands[prefix]
+    shares = task.forecaster.forecast_shares(columns, task.scene.vectors[prefix], dict(vector)).expected
+    leaving = 1.0 - shares[np.arange(len(columns.bps)), columns.link_index]
+    rows = np.isin(columns.link_index, [task.scene.links.index(name) for name in hot])
+    expected = columns.bps[rows] * leaving[rows]
+    return float(expected[leaving[rows] >= LIKELY].sum()) >= LIKELY * float(expected.sum()) > 0
 
 
 def _worth(task: Task, eligible: Collection[OwnPrefix]) -> list[OwnPrefix]:

@@ -15,7 +15,7 @@ from teagent.model.link import NoData, Utilisation
 from teagent.model.snapshot import Snapshot
 from teagent.model.traffic import TrafficMatrix
 
-SATURATED = 0.97
+SATURATED = 0.95
 """From this share of capacity on a link may be offered more than it carries."""
 HIDDEN_EXPECTED = 0.25
 HIDDEN_HIGH = 0.60

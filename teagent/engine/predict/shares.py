@@ -66,6 +66,27 @@ class Forecaster(Protocol):
         """`before` and `after` map the links that carry the prefix to their prepends."""
 
 
+class Remembering:
+    """Asks another forecaster once for each vector of a prefix: a search asks for the same ones over and over.
+
+    Good for one scene only.
+    """
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+        self._known: dict[tuple[Prefix, tuple[tuple[str, int], ...]], Shares] = {}
+
+    @property
+    def assumption(self) -> str:
+        return self._forecaster.assumption
+
+    def forecast_shares(self, demands: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Shares:
+        key = (demands.prefix, tuple(sorted(after.items())))
+        if key not in self._known:
+            self._known[key] = self._forecaster.forecast_shares(demands, before, after)
+        return self._known[key]
+
+
 class TiesStick:
     """Each sender takes the shortest path and keeps the older one of equals; path differences are as in `prior`."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.predict.bands import HIGH, LOW, VOLUME_ERROR, load_band
+from teagent.engine.predict.bands import HIGH, LOW, VOLUME_ERROR, Outcomes, outcomes
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.scene import Scene, prepare
 from teagent.engine.predict.shares import TIES_STICK, Flags, Floats, Forecaster, Ints
@@ -160,8 +160,11 @@ def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: 
     chance, signed, unit, link_index = chance[active], signed[active], moves.unit[active], moves.link_index[active]
     band = _band(scene, moves, load, column, (chance, signed, unit, link_index))
     arriving = signed > 0
-    worst = load + float(np.sum((signed * (1 + scene.hidden_high[link_index]))[arriving]))
-    if not arriving.any():
+    worst = load
+    if arriving.any():
+        everything = float(np.sum((signed * (1 + scene.hidden_high[link_index]))[arriving]))
+        worst = max(load * (1 + VOLUME_ERROR) + everything, band.high)
+    else:
         # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
         ceiling = max(capacity, load)
         band = Band(low=min(band.low, ceiling), expected=min(band.expected, ceiling), high=min(band.high, ceiling))
@@ -182,20 +185,24 @@ Rows = tuple[Floats, Floats, Ints, Ints]
 def _band(scene: Scene, moves: Moves, load: float, column: int | None, rows: Rows) -> Band:
     """The low end as if nothing were hidden on full links, the expected and the high end as stated in `scene`."""
     chance, signed, unit, link_index = rows
-    none = np.zeros(len(scene.links))
-    ends = [
-        load_band(
-            base_bps=load * (1 + (float(hidden[column]) if column is not None else 0.0)),
-            noise_bps=VOLUME_ERROR * load,
-            bps=signed * (1 + hidden[link_index]),
-            probability=chance,
-            unit=unit,
-            correlation=moves.correlation,
-        )[end]
-        for end, hidden in enumerate((none, scene.hidden_expected, scene.hidden_high))
-    ]
-    expected = max(0.0, ends[1])
-    return Band(low=max(0.0, min(ends[0], expected)), expected=expected, high=max(ends[2], expected))
+
+    def moved(hidden: Floats) -> Outcomes:
+        scaled = signed * (1 + hidden[link_index])
+        return outcomes(bps=scaled, probability=chance, unit=unit, correlation=moves.correlation)
+
+    def base(hidden: Floats) -> float:
+        return load * (1 + float(hidden[column])) if column is not None else load
+
+    noise = VOLUME_ERROR * load
+    seen = likely = most = moved(np.zeros(len(scene.links)))
+    if scene.hidden_high[link_index].any():
+        likely, most = moved(scene.hidden_expected), moved(scene.hidden_high)
+    # Where senders may go to one of several links, the median of each can be that nobody comes. What leaves one link
+    # must not be lost on the way to the others, so a link that gains is reckoned with the larger of median and mean.
+    change = max(likely.median(), likely.mean) if np.any(signed > 0) else likely.median()
+    expected = max(0.0, base(scene.hidden_expected) + change)
+    low, high = load + seen.low(noise), base(scene.hidden_high) + most.high(noise)
+    return Band(low=max(0.0, min(low, expected)), expected=expected, high=max(high, expected))
 
 
 def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
