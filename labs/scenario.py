@@ -55,7 +55,7 @@ class LossBound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`plan_load` bounds each link's load after the plan, in bps; `raw` is the whole file, for what has no value here."""
+    """`plan_load` bounds each link's load after the plan, in bps. `raw` is the file, for what has no value here."""
 
     directory: Path
     topology: Path
@@ -181,6 +181,9 @@ class Traffic:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         for process in [*self._senders.values(), *([self._receiver] if self._receiver else [])]:
             process.kill()
             process.wait()

@@ -150,6 +150,9 @@ class Store(Protocol):
     async def proposals(self, *, live_only: bool = False, limit: int = 200) -> Sequence[Proposal]:
         """Newest first."""
 
+    async def proposal_ids(self) -> Sequence[str]:
+        """Of all that were ever stored, so that no id is given twice."""
+
     # decisions, for `policy explain`
     async def save_decision(self, decision: Decision) -> None: ...
     async def last_decision(self, policy: str) -> Decision | None: ...

@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.fakes.clock import FakeClock
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("teagent", deadline=None)
+settings.load_profile("teagent")
 
 ROOT = Path(__file__).resolve().parent.parent
 

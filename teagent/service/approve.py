@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from teagent.engine.lifecycle import advance, is_confirm_overdue, is_expired, refuse_expired
+from teagent.engine.lifecycle import advance, in_the_way, is_confirm_overdue, is_expired, refuse_expired
 from teagent.errors import NotFound, Refused, StalePlan
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
@@ -50,6 +50,7 @@ class Approver:
             applier = self._live_applier()
             self._freeze.check()
             policy = self._policy(proposal)
+            self._refuse_crossing(proposal)
             if digest is not None and not proposal.plan.digest.startswith(digest):
                 raise StalePlan(
                     approved=digest,
@@ -81,6 +82,17 @@ class Approver:
 
     def _refuse_illegal(self, proposal: Proposal, event: ProposalEvent, actor: str) -> None:
         advance(proposal, event, actor=actor, now=self._clock.now())
+
+    def _refuse_crossing(self, proposal: Proposal) -> None:
+        """Over a change that is in the middle of something nothing is applied: its next step would undo the new one."""
+        other = in_the_way(proposal.plan, self._book.all())
+        if other is not None:
+            raise Refused(
+                f"{other.id} is {other.state.value} on the same prefixes",
+                hint=f"teagent proposal {other.id} show",
+                proposal=proposal.id,
+                other=other.id,
+            )
 
     def _live_applier(self) -> Applier:
         if self._applier is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from teagent.engine.lifecycle import advance, create, owners, proposal_id, resolve_id, supersedes
+from teagent.engine.lifecycle import advance, create, owners, proposal_id, replaced_by, resolve_id, supersedes
 from teagent.errors import NotFound
 from teagent.model.bgp import Prefix
 from teagent.model.plan import Considered
@@ -93,7 +93,7 @@ class ProposalBook:
         """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it."""
         actor = f"policy:{policy.name}"
         proposal = create(
-            id=proposal_id(secrets.randbits(64), self._proposals),
+            id=proposal_id(secrets.randbits(64), await self._store.proposal_ids()),
             plan=chosen.plan,
             dry_run=chosen.dry_run,
             verdict=chosen.verdict,
@@ -104,13 +104,13 @@ class ProposalBook:
             expires_after_seconds=policy.approval.expires_after_seconds,
             reason=why,
         )
+        await self._store.add_proposal(proposal)
+        self._keep(proposal)
         for other in self.all():
-            if supersedes(proposal.plan, other):
+            if other.id != proposal.id and supersedes(proposal.plan, other):
                 await self.move(
                     other, ProposalEvent.SUPERSEDE, actor=actor, reason=f"{proposal.id} is newer on the same ground"
                 )
-        await self._store.add_proposal(proposal)
-        self._keep(proposal)
         self.counters["created"] += 1
         await self._tell(proposal, "proposed", actor, f"plan {proposal.plan.digest[:6]} waits for approval")
         return proposal
@@ -134,13 +134,11 @@ class ProposalBook:
     async def confirm(self, proposal: Proposal, *, actor: str) -> Proposal:
         """confirming -> active; those that owned the prefixes before are replaced in the same transaction."""
         now = self._clock.now()
-        prefixes = set(proposal.plan.prefixes())
+        confirmed = advance(self.get(proposal.id), ProposalEvent.CONFIRM, actor=actor, now=now)
         replaced = [
             advance(other, ProposalEvent.REPLACE, actor=actor, now=now, reason=f"{proposal.id} owns its prefixes now")
-            for other in self.in_state(ProposalState.ACTIVE)
-            if other.id != proposal.id and prefixes & set(other.plan.prefixes())
+            for other in replaced_by(confirmed, self.all())
         ]
-        confirmed = advance(self.get(proposal.id), ProposalEvent.CONFIRM, actor=actor, now=now)
         return await self.save(confirmed, *replaced)
 
     async def _tell(self, proposal: Proposal, kind: str, actor: str, message: str) -> None:

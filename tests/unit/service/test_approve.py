@@ -159,6 +159,7 @@ async def test_when_the_relay_cannot_be_told_nothing_is_confirmed(world: World) 
 async def test_a_revert_in_the_window_restores_what_was_before(world: World) -> None:
     first = await world.active()
     second = await world.applied({HEAVY: {"a": 2, "b": 0}})
+    assert world.on_wire() == {str(HEAVY): {"a": 2, "b": 0}}
     await world.approver.revert(second.id, actor="kim", reason="")
 
     assert world.state(second) == "reverted"
@@ -188,3 +189,12 @@ async def test_a_newer_proposal_supersedes_a_waiting_one_on_the_same_prefix(worl
     await world.propose({HEAVY: {"a": 2, "b": 0}})
 
     assert world.state(first) == "superseded"
+
+
+async def test_nothing_is_approved_over_a_change_that_is_not_settled(world: World) -> None:
+    first = await world.applied()
+    second = await world.propose({HEAVY: {"a": 2, "b": 0}})
+
+    with pytest.raises(Refused, match=f"{first.id} is confirming on the same prefixes"):
+        await world.approver.approve(second.id, digest=None, actor="kim")
+    assert world.state(second) == "pending"

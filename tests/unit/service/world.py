@@ -1,4 +1,4 @@
-"""A small network with everything real but the routers: proposals live and die in it on a clock that is told to move."""
+"""A small network with everything real but the routers, on a clock that is told to move."""
 
 from __future__ import annotations
 
