@@ -147,7 +147,7 @@ class FlowDecoder:
                 self._state.undecoded[Undecoded.NO_ADDRESSES] += len(group)
                 continue
             batching = Batching(exporter=self.exporter, boot=_boot(group), exported_at=group[0].exported_at)
-            for batch in layout.batches(rows, self._override or group[0].rates, batching):
+            for batch in layout.batches(rows, group[0].rates if self._override is None else self._override, batching):
                 rate = float(batch.sampling_rate[-1])
                 self.sampling_rate = None if math.isnan(rate) else rate
                 yield batch

@@ -27,7 +27,8 @@ class SamplingRates:
         self._of_domain: float | None = None
         self._common = math.nan
 
-    def __len__(self) -> int:
+    @property
+    def _known(self) -> int:
         return len(self._of_sampler) + len(self._of_interface)
 
     @classmethod
@@ -55,7 +56,7 @@ class SamplingRates:
                 continue
             if keys is None:
                 self._of_domain = rate
-            elif int(keys[i]) in table or len(self) < self._most:
+            elif int(keys[i]) in table or self._known < self._most:
                 table[int(keys[i])] = rate
         self._settle()
         return True

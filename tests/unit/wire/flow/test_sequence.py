@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from teagent.wire.flow.sequence import MOST_STREAMS, Sequences, SequenceTracker
+
+
+def lost(*messages: tuple[int, int | None]) -> list[int]:
+    tracker = SequenceTracker()
+    return [tracker.lost(sequence, units) for sequence, units in messages]
+
+
+def test_what_follows_on_has_lost_nothing_and_a_gap_is_counted_in_units():
+    assert lost((100, 30), (130, 30), (190, 10), (200, 1)) == [0, 0, 30, 0]
+
+
+def test_it_wraps_at_32_bits():
+    assert lost((2**32 - 10, 30), (20, 5), (35, 5)) == [0, 0, 10]
+
+
+def test_a_message_that_comes_late_makes_good_for_what_was_counted():
+    assert lost((0, 10), (20, 10), (10, 10), (30, 10)) == [0, 10, -10, 0]
+
+
+def test_an_exporter_that_began_anew_has_lost_nothing():
+    assert lost((5_000_000, 10), (0, 10), (10, 10)) == [0, 0, 0]
+    assert lost((0, 10), (3_000_000_000, 10), (3_000_000_010, 10)) == [0, 0, 0]
+
+
+def test_after_a_message_whose_records_nobody_could_count_the_next_is_taken_as_it_comes():
+    assert lost((0, 10), (10, None), (50, 10), (60, 10)) == [0, 0, 0, 0]
+
+
+def test_an_exporter_that_counts_the_message_in_is_understood():
+    assert lost((3, 3), (5, 2), (6, 1), (9, 3), (14, 2)) == [0, 0, 0, 0, 3]
+
+
+def test_a_loss_that_looks_like_counting_the_message_in_does_not_confuse_for_long():
+    sizes = (1, 2, 3, 4, 5, 6)
+    messages, at = [], 0
+    for size in sizes:
+        messages.append((at, size))
+        at += size
+    messages += [(at + 1, 7), (at + 8, 3), (at + 21, 1)]
+    assert lost(*messages) == [0] * 6 + [1, 0, 10]
+
+
+def test_streams_are_counted_apart_and_forgotten_when_there_are_too_many():
+    sequences = Sequences()
+    assert [sequences.lost(stream, 100 * stream, 1) for stream in range(MOST_STREAMS + 5)] == [0] * (MOST_STREAMS + 5)
+    assert sequences.lost(MOST_STREAMS, 100 * MOST_STREAMS + 11, 1) == 10
+    assert sequences.lost(0, 77, 1) == 0
+    assert len(sequences._trackers) == MOST_STREAMS
