@@ -31,6 +31,13 @@ def exit_code_of(error: TeagentError) -> int:
     return error.remote.exit_code if isinstance(error, RemoteFailure) else error.exit_code
 
 
+def _request(command: str, arguments: dict[str, object]) -> bytes:
+    """Raises WireError for what the daemon would not take, before anybody is bothered with it."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    control.check_arguments(command, given)
+    return control.encode_request(control.Request(id=1, command=command, arguments=given))
+
+
 class Client:
     """One connection a call. Raises DaemonUnreachable, or RemoteFailure for what the daemon refused."""
 
@@ -39,14 +46,16 @@ class Client:
         self._timeout_seconds = timeout_seconds
 
     def call(self, command: str, **arguments: object) -> Any:
+        line = _request(command, arguments)
         with self._connect() as peer, peer.makefile("rb") as stream:
-            self._send(peer, command, arguments)
+            self._send(peer, line)
             return self._reply(stream).result
 
     def stream(self, command: str, **arguments: object) -> Iterator[Any]:
         """Results as they come, without an end of their own."""
+        line = _request(command, arguments)
         with self._connect() as peer, peer.makefile("rb") as stream:
-            self._send(peer, command, arguments)
+            self._send(peer, line)
             peer.settimeout(None)
             while (reply := self._reply(stream)).more:
                 yield reply.result
@@ -62,10 +71,7 @@ class Client:
         peer.settimeout(self._timeout_seconds)
         return peer
 
-    def _send(self, peer: socket.socket, command: str, arguments: dict[str, object]) -> None:
-        given = {name: value for name, value in arguments.items() if value is not None}
-        control.check_arguments(command, given)
-        line = control.encode_request(control.Request(id=1, command=command, arguments=given))
+    def _send(self, peer: socket.socket, line: bytes) -> None:
         try:
             peer.sendall(line)
         except OSError as error:

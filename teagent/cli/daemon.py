@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from teagent.cli import render_status
+from teagent.cli import render_explain, render_status
 from teagent.cli.ask import YES, ask
 from teagent.cli.client import Client
 from teagent.cli.grammar import common_options
@@ -114,6 +114,4 @@ def log(settings: Settings, proposal: str | None, limit: int, *, follow: bool) -
 @click.pass_obj
 def explain(settings: Settings, prefix: str) -> None:
     """For a complaint about PREFIX: where it is announced, how its traffic comes, what is congested, what helps."""
-    from teagent.cli import render_explain
-
     answer(settings, Client(settings.socket_path()).call("explain.show", prefix=prefix), render_explain.explain)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from teagent.cli.client import exit_code_of
 from teagent.cli.settings import Settings
 from teagent.cli.text import clean
 from teagent.errors import ConfigError, GuardRefused, TeagentError
@@ -27,7 +28,8 @@ def note(settings: Settings, text: str) -> None:
 def report(settings: Settings, error: TeagentError) -> None:
     """The fact, and what to do next. With --json the same facts as a document, on stderr as well."""
     if settings.as_json:
-        click.echo(json.dumps({"error": error_document(error)}, indent=2), err=True)
+        document = error_document(error) | {"exit_code": exit_code_of(error)}
+        click.echo(json.dumps({"error": document}, indent=2), err=True)
         return
     first, *rest = error.message.splitlines() or [""]
     # Problems of files begin with their place, which editors jump to; a guard's refusal is no mistake of anybody's.

@@ -95,6 +95,7 @@ class ControlServer:
         self._max_clients = max_clients
         self._timeout_seconds = timeout_seconds
         self._server: asyncio.Server | None = None
+        self._stopping = False
         self._lock_fd: int | None = None
         self._inode: int | None = None
         self._clients: dict[asyncio.Task[None], _Client] = {}
@@ -117,6 +118,7 @@ class ControlServer:
         except TeagentError:
             self._release()
             raise
+        self._stopping = False
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=control.MAX_REQUEST_BYTES)
 
     def _take_lock(self) -> None:
@@ -168,6 +170,7 @@ class ControlServer:
     async def stop(self) -> None:
         """Takes no more commands; those under way may finish in `timeout_seconds`."""
         server, self._server = self._server, None
+        self._stopping = True
         if server is not None:
             server.close()
             for task, client in self._clients.items():
@@ -212,14 +215,16 @@ class ControlServer:
                 await self._send(writer, control.encode_error(None, busy))
                 return
             actor = await asyncio.to_thread(_actor, pid, uid, gid)
-            while await self._answer(actor, client, reader, writer):
+            while not self._stopping and await self._answer(actor, client, reader, writer):
                 pass
         except (ConnectionError, TimeoutError):
             self.counters["lost_clients"] += 1
-            writer.transport.abort()
         finally:
+            # What was answered is with the kernel already; what a deaf client did not take is dropped.
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
             del self._clients[task]
-            writer.close()
 
     async def _answer(
         self, actor: Actor, client: _Client, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -269,7 +274,7 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001  # a bug in one handler must not take the socket from the others
             reply = self._error(request, actor, error)
         await self._send(writer, reply)
-        return self._server is not None
+        return True
 
     def _admit(self, actor: Actor, request: control.Request) -> tuple[Command, dict[str, object]]:
         command = self._handlers.get(request.command)
@@ -317,7 +322,6 @@ class ControlServer:
             await self._send(writer, control.encode_error(request_id, error))
         except (ConnectionError, TimeoutError):
             self.counters["lost_clients"] += 1
-            writer.transport.abort()
         finally:
             if hasattr(answers, "aclose"):
                 await answers.aclose()

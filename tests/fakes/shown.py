@@ -292,6 +292,13 @@ def link_documents() -> list[Document]:
     ]
 
 
+def router_documents() -> list[Document]:
+    return [
+        documents.router_document("edge1", address="192.0.2.1", links=["transit-a"], reading=ROUTER_OK),
+        documents.router_document("edge2", address="192.0.2.2", links=["transit-b"], reading=SILENT),
+    ]
+
+
 def status_document(**changes: object) -> Document:
     parts: dict[str, object] = {
         "at": NOW,

@@ -1,0 +1,180 @@
+"""A daemon without a network: a real control server on a real socket, whose answers are made of real values."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from teagent.daemon.control import Actor, Command, ControlServer
+from teagent.engine.choose.explain import explain_prefix
+from teagent.engine.lifecycle import advance, resolve_id
+from teagent.errors import NotFound
+from teagent.model.proposal import ProposalEvent, ProposalState
+from teagent.model.snapshot import Snapshot
+from teagent.service import documents
+from tests.fakes import shown
+
+Arguments = Mapping[str, Any]
+
+
+class Desk:
+    """Answers every command. `errors` maps a command to what it raises instead; `asked` is what was asked, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.errors: dict[str, Exception] = {}
+        self.proposals = {"p-7f3c": shown.proposal()}
+        self.proposes = True
+        self.frozen: documents.Document | None = None
+        self.status_changes: dict[str, object] = {}
+
+    def commands(self) -> dict[str, Command]:
+        answers = {
+            "status": lambda _: self._status(),
+            "check": lambda _: documents.check_document(self._status()),
+            "link.list": lambda _: documents.listing("links", shown.link_documents(), at=shown.NOW),
+            "link.show": self._link,
+            "prefix.list": lambda _: documents.listing("prefixes", [self._prefix(None)], at=shown.NOW),
+            "prefix.show": lambda _: self._prefix(3),
+            "router.list": lambda _: documents.listing("routers", shown.router_documents(), at=shown.NOW),
+            "exporter.list": lambda _: documents.listing(
+                "exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW
+            ),
+            "matrix.show": lambda given: documents.matrix_document(shown.matrix(), at=shown.NOW, top=given["top"]),
+            "policy.list": lambda _: documents.listing(
+                "policies", [documents.policy_document(shown.POLICY, last=shown.decision())], at=shown.NOW
+            ),
+            "policy.explain": lambda _: documents.decision_document(shown.decision(), shown.NETWORK),
+            "plan.compute": self._plan,
+            "proposal.list": lambda _: documents.listing(
+                "proposals", map(documents.proposal_summary_document, self.proposals.values()), at=shown.NOW
+            ),
+            "proposal.show": lambda given: self._document(self._find(given)),
+            "proposal.approve": lambda given: self._move(given, ProposalEvent.APPROVE),
+            "proposal.reject": lambda given: self._move(given, ProposalEvent.REJECT),
+            "proposal.confirm": lambda given: self._move(given, ProposalEvent.CONFIRM),
+            "proposal.revert": lambda given: self._move(given, ProposalEvent.REVERT),
+            "proposal.resolve": lambda given: self._move(given, ProposalEvent.RESOLVE),
+            "freeze": self._freeze,
+            "thaw": self._thaw,
+            "log.list": lambda _: documents.listing("events", [documents.event_document(shown.EVENT)], at=shown.NOW),
+            "explain.show": lambda _: self._explain(),
+            "config.reload": lambda _: {"at": "2026-01-12T19:40:30Z", "reloading": "/etc/teagent/config.yaml"},
+        }
+        changing = {"freeze", "thaw", "config.reload"} | {name for name in answers if name.startswith("proposal.")}
+        changing -= {"proposal.list", "proposal.show"}
+        commands = {name: self._command(name, answer, changes=name in changing) for name, answer in answers.items()}
+        return {**commands, "log.follow": Command(self._follow)}
+
+    def _command(self, name: str, answer: Any, *, changes: bool) -> Command:
+        async def handler(_actor: Actor, given: Arguments) -> object:
+            self.asked.append((name, {key: value for key, value in given.items() if value not in (None, "", False)}))
+            if name in self.errors:
+                raise self.errors[name]
+            return answer(given)
+
+        return Command(handler, changes=changes)
+
+    async def _follow(self, _actor: Actor, _given: Arguments) -> AsyncIterator[object]:
+        yield documents.event_document(shown.EVENT)
+        yield documents.event_document(shown.EVENT)
+
+    def _status(self) -> documents.Document:
+        return shown.status_document(frozen=self.frozen, **self.status_changes)
+
+    def _link(self, given: Arguments) -> object:
+        if given["name"] != "transit-a":
+            raise NotFound("link", given["name"], known=["transit-a", "transit-b"])
+        return documents.link_document(
+            shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+        )
+
+    def _prefix(self, top: int | None) -> documents.Document:
+        return documents.prefix_document(
+            shown.NETWORK.prefixes[0],
+            network=shown.NETWORK,
+            live=shown.NETWORK.home(),
+            matrix=shown.matrix(),
+            top=top,
+        )
+
+    def _plan(self, given: Arguments) -> object:
+        proposal = "p-7f3c" if given["propose"] and self.proposes else None
+        decision = shown.decision(proposes=self.proposes)
+        return documents.plans_document(
+            [documents.decision_document(decision, shown.NETWORK, proposal=proposal)], at=shown.NOW
+        )
+
+    def _find(self, given: Arguments) -> Any:
+        return self.proposals[resolve_id(given["id"], self.proposals)]
+
+    def _move(self, given: Arguments, event: ProposalEvent) -> object:
+        moved = advance(self._find(given), event, actor="alice", now=shown.NOW, reason=given.get("reason") or "because")
+        if moved.state is ProposalState.APPROVED:
+            moved = shown.proposal(ProposalState.CONFIRMING, name=moved.id)
+        self.proposals[moved.id] = moved
+        return self._document(moved)
+
+    def _document(self, proposal: Any) -> documents.Document:
+        return documents.proposal_document(
+            proposal, network=shown.NETWORK, at=shown.NOW, dry_run=False, confirm_window_seconds=1200
+        )
+
+    def _freeze(self, given: Arguments) -> object:
+        self.frozen = documents.freeze_document(since=shown.NOW, by="alice", reason=given["reason"])
+        return {"at": "2026-01-12T19:40:30Z", "frozen": self.frozen}
+
+    def _thaw(self, _given: Arguments) -> object:
+        self.frozen = None
+        return {"at": "2026-01-12T19:40:30Z", "frozen": None}
+
+    def _explain(self) -> object:
+        explained = explain_prefix(snapshot(), (shown.decision(),), shown.EYEBALL)
+        return documents.explain_document(explained, at=shown.NOW, proposals={shown.DIGEST: "p-7f3c"})
+
+
+def snapshot() -> Snapshot:
+    return Snapshot(
+        taken_at=shown.ago(2),
+        network=shown.NETWORK,
+        live=shown.NETWORK.home(),
+        latest={"transit-a": shown.READING_A, "transit-b": shown.READING_B},
+        history={"transit-a": shown.HISTORY_A, "transit-b": ()},
+        matrix=shown.matrix(),
+        busy={},
+        frozen=False,
+        distrust=(),
+        digest="ab" * 32,
+    )
+
+
+@contextmanager
+def serving(desk: Desk) -> Iterator[Path]:
+    """The desk on a socket of its own, in a thread of its own; everything has ended when this ends."""
+    with tempfile.TemporaryDirectory(prefix="teagent-") as directory:
+        path = Path(directory) / "teagent.sock"
+        ready, loop = threading.Event(), asyncio.new_event_loop()
+        over = asyncio.Event()
+
+        async def serve() -> None:
+            server = ControlServer(path, desk.commands(), approvers=("root",), timeout_seconds=10)
+            await server.start()
+            ready.set()
+            await over.wait()
+            await server.stop()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        try:
+            assert ready.wait(10)
+            yield path
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            thread.join(20)
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
