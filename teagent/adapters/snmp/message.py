@@ -197,6 +197,7 @@ class V3Messages:
         self._messages = 0
         self._handles = count(1)
         self._sent: list[int] = []
+        self._discovered = False
         self._pdu: Any = None
 
     def begin(self, request: Request) -> None:
@@ -243,6 +244,10 @@ class V3Messages:
 
     def _status(self, status: StatusInformation) -> Report | Noise:
         indication = status.get("errorIndication")
+        if isinstance(indication, errind.UnknownSecurityName) and self._discovered:
+            # An answer of an engine for which no user is set up here: the agent has another engine id than it had.
+            self.reset()
+            return Report(refusal=Refusal.ENGINE)
         if "sendPduHandle" not in status:
             # Our side could not accept it: a forged or garbled answer, or one under other keys.
             authentic = isinstance(indication, errind.AuthenticationFailure | errind.DecryptionError)
@@ -250,11 +255,18 @@ class V3Messages:
         if status["sendPduHandle"] not in self._sent:
             return Noise.NOT_OURS
         refusal = _REFUSALS.get(type(indication), Refusal.OTHER)
+        if refusal is Refusal.ENGINE:
+            # The first such report tells the engine id; pysnmp would not believe a second one that tells another.
+            if self._discovered:
+                self.reset()
+            else:
+                self._discovered = True
         return Report(refusal=refusal, detail="" if indication is None else str(indication)[:200])
 
     def reset(self) -> None:
         self._engine = None
         self._messages = 0
+        self._discovered = False
         self._sent.clear()
 
     def _processing(self) -> Any:

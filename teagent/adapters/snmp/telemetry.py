@@ -200,9 +200,9 @@ def _identity(table: Table, selected: Sequence[int], interests: Sequence[str]) -
     for index in selected:
         names = [(column, table.octets(column, index)) for column in NAMES]
         present = [(column, raw) for column, raw in names if raw is not None]
-        for position, (column, raw) in enumerate(present):
-            if position == 0 or line(raw) in interests:
-                cells[(column, index)] = raw
+        matched = [(column, raw) for column, raw in present if line(raw) in interests]
+        for column, raw in present[:1] + matched[:1]:
+            cells[(column, index)] = raw
     return cells
 
 
