@@ -1,0 +1,203 @@
+"""Documents to text, as operators read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from teagent.cli import render_plan, render_proposal, render_status, render_traffic
+from teagent.model.link import NoData
+from teagent.model.plan import Band
+from teagent.model.proposal import ProposalState
+from teagent.service import documents
+from teagent.service.score import LinkOutcome, Outcome
+from tests.fakes import shown
+
+
+def test_links_read_as_in_the_design() -> None:
+    document = documents.listing("links", shown.link_documents(), at=shown.NOW)
+    assert render_traffic.links(document).splitlines() == [
+        "LINK       KIND     ROUTER  CAPACITY     IN  IN%    P95  COMMIT  AGE  STATE",
+        "transit-a  transit  edge1        10G  9.31G   93  8.80G      6G  12s  above target 18m",
+        "transit-b  transit  edge2        10G      -    -      -       -    -  no data 2m",
+    ]
+
+
+def test_one_link_shows_times_in_full_and_its_history() -> None:
+    text = render_traffic.link(
+        documents.link_document(
+            shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+        )
+    )
+    assert "in        9.31G  93%  (30s to 2026-01-12T19:40:18Z)" in text
+    assert "above target since 2026-01-12T19:22:30Z" in text
+    assert "▅▅▅▅▅▅▅▅▅▅▅▅▅▆▆▆▆▆▆▆▆▆▆▆▆▇▇▇▇▇▇▇▇▇▇▇▇▇██" in text
+    assert "lowest 5.00G, highest 8.90G" in text
+
+
+def test_a_link_without_data_never_shows_a_zero() -> None:
+    text = render_traffic.link(documents.link_document(shown.B, latest=shown.SILENT, history=()))
+    assert "no data since 2026-01-12T19:38:30Z: edge2 did not answer within 2s" in text
+    assert "0%" not in text
+
+
+def test_hostile_names_of_devices_are_harmless() -> None:
+    evil = replace(shown.ROUTER_OK, sys_name="edge1\x1b[2J\n\u202eok", oddities=("odd\x07\nline",))
+    row = documents.router_document("edge1", address="192.0.2.1", links=[], reading=evil)
+    text = render_traffic.routers(documents.listing("routers", [row], at=shown.NOW))
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\x07" not in text
+    assert len(text.splitlines()) == 4
+
+
+def test_a_plan_shows_changes_loads_announcements_and_checks() -> None:
+    plans = documents.plans_document([documents.decision_document(shown.decision(), shown.NETWORK)], at=shown.NOW)
+    assert render_plan.plans(plans).splitlines() == [
+        "plan 9a21c0  policy transit-balance  snapshot 2026-01-12T19:40:28Z",
+        "",
+        "  ~ 198.51.100.0/24  transit-a  prepend 0 -> 2",
+        "  ~ 198.51.100.0/24  transit-b  prepend 1 -> 0",
+        "",
+        "LINK         NOW  NOW%  PREDICTED  PREDICTED%  TARGET",
+        "transit-a  9.31G   93%      7.10G      71% ±6     80%",
+        "transit-b  4.02G   40%      6.20G      62% ±6     80%",
+        "worst case: transit-b at 8.32G  83%, if all that may move lands there",
+        "",
+        "to edge1: 198.51.100.0/24 large-community [64500:1:12 64500:1:20]",
+        "  transit-a: 192.0.2.9 AS64510 will see AS path 64500 64500 64500",
+        "to edge2: 198.51.100.0/24 large-community [64500:1:12 64500:1:20]",
+        "  transit-b: 192.0.2.17 AS64520 will see AS path 64500",
+        "",
+        "plan: 0 to announce, 2 to modify, 0 to withdraw; about 2.20G moves, 2 sources",
+        "checks: 2 passed",
+        "assumption: a sender moves to the link with the shorter path",
+        "warning: no flows from transit-b",
+        "",
+        "nothing has been announced. to ask for approval: teagent plan --policy transit-balance --propose",
+    ]
+
+
+def test_a_lopsided_band_shows_both_its_sides() -> None:
+    first, second = shown.dry_run().links
+    lopsided = replace(first, after=Band(low=6.8e9, expected=7.1e9, high=8.9e9))
+    document = documents.dry_run_document(replace(shown.dry_run(), links=(lopsided, second)))
+    assert "71% -3/+18" in render_plan.forecast(document)
+
+
+def test_failed_checks_are_listed() -> None:
+    text = render_plan.checks(documents.verdict_document(shown.REFUSED))
+    assert text == "checks: 1 of 2 failed\n  headroom  transit-b would keep 9%, limit 15%"
+
+
+def test_a_refused_plan_does_not_invite_to_propose_it() -> None:
+    refused = replace(shown.considered(), verdict=shown.REFUSED)
+    decision = replace(shown.decision(), chosen=refused, considered=(refused,))
+    text = render_plan.plans(
+        documents.plans_document([documents.decision_document(decision, shown.NETWORK)], at=shown.NOW)
+    )
+    assert "--propose" not in text
+    assert text.endswith("it will not be proposed. why: teagent policy transit-balance explain")
+
+
+def test_a_plan_that_leads_home_says_so() -> None:
+    home = replace(shown.plan(), before=shown.announcements(2), after=shown.NETWORK.home())
+    rows = documents.plan_document(home, shown.NETWORK)["announcements"]
+    text = render_plan.announcements(rows)
+    assert "to edge1: withdraw the override of 198.51.100.0/24, home is heard again" in text
+    assert "192.0.2.17 AS64520 will see AS path 64500 64500" in text
+
+
+def test_withheld_from_a_neighbor_is_said() -> None:
+    after = shown.NETWORK.home().with_vector(shown.EYEBALL, {"transit-b": 0})
+    rows = documents.plan_document(replace(shown.plan(), after=after), shown.NETWORK)["announcements"]
+    assert "transit-a: 192.0.2.9 AS64510 will not hear it" in render_plan.announcements(rows)
+
+
+def test_an_explanation_shows_triggers_rules_and_candidates() -> None:
+    text = render_plan.explanation(documents.decision_document(shown.decision(), shown.NETWORK, proposal="p-7f3c"))
+    assert "transit-a  93%  firing   2026-01-12T19:22:30Z  above 80% for 18m (for 15m)" in text
+    assert "ok   headroom" in text
+    assert "best 1 of 17 candidates, * is chosen" in text
+    assert "proposed as p-7f3c" in text
+
+
+@pytest.mark.parametrize("state", ProposalState)
+def test_every_state_says_where_it_stands_and_what_is_next(state: ProposalState) -> None:
+    document = shown.proposal_document(state)
+    said = render_proposal.standing(document)
+    for verb in document["can"]:
+        if state not in {ProposalState.PENDING, ProposalState.APPROVED, ProposalState.CONFIRMING}:
+            assert f"teagent proposal {verb} p-7f3c" in said
+    if document["final"]:
+        assert said == f"{state.value}: nothing of it is announced"
+
+
+def test_in_dry_run_a_proposal_does_not_invite_to_approve_it() -> None:
+    document = documents.proposal_document(shown.proposal(), network=shown.NETWORK, at=shown.NOW, dry_run=True)
+    assert render_proposal.standing(document) == (
+        "nothing has been announced, and nothing will be: bgp.dry_run is true"
+    )
+
+
+def test_the_question_names_digest_links_and_the_undo() -> None:
+    assert render_proposal.question(shown.proposal_document()) == (
+        "approve plan 9a21c0: 2 changes on transit-a, transit-b, reverts by itself in 20m unless confirmed?"
+    )
+
+
+def test_a_proposal_shows_what_happened_beside_what_was_predicted() -> None:
+    forecast = shown.dry_run().links[0]
+    outcome = Outcome(
+        proposal="p-7f3c",
+        since=shown.ago(600),
+        until=shown.NOW,
+        links=(
+            LinkOutcome(
+                link="transit-a",
+                before_bps=forecast.before_bps,
+                predicted=forecast.after,
+                realised_bps=7.3e9,
+                within_band=True,
+            ),
+            LinkOutcome(
+                link="transit-b", before_bps=4.02e9, predicted=forecast.after, realised_bps=None, within_band=None
+            ),
+        ),
+    )
+    document = shown.proposal_document(ProposalState.ACTIVE) | {"outcome": documents.outcome_document(outcome)}
+    text = render_proposal.proposal(document)
+    assert "transit-a   9.31G      7.10G     7.30G  yes" in text
+    assert "transit-b   4.02G      7.10G         -  -" in text
+
+
+def test_status_is_one_screen() -> None:
+    text = render_status.status(shown.status_document(links=shown.link_documents()))
+    assert text.splitlines()[0] == "teagent 0.1.0  AS64500  live  up 1d1h"
+    assert "192.0.2.1  up 1h" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_status_says_when_the_speaker_is_away_or_not_wanted() -> None:
+    away = NoData(since=shown.ago(60), reason="the relay does not answer")
+    assert "no data since 2026-01-12T19:39:30Z: the relay does not answer" in render_status.status(
+        shown.status_document(speaker=away)
+    )
+    dry = render_status.status(shown.status_document(speaker=None, dry_run=True))
+    assert "dry run: nothing is announced" in dry
+    assert "none: bgp.dry_run is true" in dry
+
+
+def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
+    empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
+    assert "total 0 in the 5m" in render_traffic.matrix(empty)
+    absent = documents.matrix_document(shown.SILENT, at=shown.NOW)
+    assert render_traffic.matrix(absent).startswith("no matrix: no data since")
+
+
+def test_the_log_is_read_oldest_first() -> None:
+    newer = replace(shown.EVENT, at=shown.NOW, kind="confirm")
+    rows = map(documents.event_document, (newer, shown.EVENT))
+    lines = render_status.events(documents.listing("events", rows, at=shown.NOW)).splitlines()
+    assert ["approve" in lines[1], "confirm" in lines[2]] == [True, True]
