@@ -13,6 +13,7 @@ from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import Reason
 from teagent.model.policy import Policy
 from teagent.model.snapshot import Busy, Snapshot
+from teagent.model.traffic import TrafficMatrix
 from teagent.model.units import format_age, format_bps, format_duration
 
 NOTICEABLE = 0.01
@@ -77,6 +78,13 @@ def settling(snapshot: Snapshot, scene: Scene, policy: Policy, triggered: Collec
         if busy.changed_at is not None and now - busy.changed_at < settle:
             age, needs = format_age(busy.changed_at, now), format_duration(policy.confirm.settle_seconds)
             return f"{own.prefix} was changed {age} ago, a change settles for {needs}"
+        matrix = snapshot.matrix
+        if busy.changed_at is not None and isinstance(matrix, TrafficMatrix):
+            # Flows from before the change, mixed with those from after it, describe neither: the whole window of the
+            # matrix has to lie behind the settling.
+            begins = matrix.at - timedelta(seconds=matrix.seconds)
+            if begins < busy.changed_at + settle:
+                return f"the traffic matrix still holds traffic from before {own.prefix} had settled"
     return ""
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from teagent.engine.choose.candidates import Vector, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
-from teagent.engine.choose.optimise import Rank, excess_before, rank, score, targets
+from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
+from teagent.engine.choose.screen import Yardstick, screen
 from teagent.engine.choose.verdict import Case, judge
 from teagent.engine.predict.scene import Scene
 from teagent.engine.predict.shares import Forecaster
@@ -23,12 +24,10 @@ from teagent.model.network import OwnPrefix
 from teagent.model.plan import Candidate, Considered, DryRun, Plan, RefusedVerdict
 from teagent.model.policy import Policy
 
-PREFIXES = 32
+PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
-EXHAUSTIVE = 400
-"""Up to so many combinations all are tried; beyond that the best `BEAM` are extended."""
-BEAM = 12
-EXTENSIONS = 24
+EXHAUSTIVE = 200
+"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
 LIKELY = 0.5
 
 
@@ -96,14 +95,33 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     Not among them are those that `needed` leaves out.
     """
     options = {own.prefix: _vectors(task, own) for own in _worth(task, eligible)}
-    singles = [_one(prefix, vector) for prefix, found in options.items() for vector in found]
-    if not singles:
+    options = {prefix: found for prefix, found in options.items() if found}
+    if not options:
         return (), 0
-    weighed = [consider(task, candidate) for candidate in singles]
-    depth = min(task.policy.limits.prefixes_per_plan, len(options))
-    if depth > 1:
-        weighed += _together(task, options, weighed, depth)
+    depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
+    weighed = [consider(task, candidate) for candidate in _candidates(task, options, depth)]
     return tuple(sorted(needed(task, weighed), key=order(task))), len(weighed)
+
+
+def _candidates(task: Task, options: Mapping[Prefix, tuple[Vector, ...]], depth: int) -> list[Candidate]:
+    most = max(len(found) for found in options.values())
+    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= EXHAUSTIVE:
+        return [
+            Candidate(vectors=tuple(zip(group, chosen, strict=True)))
+            for size in range(1, depth + 1)
+            for group in combinations(options, size)
+            for chosen in product(*(options[prefix] for prefix in group))
+        ]
+    network = task.scene.snapshot.network
+    yardstick = Yardstick(
+        scene=task.scene,
+        policy=task.policy,
+        triggered=task.triggered,
+        forecaster=task.forecaster,
+        aims_bps=targets(task.policy, network, task.triggered),
+        grain_bps=grain_bps(network, task.triggered),
+    )
+    return screen(yardstick, options, depth)
 
 
 def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
@@ -130,58 +148,9 @@ def order(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
     return key
 
 
-def _together(
-    task: Task, options: Mapping[Prefix, tuple[Vector, ...]], singles: list[Considered], depth: int
-) -> list[Considered]:
-    most = max(len(found) for found in options.values())
-    if sum(comb(len(options), size) * most**size for size in range(2, depth + 1)) <= EXHAUSTIVE:
-        return [
-            consider(task, Candidate(vectors=tuple(zip(group, chosen, strict=True))))
-            for size in range(2, depth + 1)
-            for group in combinations(options, size)
-            for chosen in product(*(options[prefix] for prefix in group))
-        ]
-    return _beam(task, singles, depth)
-
-
-def _beam(task: Task, singles: list[Considered], depth: int) -> list[Considered]:
-    key = _promise(task)
-    extensions = [_candidate(one) for one in sorted(singles, key=key)[:EXTENSIONS]]
-    edge, found, seen = sorted(singles, key=key)[:BEAM], [], set()
-    for _ in range(depth - 1):
-        grown = []
-        for one in edge:
-            base = _candidate(one)
-            for extra in extensions:
-                if extra.vectors[0][0] in dict(base.vectors):
-                    continue
-                vectors_ = tuple(sorted((*base.vectors, *extra.vectors), key=lambda v: prefix_key(v[0])))
-                if vectors_ not in seen:
-                    seen.add(vectors_)
-                    grown.append(consider(task, Candidate(vectors=vectors_)))
-        found += grown
-        edge = sorted(grown, key=key)[:BEAM]
-    return found
-
-
-def _promise(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
-    """As `order`, but too little relief is no reason against a plan that is going to be extended."""
-    network = task.scene.snapshot.network
-
-    def key(one: Considered) -> tuple[bool, Rank]:
-        hopeless = any(not r.ok and r.rule != "relief" for r in one.verdict.reasons)
-        return hopeless, rank(task.policy, network, task.triggered, one)
-
-    return key
-
-
 def _candidate(one: Considered) -> Candidate:
     after = one.plan.after
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
-
-
-def _one(prefix: Prefix, vector: Vector) -> Candidate:
-    return Candidate(vectors=((prefix, vector),))
 
 
 def _vectors(task: Task, own: OwnPrefix) -> tuple[Vector, ...]:

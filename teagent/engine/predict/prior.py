@@ -10,8 +10,8 @@ equal length the older path stays. What else is believed of d is stated here, in
 
 from __future__ import annotations
 
-from functools import lru_cache
-from math import prod
+import numpy as np
+import numpy.typing as npt
 
 WEIGHT_OF_DIFFERENCE = {0: 0.76, 1: 0.08, 2: 0.025, 3: 0.01, 4: 0.003, 5: 0.001, 6: 0.001}
 """Weight of |d|; positive and negative alike. All together 1."""
@@ -23,40 +23,34 @@ CORRELATION = 0.2
 """How alike two senders decide: they share upstreams, so a thousand of them average out less than dice would."""
 
 _REACH = max(WEIGHT_OF_DIFFERENCE)
+_DIFFERENCES = np.arange(-_REACH, _REACH + 1)
+_WEIGHTS = np.array([WEIGHT_OF_DIFFERENCE[abs(d)] for d in range(-_REACH, _REACH + 1)])
 
 
-@lru_cache(maxsize=65536)
-def destinations(at_least: tuple[int, ...], advantage: tuple[int, ...]) -> tuple[float, ...]:
-    """Where a sender goes: the probability of each other link; what lacks to 1 is that it stays.
+def destinations(at_least: npt.NDArray[np.int64], advantage: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Where senders go: (U, M) probabilities of each of M other links; what a row lacks to 1 is that it stays.
 
-    For the i-th other link m, `at_least[i]` is the bound that observation put on d, and `advantage[i]` = v'[l] - v'[m]
-    how much shorter than l the new prepends make m. The sender leaves for the link with the least d - advantage if
-    that is below 0; at 0 it stays, and links that tie below 0 share in proportion to their chances.
+    For sender u and link m, `at_least` (U, M) is the bound that observation put on d, and `advantage` (M) =
+    v'[l] - v'[m] how much shorter than l the new prepends make m. The sender leaves for the link with the least
+    d - advantage if that is below 0; at 0 it stays, and links that tie below 0 share in proportion to their chances.
     """
-    weights = [_conditioned(bound) for bound in at_least]
-    plausible = prod(total for _, total in weights)
-    leaves = (1 - NEVER_LEAVES) * plausible
-    if leaves <= 0:
-        return (0.0,) * len(at_least)
-    leaves /= leaves + NEVER_LEAVES
-    costs = [
-        {d - shorter: weight / total for d, weight in table.items()}
-        for (table, total), shorter in zip(weights, advantage, strict=True)
-    ]
-    result = [0.0] * len(costs)
-    for level in sorted({cost for table in costs for cost in table if cost < 0}):
-        at = [table.get(level, 0.0) for table in costs]
-        from_here = [sum(w for cost, w in table.items() if cost >= level) for table in costs]
-        least_is_here = prod(from_here) - prod(f - a for f, a in zip(from_here, at, strict=True))
-        hazards = [a / f if f > 0 else 0.0 for a, f in zip(at, from_here, strict=True)]
-        total = sum(hazards)
-        if total > 0:
-            for i, hazard in enumerate(hazards):
-                result[i] += leaves * least_is_here * hazard / total
-    return tuple(result)
-
-
-def _conditioned(bound: int) -> tuple[dict[int, float], float]:
-    """The weights of d >= bound, and their sum (0 when observation has left nothing of the assumption)."""
-    table = {d: WEIGHT_OF_DIFFERENCE[abs(d)] for d in range(max(bound, -_REACH), _REACH + 1)}
-    return table, sum(table.values())
+    table = np.where(at_least[:, :, None] <= _DIFFERENCES, _WEIGHTS, 0.0)  # (U, M, differences)
+    plausible = table.sum(axis=2)
+    chance = np.divide(table, plausible[:, :, None], out=np.zeros_like(table), where=plausible[:, :, None] > 0)
+    goes = (1 - NEVER_LEAVES) * plausible.prod(axis=1)
+    goes = goes / (goes + NEVER_LEAVES)
+    result = np.zeros(at_least.shape)
+    links = np.arange(len(advantage))
+    longer = np.concatenate((np.cumsum(chance[:, :, ::-1], axis=2)[:, :, ::-1], np.zeros((*at_least.shape, 1))), axis=2)
+    for cost in range(-_REACH - max(int(advantage.max(initial=0)), 0), 0):
+        place = cost + advantage + _REACH  # of the d that costs this much, among the differences
+        inside = (place >= 0) & (place <= 2 * _REACH)
+        here = np.where(inside, chance[:, links, np.clip(place, 0, 2 * _REACH)], 0.0)
+        from_here = longer[:, links, np.clip(place, 0, 2 * _REACH + 1)]
+        beyond = np.maximum(from_here - here, 0.0)
+        least_is_here = np.maximum(from_here.prod(axis=1) - beyond.prod(axis=1), 0.0)
+        hazard = np.divide(here, from_here, out=np.zeros_like(here), where=from_here > 0)
+        total = hazard.sum(axis=1)
+        part = np.divide(hazard, total[:, None], out=np.zeros_like(hazard), where=total[:, None] > 0)
+        result += (goes * least_is_here)[:, None] * part
+    return result

@@ -100,7 +100,6 @@ class TiesStick:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Shares:
-        del before  # what it tells of the senders is in `at_least` already
         count, width = len(demands.bps), len(demands.links)
         expected = np.zeros((count, width))
         expected[np.arange(count), demands.link_index] = 1.0
@@ -111,10 +110,13 @@ class TiesStick:
             )
             if not len(rows) or name not in after or not len(others):
                 continue
-            advantage = tuple(after[name] - after[demands.links[int(k)]] for k in others)
+            advantage = np.array([after[name] - after[demands.links[int(k)]] for k in others], dtype=np.int64)
+            # Seen here under `before`, nobody leaves for a link that has not become shorter against this one since.
+            # (What `before` says beyond that is in `at_least` already.)
+            if all(a <= before[name] - before[demands.links[int(k)]] for a, k in zip(advantage, others, strict=True)):
+                continue
             bounds, which = np.unique(demands.at_least[np.ix_(rows, others)], axis=0, return_inverse=True)
-            table = np.array([destinations(tuple(int(b) for b in bound), advantage) for bound in bounds])
-            moved = table[which.reshape(-1)]
+            moved = destinations(bounds, advantage)[which.reshape(-1)]
             expected[np.ix_(rows, others)] = moved
             expected[rows, own] = 1.0 - moved.sum(axis=1)
         unit = demands.source_index * width + demands.link_index
