@@ -172,7 +172,7 @@ def paths_within(lab: Any, scenario: Any, wanted: Paths) -> Paths:
 def ask_as_stranger(lab: Any, proposal: str) -> dict[str, Any]:
     """Somebody without any group, on the very machine."""
     done = lab.node("mgmt").run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", STRANGER % proposal]
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", STRANGER % proposal]
     )
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

@@ -91,9 +91,18 @@ def prepare(snapshot: Snapshot) -> Scene:
 
 
 def _load_bps(snapshot: Snapshot, link: str) -> float:
-    """The mean of the last minute: where polls are seconds apart, one reading jitters with the agent's own cache."""
+    """The mean of the last minute: where polls are seconds apart, one reading jitters with the agent's own cache.
+
+    It does not look back behind the matrix's window: the load and who makes it up are to speak of the same time.
+    """
     latest = snapshot.latest.get(link)
-    return _mean_bps(snapshot, latest, SMOOTHED) if isinstance(latest, Utilisation) else float("nan")
+    if not isinstance(latest, Utilisation):
+        return float("nan")
+    window = SMOOTHED
+    if isinstance(snapshot.matrix, TrafficMatrix):
+        begins = snapshot.matrix.at - timedelta(seconds=snapshot.matrix.seconds)
+        window = max(min(SMOOTHED, latest.at - begins), timedelta(seconds=latest.seconds))
+    return _mean_bps(snapshot, latest, window)
 
 
 def _saturated(snapshot: Snapshot, link: str, load_bps: float) -> bool:
