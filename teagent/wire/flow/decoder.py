@@ -128,13 +128,12 @@ class FlowDecoder:
 
     def _learn(self, sets: list[RecordSet]) -> None:
         """Options first: the rates of a datagram hold for its flows, in whatever order they stand."""
-        for found in sets:
-            if found.layout.template.options and found.records:
-                rows = found.decode().rows
-                found.rates.learn(found.layout.template, rows)
-                boot = found.layout.boot(rows)
-                if boot is not None:
-                    found.domain.boot = boot
+        for group in joined([found for found in sets if found.layout.template.options and found.records]):
+            first, rows = group[0], _rows(group)
+            first.rates.learn(first.layout.template, rows)
+            boot = first.layout.boot(rows)
+            if boot is not None:
+                first.domain.boot = boot
 
     def _batches(self, sets: list[RecordSet]) -> Iterator[FlowBatch]:
         self._learn(sets)

@@ -84,9 +84,6 @@ def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: floa
 
 def joined(sets: list[RecordSet]) -> Iterator[list[RecordSet]]:
     """Sets of one template and one domain together, in order of arrival."""
-    if len(sets) == 1:
-        yield sets
-        return
     groups: dict[tuple[int, int], list[RecordSet]] = {}
     for found in sets:
         groups.setdefault((id(found.rates), id(found.layout)), []).append(found)
