@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from teagent.cli.grammar import common_options
+from teagent.cli.output import answer
+from teagent.cli.settings import Settings
+from teagent.cli.text import Column, clean, plural, size, table
 from teagent.config.secrets import check_reference, process_environment, resolve
-from teagent.errors import ConfigError, TeagentError
-from teagent.model.units import format_bps, format_duration
+from teagent.model.units import format_duration
 
 if TYPE_CHECKING:
-    # pysnmp takes its time to load, and only this command needs it.
+    # pysnmp takes its time to load, and only the asking needs it.
     from teagent.adapters.snmp.probe import Probe, ProbedInterface
     from teagent.adapters.snmp.target import SnmpTarget
 
 DEFAULT_PORT = 161
-UNLIMITED_WIDTH = 100_000  # rich cuts cells at the width of its console, and a cut name cannot be copied
+COLUMNS = (
+    Column("INDEX", right=True),
+    Column("NAME"),
+    Column("ALIAS"),
+    Column("SPEED", right=True),
+    Column("STATE"),
+    Column("COUNTERS", right=True),
+    Column("DISCONTINUITY"),
+    Column("DESCR", wide=True),
+)
 
 
 @click.command("probe")
 @click.argument("address", metavar="ADDRESS[:PORT]")
-@click.option("--community", metavar="REFERENCE", help="v2c community: env:NAME, file:/PATH or credential:NAME")
-@click.option("--user", metavar="NAME", help="v3 user")
-@click.option("--auth", metavar="PROTOCOL:REFERENCE", help="v3 authentication, for example sha256:env:EDGE1_AUTH")
-@click.option("--priv", metavar="PROTOCOL:REFERENCE", help="v3 privacy, for example aes128:env:EDGE1_PRIV")
-@click.option("--timeout", "timeout_seconds", type=float, default=2.0, show_default=True, help="seconds an attempt")
-@click.option("--retries", type=int, default=1, show_default=True, help="attempts after the first")
-@click.option("--json", "as_json", is_flag=True, help="one JSON document, exact values in base units")
+@click.option("--community", metavar="REFERENCE", help="v2c community: env:NAME, file:/PATH or credential:NAME.")
+@click.option("--user", metavar="NAME", help="v3 user.")
+@click.option("--auth", metavar="PROTOCOL:REFERENCE", help="v3 authentication, for example sha256:env:EDGE1_AUTH.")
+@click.option("--priv", metavar="PROTOCOL:REFERENCE", help="v3 privacy, for example aes128:env:EDGE1_PRIV.")
+@click.option("--timeout", "timeout_seconds", type=float, default=2.0, show_default=True, help="Seconds an attempt.")
+@click.option("--retries", type=int, default=1, show_default=True, help="Attempts after the first.")
+@common_options
 @click.pass_context
 def probe(
-    context: click.Context,
+    ctx: click.Context,
     address: str,
     *,
     community: str | None,
@@ -46,28 +52,24 @@ def probe(
     priv: str | None,
     timeout_seconds: float,
     retries: int,
-    as_json: bool,
 ) -> None:
     """Show what a router offers: its interfaces, their counters, and what is odd about them.
 
     Secrets are referred to, never written: env:NAME, file:/PATH or credential:NAME. An IPv6 address with a port goes
     in brackets.
     """
-    try:
-        target = _target(
-            address,
-            community=community,
-            user=user,
-            auth=auth,
-            priv=priv,
-            timeout_seconds=timeout_seconds,
-            retries=retries,
-        )
-        found = _ask(target)
-    except TeagentError as error:
-        _report(error)
-        context.exit(error.exit_code)
-    click.echo(json.dumps(document(found), indent=2) if as_json else text(found))
+    settings = ctx.ensure_object(Settings)
+    target = _target(
+        address,
+        community=community,
+        user=user,
+        auth=auth,
+        priv=priv,
+        timeout_seconds=timeout_seconds,
+        retries=retries,
+    )
+    found = _ask(target)
+    answer(settings, document(found), lambda _: text(found, wide=settings.wide))
 
 
 def _ask(target: SnmpTarget) -> Probe:
@@ -75,14 +77,6 @@ def _ask(target: SnmpTarget) -> Probe:
     from teagent.adapters.snmp.probe import probe as ask
 
     return asyncio.run(ask(target, clock=SystemClock()))
-
-
-def _report(error: TeagentError) -> None:
-    lines = [str(problem) for problem in error.problems] if isinstance(error, ConfigError) else [error.message]
-    for line in lines:
-        click.echo(f"error: {line}", err=True)
-    if error.hint:
-        click.echo(f"hint:  {error.hint}", err=True)
 
 
 def _target(
@@ -190,48 +184,30 @@ def _interface_document(row: ProbedInterface) -> dict[str, object]:
     }
 
 
-def text(found: Probe) -> str:
+def text(found: Probe, *, wide: bool = False) -> str:
     """For people: who it is, the interfaces, the oddities."""
     up = "uptime unknown" if found.sys_uptime_seconds is None else f"up {format_duration(found.sys_uptime_seconds)}"
-    head = [f"{found.sys_name or 'no name'}  {found.address}  {up}"]
+    head = [f"{clean(found.sys_name) or 'no name'}  {found.address}  {up}"]
     if found.sys_descr:
-        head.append(found.sys_descr)
+        head.append(clean(found.sys_descr))
     parts = ["\n".join(head)]
     if found.interfaces:
-        parts.append(_table(found.interfaces))
+        parts.append(table(COLUMNS, [_cells(row) for row in found.interfaces], wide=wide))
     if found.sentences:
-        parts.append("\n".join(["oddities", *(f"  {sentence}" for sentence in found.sentences)]))
-    count = len(found.interfaces)
-    parts.append(f"{count} {'interface' if count == 1 else 'interfaces'}, read in {found.pdus} PDUs")
+        parts.append("\n".join(["oddities", *(f"  {clean(sentence)}" for sentence in found.sentences)]))
+    parts.append(f"{plural(len(found.interfaces), 'interface')}, read in {plural(found.pdus, 'PDU')}")
     return "\n\n".join(parts)
 
 
-def _table(rows: Sequence[ProbedInterface]) -> str:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title, justify in (
-        ("INDEX", "right"),
-        ("NAME", "left"),
-        ("ALIAS", "left"),
-        ("SPEED", "right"),
-        ("STATE", "left"),
-        ("COUNTERS", "right"),
-        ("DISCONTINUITY", "left"),
-    ):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for row in rows:
-        interface = row.interface
-        cells = (
-            str(interface.if_index),
-            interface.if_name or interface.if_descr or "-",
-            interface.if_alias or "-",
-            format_bps(interface.if_high_speed_bps),
-            interface.if_oper_status,
-            "none" if row.counters is None else str(row.counters.bits),
-            "yes" if row.discontinuity else "no",
-        )
-        # Text is shown as it is: a name like [red] is a name.
-        table.add_row(*(Text(cell) for cell in cells))
-    console = Console(file=io.StringIO(), width=UNLIMITED_WIDTH, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+def _cells(row: ProbedInterface) -> tuple[object, ...]:
+    interface = row.interface
+    return (
+        interface.if_index,
+        interface.if_name or interface.if_descr,
+        interface.if_alias,
+        size(interface.if_high_speed_bps),
+        interface.if_oper_status,
+        "none" if row.counters is None else row.counters.bits,
+        "yes" if row.discontinuity else "no",
+        interface.if_descr,
+    )

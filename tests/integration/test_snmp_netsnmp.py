@@ -157,6 +157,7 @@ async def test_wrong_community_looks_like_silence_and_the_hint_says_so(agent):
             "view",
         ),
     ],
+    ids=["user", "auth-key", "auth-protocol", "priv-key", "priv-protocol", "level-above", "level-below"],
 )
 async def test_each_refusal_of_version_3_has_its_own_words(agent, user, changes, told, hint):
     with pytest.raises(SnmpAuthFailed, match=told) as caught:

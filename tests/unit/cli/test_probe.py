@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from teagent.adapters.snmp.probe import Probe, ProbedInterface
 from teagent.adapters.snmp.table import Oddity
-from teagent.cli.probe import document, probe, split_address, text
+from teagent.cli.probe import document, split_address, text
+from teagent.cli.root import teagent
 from teagent.model.link import CounterSample, Interface
 
 
@@ -61,7 +62,7 @@ def test_text_shows_the_router_its_interfaces_and_its_oddities():
         "Example Router OS 1.2\n"
         "\n"
         "     INDEX  NAME      ALIAS      SPEED  STATE  COUNTERS  DISCONTINUITY\n"
-        "1600000001  xe-0/0/0  transit a  10.0G  up           64  yes\n"
+        "1600000001  xe-0/0/0  transit a    10G  up           64  yes\n"
         "         3  Null0     -              -  down       none  no\n"
         "\n"
         "oddities\n"
@@ -81,9 +82,15 @@ def test_markup_in_a_name_is_a_name():
     assert "[red]xe-0/0/0[/red] :smile:" in text(probed(row(1, "[red]xe-0/0/0[/red] :smile:")))
 
 
+def test_wide_output_adds_the_description_at_the_right_end():
+    shown = text(probed(row(1, "Gi0/0/1", if_descr="GigabitEthernet0/0/1")), wide=True)
+    assert shown.splitlines()[3].endswith("DISCONTINUITY  DESCR")
+    assert shown.splitlines()[4].endswith("yes            GigabitEthernet0/0/1")
+
+
 def test_router_without_anything_is_shown():
     shown = text(probed(sys_name="", sys_descr="", sys_uptime_seconds=None, oddities=(), sentences=(), pdus=1))
-    assert shown == "no name  192.0.2.1:161  uptime unknown\n\n0 interfaces, read in 1 PDUs"
+    assert shown == "no name  192.0.2.1:161  uptime unknown\n\n0 interfaces, read in 1 PDU"
 
 
 def test_json_has_exact_values_in_base_units():
@@ -172,7 +179,7 @@ def test_address_that_is_none_is_wrong_usage(address):
     ],
 )
 def test_wrong_usage_exits_2_and_repeats_no_secret(options, told):
-    result = CliRunner().invoke(probe, ["192.0.2.1", *options], env={"C": "hush-hush-too"})
+    result = CliRunner().invoke(teagent, ["router", "probe", "192.0.2.1", *options], env={"C": "hush-hush-too"})
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stdout == ""
@@ -180,6 +187,7 @@ def test_wrong_usage_exits_2_and_repeats_no_secret(options, told):
 
 
 def test_secret_that_is_not_there_exits_3():
-    result = CliRunner().invoke(probe, ["192.0.2.1", "--community", "env:EDGE1_COMMUNITY"], env={})
+    result = CliRunner().invoke(teagent, ["router", "probe", "192.0.2.1", "--community", "env:EDGE1_COMMUNITY"])
     assert result.exit_code == 3
-    assert result.stderr == "error: env:EDGE1_COMMUNITY: the environment variable EDGE1_COMMUNITY is not set\n"
+    assert "the environment variable EDGE1_COMMUNITY is not set" in result.stderr
+    assert result.stdout == ""
