@@ -69,7 +69,8 @@ class Journal:
             whole = raw.rfind(b"\n") + 1
             if whole != len(raw):
                 os.ftruncate(fd, whole)
-            _sync_directory(self.path.parent)
+            if not raw:
+                _sync_directory(self.path.parent)  # the file may be new, and what is put into it must be found again
         except OSError as error:
             if fd >= 0:
                 os.close(fd)

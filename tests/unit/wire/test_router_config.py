@@ -117,7 +117,7 @@ def test_bird_reads_what_is_generated_for_it(tmp_path):
         + generated
         + "protocol kernel { ipv4 { table teagent_fib4; export all; }; }\n"
         + "filter to_a { teagent_export_1(); if net ~ TEAGENT_OURS4 then accept; reject; }\n"
-        + "protocol bgp a { local as 65000; neighbor 192.0.2.2 as 64501; ipv4 { export filter to_a; }; }\n"
+        + "protocol bgp a { local as 65000; neighbor 192.0.2.2 as 64501; ipv4 { import none; export filter to_a; }; }\n"
     )
     done = subprocess.run(["bird", "-p", "-c", config], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
