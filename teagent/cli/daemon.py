@@ -90,7 +90,9 @@ def thaw(settings: Settings, *, yes: bool) -> None:
 
 @click.command()
 @click.option("--proposal", metavar="ID", help="Only what concerns this proposal.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, newest.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), metavar="N", default=50, show_default=True, help="How many, newest."
+)
 @click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until interrupted.")
 @common_options
 @click.pass_obj

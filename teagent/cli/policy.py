@@ -72,7 +72,7 @@ def policy_check(settings: Settings, name: str | None, file: Path | None) -> Non
 
 
 @click.command()
-@click.option("--policy", help="Only this policy.")
+@click.option("--policy", metavar="NAME", help="Only this policy.")
 @click.option("--propose", is_flag=True, help="Ask for approval of what is found.")
 @click.option("--exit-code", is_flag=True, help="Exit 10 when changes are found, 0 when there is nothing to do.")
 @common_options

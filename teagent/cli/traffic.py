@@ -119,9 +119,16 @@ def exporter(settings: Settings) -> None:
 
 
 @click.command()
-@click.option("--link", help="Only this link.")
-@click.option("--prefix", help="Only this prefix of ours.")
-@click.option("--top", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many of the largest.")
+@click.option("--link", metavar="NAME", help="Only this link.")
+@click.option("--prefix", metavar="PREFIX", help="Only this prefix of ours.")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many of the largest.",
+)
 @common_options
 @click.pass_obj
 def matrix(settings: Settings, link: str | None, prefix: str | None, top: int) -> None:

@@ -1,0 +1,193 @@
+"""The reference pages of command line, errors, exit codes and JSON say what the program does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teagent.cli import reference
+from teagent.cli.root import COMMANDS
+from teagent.model.announcement import HeldOverride, Override
+from teagent.model.proposal import ProposalState
+from teagent.service import documents
+from teagent.service.score import LinkOutcome, Outcome
+from teagent.wire import control
+from tests.fakes import shown
+from tests.fakes.desk import Desk
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+@pytest.mark.parametrize("page", reference.PAGES)
+def test_a_generated_page_is_what_the_program_would_write_now(page: str) -> None:
+    written = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    assert written == reference.PAGES[page](), f"run: python -m teagent.cli.reference {page} > docs/reference/{page}.md"
+
+
+def test_the_generator_runs_as_the_pages_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "teagent.cli.reference", "exit-codes"],
+        cwd=DOCS.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+
+
+def test_every_kind_of_error_is_explained_and_nothing_else_is() -> None:
+    assert set(reference.EXPLAINED) == {kind.__name__ for kind in reference.kinds()}
+
+
+def test_every_exit_code_of_the_tree_has_a_meaning() -> None:
+    assert {kind.exit_code for kind in reference.kinds()} <= set(reference.EXIT_MEANS)
+
+
+def test_every_command_has_its_section() -> None:
+    text = (DOCS / "cli.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"\n## `teagent {name}`\n" in text
+
+
+def test_every_command_of_the_socket_is_in_json_md_and_is_answered() -> None:
+    text = (DOCS / "json.md").read_text(encoding="utf-8").split("## Which command prints what")[1].split("\n## ")[0]
+    documented = set(re.findall(r"`((?:\w+\.)?\w+)`", " ".join(line.split("|")[2] for line in _rows(text))))
+    assert documented == set(control.COMMANDS) == set(Desk().commands())
+
+
+def _rows(section: str) -> list[str]:
+    return [line for line in section.splitlines() if line.startswith("|") and not line.startswith("| ---")][1:]
+
+
+def fields(section: str) -> set[str]:
+    text = (DOCS / "json.md").read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def proposal() -> dict[str, Any]:
+    forecast = shown.dry_run().links[0]
+    row = LinkOutcome(link="transit-a", before_bps=1.0, predicted=forecast.after, realised_bps=1.0, within_band=False)
+    outcome = Outcome(proposal="p-7f3c", since=shown.ago(60), until=shown.NOW, links=(row,))
+    return shown.proposal_document(ProposalState.CONFIRMING) | {"outcome": documents.outcome_document(outcome)}
+
+
+def documented() -> dict[str, Any]:
+    """Section of json.md -> a document of that kind, made of real values with everything in them."""
+    link = documents.link_document(
+        shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+    )
+    prefix = documents.prefix_document(
+        shown.NETWORK.prefixes[0],
+        network=shown.NETWORK,
+        live=shown.announcements(2),
+        owner="p-7f3c",
+        matrix=shown.matrix(),
+        top=3,
+    )
+    decision: dict[str, Any] = documents.decision_document(shown.decision(), shown.NETWORK)
+    status: dict[str, Any] = shown.status_document()
+    router: dict[str, Any] = shown.router_documents()[0]
+    matrix: dict[str, Any] = documents.matrix_document(shown.matrix(), at=shown.NOW)
+    explanation: Any = Desk()._explain()
+    full, chosen = proposal(), decision["chosen"]
+    return {
+        "Link": link,
+        "Utilisation": link["utilisation"],
+        "Trigger": link["trigger"],
+        "Prefix": prefix,
+        "Announcement": prefix["announcements"][0],
+        "Router": router,
+        "Poll": router["poll"],
+        "Exporter": documents.exporter_document(shown.EXPORTER),
+        "Matrix": matrix["matrix"],
+        "Demand": matrix["matrix"]["demands"][0],
+        "Policy": documents.policy_document(shown.POLICY),
+        "Decision": decision,
+        "Considered": chosen,
+        "Score": chosen["score"],
+        "Reason": chosen["verdict"]["reasons"][0],
+        "Plans": documents.plans_document([decision], at=shown.NOW),
+        "Plan": chosen["plan"],
+        "Change": chosen["plan"]["changes"][0],
+        "Router announcement": chosen["plan"]["announcements"][0],
+        "Dry run": chosen["dry_run"],
+        "Forecast": chosen["dry_run"]["links"][0],
+        "Band": chosen["dry_run"]["moved"],
+        "Proposal summary": documents.proposal_summary_document(shown.proposal()),
+        "History": full["history"][0],
+        "Outcome": full["outcome"],
+        "Status": status,
+        "Speaker": status["speaker"],
+        "Freeze": documents.freeze_document(since=shown.NOW, by="alice", reason=""),
+        "Check": documents.check_document(status),
+        "Event": documents.event_document(shown.EVENT),
+        "Explanation": explanation,
+        "Explained link": explanation["links"][0],
+    }
+
+
+@pytest.mark.parametrize("section", documented())
+def test_json_md_has_every_field_of_a_document_and_no_other(section: str) -> None:
+    assert fields(section) == set(documented()[section])
+
+
+def test_a_proposal_is_its_summary_and_more() -> None:
+    assert fields("Proposal") | fields("Proposal summary") == set(proposal())
+
+
+@pytest.mark.parametrize(
+    ("text", "document"),
+    [
+        ('{"month", "bps", "buckets", "missing"}', documented()["Link"]["p95"]),
+        ('{"link", "bps"}', documented()["Prefix"]["traffic"][0]),
+        ('{"name", "asn", "prefix"}', documented()["Demand"]["source"]),
+        ('{"demands", "bps"}', documented()["Matrix"]["rest"]),
+        ('{"kinds", "names"}', documented()["Policy"]["links"]),
+        ('{"tags", "prefixes"}', documented()["Policy"]["prefixes"]),
+        ('{"metric", "above", "for_seconds", "clear_below"}', documented()["Policy"]["when"]),
+        (
+            '{"at", "message", "firing", "proposed"}',
+            documents.policy_document(shown.POLICY, last=shown.decision())["last_decision"],
+        ),
+        ('{"verdict", "reasons"}', documented()["Considered"]["verdict"]),
+        (
+            '{"link", "neighbor", "peer_asn", "prepend", "as_path"}',
+            documented()["Router announcement"]["neighbors"][0],
+        ),
+        ('{"source", "prefix", "from_link", "to_link", "bps"}', documented()["Dry run"]["shifts"][0]),
+        (
+            '{"link", "before_bps", "predicted", "realised_bps", "within_band"}',
+            documented()["Outcome"]["links"][0],
+        ),
+        ('{"address", "state", "since"}', documented()["Speaker"]["neighbors"][0]),
+        (
+            '{"prefix", "owner", "vector", "deadline", "acknowledged"}',
+            documents.held_override_document(
+                HeldOverride(
+                    override=Override.of(shown.EYEBALL, {"transit-a": 2}),
+                    owner="p-7f3c",
+                    deadline=None,
+                    acknowledged=True,
+                )
+            ),
+        ),
+        ('{"link", "prepend", "home_prepend"}', documented()["Explanation"]["announced"][0]),
+        ('{"link", "bps", "share", "top_sources"}', documented()["Explanation"]["ingress"][0]),
+        (
+            '{"policy", "digest", "proposal", "link", "before_bps", "expected_bps", "message"}',
+            documented()["Explanation"]["helps"][0],
+        ),
+        ('{"prefix", "bps", "share"}', documented()["Explained link"]["by_prefixes"][0]),
+        ('{"source", "bps", "share"}', documented()["Explained link"]["by_sources"][0]),
+        ('{"since", "reason"}', documents.matrix_document(shown.SILENT, at=shown.NOW)["matrix"]["no_data"]),
+    ],
+)
+def test_a_small_object_inside_a_row_has_the_keys_that_the_row_says(text: str, document: dict[str, Any]) -> None:
+    assert text in (DOCS / "json.md").read_text(encoding="utf-8")
+    assert set(re.findall(r'"(\w+)"', text)) == set(document)
