@@ -95,6 +95,8 @@ class App:
             clock=self.clock,
             window_seconds=config.flows.window_seconds,
             max_rows=config.flows.max_sources,
+            source_prefix_ipv4=config.flows.source_prefix_ipv4,
+            source_prefix_ipv6=config.flows.source_prefix_ipv6,
         )
         home = network.home()
         self.book = ProposalBook(store=self.store, clock=self.clock)

@@ -16,6 +16,10 @@ from teagent.errors import TeagentError
 log = structlog.get_logger("jobs")
 
 
+STOP_SECONDS = 15.0
+"""How long a stop waits for the jobs that run; less than the units' TimeoutStopSec."""
+
+
 class Jobs:
     """A late job runs late, and once (APScheduler's own defaults would drop it after a second).
 
@@ -32,6 +36,7 @@ class Jobs:
         self.ended: dict[str, float] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()
+        self._stopped = False
 
     def every(self, seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> None:
         self._scheduler.add_job(self._run, "interval", seconds=seconds, id=name, args=(name, action))
@@ -75,8 +80,12 @@ class Jobs:
         self._scheduler.start()
 
     async def stop(self) -> None:
-        """No job starts any more, and those that run end."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        """No job starts any more, and those that run end; stopping twice is once."""
+        if self._stopped or not self._scheduler.running:
+            return
+        self._stopped = True
+        # Paused first: a shutdown cancels what runs, and a job may be between the store and the wire.
+        self._scheduler.pause()
         if self._running:
-            await asyncio.wait(self._running, timeout=10)
+            await asyncio.wait(self._running, timeout=STOP_SECONDS)
+        self._scheduler.shutdown(wait=False)

@@ -38,6 +38,8 @@ class Ingest:
         clock: Clock,
         window_seconds: float,
         max_rows: int,
+        source_prefix_ipv4: int = 24,
+        source_prefix_ipv6: int = 48,
     ) -> None:
         self._source = source
         self._links = tuple(links)
@@ -48,7 +50,12 @@ class Ingest:
         self._clock = clock
         self._window_seconds = window_seconds
         self._interfaces: dict[tuple[str, int], str] = {}
-        self._builder = MatrixBuilder(self._attribution(), max_rows=max_rows)
+        self._builder = MatrixBuilder(
+            self._attribution(),
+            max_rows=max_rows,
+            source_prefix_ipv4=source_prefix_ipv4,
+            source_prefix_ipv6=source_prefix_ipv6,
+        )
         self._opened_at = clock.now()
         self._started_at = clock.now()
         self._matrix: TrafficMatrix | None = None

@@ -141,12 +141,14 @@ def live(loop: ClosedLoop, traffic: Traffic, running: RunningLab) -> Life:
     # the inputs move under a proposal
     loop.teagent("thaw", "--yes")
     fourth = pending(loop)
+    loop.teagent("freeze", "--reason", "so that nothing newer takes its place")
     traffic.stop()
     loop.wait_for(
         "quiet",
         lambda: all(row["utilisation"].get("in_utilisation", 1) < 0.1 for row in loop.ask("link")["links"]),
         seconds=20,
     )
+    loop.teagent("thaw", "--yes")
     seen.stale = loop.teagent("proposal", fourth, "approve", "--yes", check=False)
     seen.stop_code = loop.stop_daemon()
     seen.tracebacks = "\n".join(loop.log(name) for name in ("teagent", "exabgp"))
