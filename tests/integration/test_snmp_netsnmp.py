@@ -14,7 +14,7 @@ from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.errors import SnmpAuthFailed, SnmpTimeout
 from tests.integration.snmp_agents import free_port, running, snmpd_command
 
-AUTH_KEY, PRIV_KEY = "correct-horse", "battery-staple"
+AUTH_KEY, PRIV_KEY = "correct-hörse", "battery-staple"
 # user -> our words for its protocols, net-snmp's words for the same
 USERS = {
     "te-none": (None, None, ""),
@@ -24,6 +24,7 @@ USERS = {
     "te-sha256-aes": ("sha256", "aes128", f"SHA-256 {AUTH_KEY} AES {PRIV_KEY}"),
     "te-sha384-aes192": ("sha384", "aes192", f"SHA-384 {AUTH_KEY} AES-192-C {PRIV_KEY}"),
     "te-sha512-aes256": ("sha512", "aes256", f"SHA-512 {AUTH_KEY} AES-256-C {PRIV_KEY}"),
+    "té": ("md5", "des", f"MD5 {AUTH_KEY} DES {PRIV_KEY}"),
     "te-sha1-aes256": ("sha", "aes256", f"SHA {AUTH_KEY} AES-256-C {PRIV_KEY}"),
 }
 CONFIG = "\n".join(

@@ -13,9 +13,11 @@ from itertools import count
 from typing import Any, Protocol, TypeAlias
 
 from pyasn1.codec.ber import decoder, encoder  # type: ignore[import-untyped]  # pysnmp's own
+from pyasn1.error import PyAsn1Error  # type: ignore[import-untyped]
 from pysnmp.carrier.base import AbstractTransportDispatcher
 from pysnmp.entity import config
 from pysnmp.entity.engine import SnmpEngine
+from pysnmp.error import PySnmpError
 from pysnmp.proto import errind
 from pysnmp.proto.api import v2c
 from pysnmp.proto.error import StatusInformation
@@ -64,7 +66,10 @@ class Answer:
 
 
 class Refusal(Enum):
-    """Why an SNMPv3 agent does not let us in, by the usmStats counter that it reports (RFC 3414 section 5)."""
+    """Why an SNMPv3 agent does not let us in, by the usmStats counter that it reports (RFC 3414 section 5).
+
+    VIEW is an authorizationError, OURS a request that could not even be made.
+    """
 
     SECURITY_LEVEL = "unsupported security level"
     TIME_WINDOW = "not in time window"
@@ -73,6 +78,7 @@ class Refusal(Enum):
     DIGEST = "wrong digest"
     DECRYPTION = "decryption error"
     VIEW = "no access"
+    OURS = "not encodable"
     OTHER = "report"
 
 
@@ -92,6 +98,10 @@ class Noise(Enum):
     NOT_OURS = "not ours"
 
 
+class Unspeakable(Exception):
+    """A request cannot be put into a message with these credentials; the text is pysnmp's reason."""
+
+
 class Messages(Protocol):
     """Codec of one conversation: one request at a time, possibly encoded several times."""
 
@@ -99,7 +109,10 @@ class Messages(Protocol):
         """Makes it the current request."""
 
     def encode(self) -> bytes:
-        """The current request as a message, to be called again for every time that it is sent."""
+        """The current request as a message, to be called again for every time that it is sent.
+
+        Raises Unspeakable.
+        """
 
     def decode(self, datagram: bytes) -> Answer | Report | Noise:
         """What the datagram says about the current request. Raises nothing, whatever the octets."""
@@ -118,7 +131,7 @@ class V2cMessages:
     """Community-based SNMPv2 (RFC 1901)."""
 
     def __init__(self, community: str) -> None:
-        self._community = community.encode()
+        self._community = _octets(community)
         self._request_id = 0
         self._message = b""
 
@@ -209,17 +222,25 @@ class V3Messages:
         self._pdu = _pdu(request)
 
     def encode(self) -> bytes:
-        processing = self._processing()
         self._messages += 1
         handle = next(self._handles)
         self._sent.append(handle)
-        _, _, message = processing.prepare_outgoing_message(
+        try:
+            return self._encode(handle)
+        except StatusInformation as status:
+            raise Unspeakable(str(status.get("errorIndication"))) from status
+        except (PySnmpError, PyAsn1Error) as error:
+            # Their texts may show what they were given, and that includes keys.
+            raise Unspeakable(type(error).__name__) from None
+
+    def _encode(self, handle: int) -> bytes:
+        _, _, message = self._processing().prepare_outgoing_message(
             self._engine,
             _DOMAIN,
             _PEER,
             _V3,
             _USM,
-            v2c.OctetString(self._target.user),
+            v2c.OctetString(_octets(self._target.user or "")),
             _LEVEL[self._target.security_level],
             None,
             b"",
@@ -277,14 +298,19 @@ class V3Messages:
             engine.register_transport_dispatcher(AbstractTransportDispatcher())
             config.add_v3_user(
                 engine,
-                self._target.user,
+                v2c.OctetString(_octets(self._target.user or "")),
                 _AUTH[self._target.auth_protocol],
-                self._target.auth_key,
+                None if self._target.auth_key is None else _octets(self._target.auth_key),
                 _PRIV[self._target.priv_protocol],
-                self._target.priv_key,
+                None if self._target.priv_key is None else _octets(self._target.priv_key),
             )
             self._engine = engine
         return self._engine.message_processing_subsystems[_V3]
+
+
+def _octets(text: str) -> bytes:
+    """As it goes over the wire: UTF-8, and whatever other octets the environment had."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _pdu(request: Request) -> Any:

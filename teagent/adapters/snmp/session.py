@@ -16,6 +16,7 @@ from teagent.adapters.snmp.message import (
     Refusal,
     Report,
     Request,
+    Unspeakable,
     messages_for,
 )
 from teagent.adapters.snmp.target import SnmpTarget
@@ -78,6 +79,8 @@ class SnmpSession:
                         return await self._attempt(channel, heard)
                 except TimeoutError:
                     continue
+        except Unspeakable as error:
+            raise self._refused(Report(refusal=Refusal.OURS, detail=str(error))) from error
         except OSError as error:
             raise self._unreachable(error) from error
         if heard[Refusal.ENGINE] and self.target.priv_key:
@@ -164,6 +167,10 @@ class SnmpSession:
             Refusal.VIEW: (
                 "the agent grants no access to what was asked",
                 "its view must include 1.3.6.1.2.1.1, 1.3.6.1.2.1.2 and 1.3.6.1.2.1.31",
+            ),
+            Refusal.OURS: (
+                f"these credentials make no request: {report.detail}",
+                "check user, protocols and keys, and that the cryptography package is installed",
             ),
             Refusal.OTHER: (
                 f"the agent refuses with a report: {report.detail or 'empty'}",

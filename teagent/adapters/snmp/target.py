@@ -55,7 +55,7 @@ class SnmpTarget:
     def _check_v3(self) -> None:
         if not self.user:
             raise ValueError("SNMP version 3 takes a user")
-        if len(self.user.encode()) > 32:
+        if len(self.user.encode(errors="surrogateescape")) > 32:
             raise ValueError("the SNMP user name is longer than 32 octets")
         if self.community:
             raise ValueError("a community belongs to SNMP version 2c, a user to 3")

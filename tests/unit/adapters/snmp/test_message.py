@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyasn1.codec.ber import decoder, encoder
+from pysnmp.error import PySnmpError
 from pysnmp.proto.api import v2c
 
-from teagent.adapters.snmp.message import Absent, Answer, Noise, Report, Request, messages_for
+from teagent.adapters.snmp.message import Absent, Answer, Noise, Report, Request, Unspeakable, messages_for
 from teagent.adapters.snmp.target import SnmpTarget
 
 UPTIME = (1, 3, 6, 1, 2, 1, 1, 3, 0)
@@ -126,3 +129,22 @@ def test_first_message_of_version_3_holds_no_secret_and_no_user():
     octets = messages.encode()
     for hidden in (b"correct-horse", b"battery-staple", b"te"):
         assert hidden not in octets
+
+
+def test_request_that_cannot_be_made_says_so_without_the_keys(monkeypatch):
+    def refuse(*arguments, **_):
+        raise PySnmpError(f"bad key {arguments!r}")
+
+    monkeypatch.setattr("teagent.adapters.snmp.message.config.add_v3_user", refuse)
+    messages = messages_for(V3)
+    messages.begin(GET)
+    with pytest.raises(Unspeakable) as caught:
+        messages.encode()
+    assert "correct-horse" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_octets_of_a_secret_that_are_not_utf8_are_sent_as_they_are():
+    """As Python shows such an environment variable."""
+    messages = messages_for(SnmpTarget(address="192.0.2.1", community=b"gl\xfcck".decode("utf-8", "surrogateescape")))
+    messages.begin(GET)
+    assert b"gl\xfcck" in messages.encode()
