@@ -31,14 +31,14 @@ class Settings:
         from teagent.config.secrets import process_environment
 
         environment = process_environment()
-        if not environment.get("TEAGENT_CONFIG") and DEFAULT_SOCKET.exists():
+        if not environment.get("TEAGENT_CONFIG") and _is_there(DEFAULT_SOCKET):
             return DEFAULT_SOCKET
         return configured_socket(environment.get("TEAGENT_CONFIG")) or DEFAULT_SOCKET
 
 
 def configured_socket(named: str | None) -> Path | None:
     """`control.socket` of the configuration file, read without checking the rest of it; None where there is none."""
-    path = Path(named) if named else next((p for p in _places() if p.is_file()), None)
+    path = Path(named) if named else next((place for place in _places() if _is_there(place)), None)
     if path is None:
         return None
     from teagent.config.document import read
@@ -51,6 +51,14 @@ def configured_socket(named: str | None) -> Path | None:
     control = data.get("control") if isinstance(data, dict) else None
     given = control.get("socket") if isinstance(control, dict) else None
     return path.parent / given if isinstance(given, str) and given else None
+
+
+def _is_there(path: Path) -> bool:
+    """False also where we may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _places() -> tuple[Path, ...]:
