@@ -286,8 +286,9 @@ async def test_host_that_refuses_is_unreachable_at_once(clock):
 
 
 @pytest.mark.asyncio
-async def test_name_that_does_not_resolve_is_unreachable(clock):
-    reader = SnmpTelemetry({"edge1": SnmpTarget(address="no-such-host.invalid", community="c")}, clock=clock)
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "edge1..example", "x" * 300, "edge\0one"])
+async def test_name_that_does_not_resolve_is_unreachable(clock, name):
+    reader = SnmpTelemetry({"edge1": SnmpTarget(address=name, community="c")}, clock=clock)
     with pytest.raises(SnmpUnreachable, match="does not resolve"):
         await reader.read("edge1")
     await reader.stop()

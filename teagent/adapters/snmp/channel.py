@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import cast
 
@@ -21,7 +22,11 @@ class UdpChannel(asyncio.DatagramProtocol):
     async def open(cls, address: str, port: int) -> UdpChannel:
         """Resolves a name without blocking. Raises OSError (socket.gaierror when there is no such name)."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_datagram_endpoint(cls, remote_addr=(address, port))
+        try:
+            _, channel = await loop.create_datagram_endpoint(cls, remote_addr=(address, port))
+        except ValueError as error:
+            # What is no name at all (`a..b`, a NUL in it) does not even reach the resolver.
+            raise socket.gaierror(socket.EAI_NONAME, "not a host name") from error
         return channel
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
