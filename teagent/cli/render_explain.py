@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from teagent.cli.text import Column, clean, fields, percent, rate, table
+from teagent.cli.text import Column, clean, fields, percent, rate, size, table
 
 Document = Mapping[str, Any]
 
@@ -65,16 +65,23 @@ def _links(links: Sequence[Document]) -> str:
     rows = [
         (
             row["link"],
-            rate(row["capacity_bps"]),
+            size(row["capacity_bps"]),
             rate(row["in_bps"]),
             percent(row["in_utilisation"]),
-            "yes" if row["congested"] else "no",
+            _congested(row),
             row["above_since"],
             row["message"],
         )
         for row in links
     ]
     return table(columns, rows) if rows else ""
+
+
+def _congested(link: Document) -> str:
+    if link["congested"]:
+        return "yes"
+    # Without a reading nobody knows; "no" would send the customer's complaint away.
+    return "not known" if link["in_utilisation"] is None else "no"
 
 
 def _filled(link: Document) -> str:

@@ -87,8 +87,7 @@ def events(document: Document) -> str:
     """Oldest first, as logs are read."""
     columns = (Column("AT"), Column("BY"), Column("WHAT"), Column("EVENT"), Column("MESSAGE"))
     rows = [
-        (row["at"], row["actor"], row["subject"], row["kind"], row["message"])
-        for row in sorted(document["events"], key=lambda row: str(row["at"]))
+        (row["at"], row["actor"], row["subject"], row["kind"], row["message"]) for row in reversed(document["events"])
     ]
     return table(columns, rows) if rows else "nothing has happened"
 

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from teagent.cli import render_plan, render_proposal, render_status, render_traffic
+from teagent.cli import render_explain, render_plan, render_proposal, render_status, render_traffic
+from teagent.engine.choose.explain import explain_prefix
 from teagent.model.link import NoData
 from teagent.model.plan import Band
 from teagent.model.proposal import ProposalState
 from teagent.service import documents
 from teagent.service.score import LinkOutcome, Outcome
 from tests.fakes import shown
+from tests.fakes.desk import snapshot
 
 
 def test_links_read_as_in_the_design() -> None:
@@ -194,6 +196,18 @@ def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
     assert "total 0 in the 5m" in render_traffic.matrix(empty)
     absent = documents.matrix_document(shown.SILENT, at=shown.NOW)
     assert render_traffic.matrix(absent).startswith("no matrix: no data since")
+
+
+def test_an_explanation_of_a_link_without_data_does_not_call_it_free() -> None:
+    explained = explain_prefix(
+        replace(snapshot(), latest={"transit-a": shown.SILENT, "transit-b": shown.READING_B}),
+        (shown.decision(proposes=False),),
+        shown.EYEBALL,
+    )
+    text = render_explain.explain(documents.explain_document(explained, at=shown.NOW))
+    lines = {line.split()[0]: line for line in text.split("\n\n")[-2].splitlines()}
+    assert "not known" in lines["transit-a"]
+    assert " no " in lines["transit-b"]
 
 
 def test_the_log_is_read_oldest_first() -> None:
