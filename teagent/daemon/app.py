@@ -22,7 +22,7 @@ from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
-from teagent.errors import TeagentError
+from teagent.errors import Refused, TeagentError
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
 from teagent.service.decide import Decider
@@ -40,12 +40,21 @@ DRAIN_SECONDS = 1.0
 RECONCILE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
 WATCH_SECONDS = 1.0
+BEAT_SECONDS = 1.0
+HUNG_SECONDS = 120.0
+"""A watch that has not ended for so long never will: systemd is then told nothing more, and starts us anew."""
 
 
 class App:
-    """Built inert from a configuration; `start` opens in order, `stop` closes in reverse."""
+    """Built inert from a configuration; `start` opens in order, `stop` closes in reverse.
 
-    def __init__(self, config: Config, *, on_reload: Callable[[str], None] | None = None) -> None:
+    `before` is the app whose place this one takes: a listener that would be the same is taken over from it, with the
+    templates that it has learned and with what arrives meanwhile.
+    """
+
+    def __init__(
+        self, config: Config, *, on_reload: Callable[[str], None] | None = None, before: App | None = None
+    ) -> None:
         network = config.network
         self.config = config
         self.policies = {policy.name: policy for policy in config.policies}
@@ -65,12 +74,15 @@ class App:
                 for name in config.routers
             },
         )
-        self.flows = FlowListener(
-            bindings=tuple(binding(listen) for listen in config.flows.listen),
-            exporters=exporters(config),
-            sampling_rates=sampling_rates(config),
-            clock=self.clock,
+        self.listening = (
+            tuple(binding(listen) for listen in config.flows.listen),
+            exporters(config),
+            sampling_rates(config),
         )
+        self.flows: FlowListener = (
+            before.flows if before is not None and before.listening == self.listening else self._flow_listener()
+        )
+        self._flows_passed_on = False
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -144,7 +156,7 @@ class App:
         listen = config.metrics.listen
         self.metrics = MetricsServer(None if listen is None else (listen.host, listen.port))
         self.notify = Notify()
-        self.jobs = Jobs()
+        self.jobs = Jobs(self.clock)
         self.control = ControlServer(
             config.control.socket,
             Handlers(self).commands(),
@@ -153,12 +165,20 @@ class App:
         )
         self._stack = AsyncExitStack()
 
+    def _flow_listener(self) -> FlowListener:
+        bindings, known, rates = self.listening
+        return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
+
+    def admit(self, config: Config) -> None:
+        """Raises Refused where `config` may not follow on this app."""
+        refuse_dry_run(config, self.book)
+
     def request_reload(self, actor: str) -> None:
         """Raises ConfigError when the file would not load. What follows, follows after the answer has gone out."""
         from teagent.config.load import load
         from teagent.config.secrets import process_environment
 
-        load(self.config.path, environment=process_environment())
+        self.admit(load(self.config.path, environment=process_environment()))
         if self._on_reload is None:
             raise TeagentError("this process cannot reload", hint="restart it")
         self._on_reload(actor)
@@ -168,6 +188,7 @@ class App:
         async with AsyncExitStack() as stack:
             await self._open(stack, self.store.start, self.store.stop)
             await self.book.load()
+            refuse_dry_run(self.config, self.book)
             await self.freeze.load()
             await self.scorer.load()
             await self.observer.load()
@@ -175,7 +196,7 @@ class App:
             await self.decider.load()
             stack.push_async_callback(self.telemetry.stop)
             self.flows.start()
-            stack.callback(self.flows.stop)
+            stack.callback(self._stop_flows)
             self.metrics.start()
             stack.callback(self.metrics.stop)
             if self.speaker is not None:
@@ -183,7 +204,6 @@ class App:
                 await self._open(stack, self.speaker.start, self.speaker.stop)
                 await self.freeze.tell_relay()
                 await self._settle_routes()
-            await self.observer.poll()
             self._schedule()
             self.jobs.start()
             stack.push_async_callback(self.jobs.stop)
@@ -221,11 +241,12 @@ class App:
 
     def _schedule(self) -> None:
         config = self.config
-        self.jobs.every(config.poll.interval_seconds, "poll", self.observer.poll)
+        self.jobs.every(config.poll.interval_seconds, "poll", self.observer.poll, at_once=True, breakable=True)
         self.jobs.every(DRAIN_SECONDS, "drain", self._drain)
         self.jobs.every(config.flows.window_seconds, "window", self.ingest.close_window)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
         self.jobs.every(WATCH_SECONDS, "watch", self._watch)
+        self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
         self.jobs.every(RECONCILE_SECONDS, "reconcile", self._reconcile)
         self.jobs.every(PRUNE_SECONDS, "prune", self._prune)
 
@@ -236,9 +257,13 @@ class App:
         now = self.clock.now()
         await self.watcher.tick(now)
         await self.scorer.measure(self.policies, now)
-        self.metrics.set(figures(self))
-        self.notify.watchdog()
+
+    async def _beat(self) -> None:
+        """Beside the watch, which a full disk makes fail: to be restarted for that would help nobody."""
+        if self.jobs.running_seconds("watch") < HUNG_SECONDS:
+            self.notify.watchdog()
         self.notify.status(self._status_line())
+        self.metrics.set(figures(self))
 
     def _status_line(self) -> str:
         live = len(self.book.live())
@@ -249,14 +274,44 @@ class App:
     async def _prune(self) -> None:
         await self.store.prune(now=self.clock.now())
 
-    async def stop(self, *, reverting: bool) -> None:
-        """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does."""
+    def _stop_flows(self) -> None:
+        if not self._flows_passed_on:
+            self.flows.stop()
+
+    async def stop(self, *, reverting: bool, after: App | None = None) -> None:
+        """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does.
+
+        `after` is the app that takes this one's place. May be called twice.
+        """
+        self._flows_passed_on = after is not None and after.flows is self.flows
+        # Nobody may ask for anything any more before it is looked what there is to take back.
+        await self.control.stop()
         await self.jobs.stop()
         if reverting:
-            await self.approver.revert_unconfirmed(reason="the daemon stops")
+            await self._take_back_unconfirmed()
         stack, self._stack = self._stack, AsyncExitStack()
         await stack.aclose()
         log.info("stopped")
+
+    async def _take_back_unconfirmed(self) -> None:
+        try:
+            await self.approver.revert_unconfirmed(reason="the daemon stops")
+        except TeagentError as error:
+            # The relay holds their deadlines too, and brings them home without us.
+            log.error("unconfirmed changes are left to the relay", error=error.message)
+
+
+def refuse_dry_run(config: Config, book: ProposalBook) -> None:
+    """Raises Refused where bgp.dry_run would leave on the wire what nobody looks after."""
+    held = book.on_wire()
+    if config.bgp.dry_run and held:
+        first = held[0]
+        raise Refused(
+            f"bgp.dry_run is true while {first.id} is {first.state.value}: what it announces would be nobody's",
+            hint=f"set it to false, teagent proposal {first.id} revert, and then set it to true",
+            proposal=first.id,
+            state=first.state.value,
+        )
 
 
 def _look_back(config: Config) -> float:
@@ -266,9 +321,9 @@ def _look_back(config: Config) -> float:
     return max([3600.0, *(hold * 2 for hold in holds), *windows, config.flows.window_seconds * 4])
 
 
-def build(path: Path, *, on_reload: Callable[[str], None] | None = None) -> App:
+def build(path: Path, *, on_reload: Callable[[str], None] | None = None, before: App | None = None) -> App:
     """Loads and builds; opens nothing. Raises ConfigError with every problem."""
     from teagent.config.load import load
     from teagent.config.secrets import process_environment
 
-    return App(load(path, environment=process_environment()), on_reload=on_reload)
+    return App(load(path, environment=process_environment()), on_reload=on_reload, before=before)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from teagent.config.secrets import process_environment
 
 SEND_TIMEOUT_SECONDS = 1.0
+"""For what is said once. What is said again and again does not wait: the event loop would wait with it."""
 
 
 class Notify:
@@ -18,6 +19,7 @@ class Notify:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._address = (process_environment() if environment is None else environment).get("NOTIFY_SOCKET", "")
+        self._status = ""
         self.failures = 0
 
     def ready(self) -> None:
@@ -31,20 +33,25 @@ class Notify:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def watchdog(self) -> None:
-        self._send("WATCHDOG=1")
+        self._send("WATCHDOG=1", wait_seconds=0)
 
     def status(self, text: str) -> None:
+        """Sent when it differs from the last one."""
         # A newline would begin another assignment.
-        self._send(f"STATUS={' '.join(text.split())}")
+        text = " ".join(text.split())
+        if text != self._status and self._send(f"STATUS={text}", wait_seconds=0):
+            self._status = text
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, *, wait_seconds: float = SEND_TIMEOUT_SECONDS) -> bool:
         if not self._address:
-            return
+            return False
         # An abstract socket is written with @ and begins with a null byte.
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.settimeout(SEND_TIMEOUT_SECONDS)
+                sender.settimeout(wait_seconds)
                 sender.sendto(message.encode("utf-8", "replace"), address)
         except OSError:
             self.failures += 1
+            return False
+        return True

@@ -39,8 +39,7 @@ class Process:
             loop.add_signal_handler(each, self._stop, each.name)
         loop.add_signal_handler(signal.SIGHUP, self._reload, "signal")
         app = build(self._path, on_reload=self._reload)
-        configure(level=app.config.log.level.value, form=app.config.log.format.value)
-        await app.start()
+        await self._start(app)
         app.notify.ready()
         while not self._stopping:
             await self._wake.wait()
@@ -56,22 +55,39 @@ class Process:
         """Live changes stay as they are: neither the stop of the old nor the start of the new reverts them."""
         old.notify.reloading()
         log.info("reloading", actor=actor)
-        try:
-            new = build(self._path, on_reload=self._reload)
-        except TeagentError as error:
-            log.error("new configuration is bad, the old one stays", error=error.message)
+        new = self._successor(old)
+        if new is None:
             old.notify.ready()
             return old
-        await old.stop(reverting=False)
-        configure(level=new.config.log.level.value, form=new.config.log.format.value)
+        await old.stop(reverting=False, after=new)
         try:
-            await new.start()
-        except TeagentError as error:
-            log.error("new configuration does not start, going back to the old one", error=error.message)
-            new = App(old.config, on_reload=self._reload)
-            await new.start()
+            await self._start(new)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what ran before runs again
+            _say("new configuration does not start, going back to the old one", error)
+            new = App(old.config, on_reload=self._reload, before=new)
+            await self._start(new)
         new.notify.ready()
         return new
+
+    def _successor(self, old: App) -> App | None:
+        """What the file asks for now; None, and said, where it is bad."""
+        try:
+            new = build(self._path, on_reload=self._reload, before=old)
+            old.admit(new.config)
+        except Exception as error:  # noqa: BLE001 - a file must not take down what runs
+            _say("new configuration is bad, the old one stays", error)
+            return None
+        return new
+
+    @staticmethod
+    async def _start(app: App) -> None:
+        configure(level=app.config.log.level.value, form=app.config.log.format.value)
+        await app.start()
+
+
+def _say(event: str, error: Exception) -> None:
+    known = isinstance(error, TeagentError)
+    log.error(event, error=error.message if isinstance(error, TeagentError) else repr(error), exc_info=not known)
 
 
 def run(path: Path) -> int:

@@ -61,3 +61,20 @@ def test_a_service_manager_that_has_gone_is_counted_and_not_raised(tmp_path: Pat
     notify = Notify({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     notify.ready()
     assert notify.failures == 1
+
+
+def test_a_status_is_sent_when_it_changes(manager: tuple[socket.socket, str]) -> None:
+    listener, name = manager
+    notify = Notify({"NOTIFY_SOCKET": name})
+    for text in ("2 links", "2 links", "frozen; 2 links"):
+        notify.status(text)
+    assert listener.recv(4096) == b"STATUS=2 links"
+    assert listener.recv(4096) == b"STATUS=frozen; 2 links"
+
+
+def test_a_service_manager_that_does_not_listen_holds_nothing_up(manager: tuple[socket.socket, str]) -> None:
+    _, name = manager
+    notify = Notify({"NOTIFY_SOCKET": name})
+    for _ in range(2000):  # far more than the kernel queues for it
+        notify.watchdog()
+    assert notify.failures > 0
