@@ -164,7 +164,8 @@ def serving(desk: Desk) -> Iterator[Path]:
         over = asyncio.Event()
 
         async def serve() -> None:
-            server = ControlServer(path, desk.commands(), approvers=(grp.getgrgid(os.getgid()).gr_name,), timeout_seconds=10)
+            ours = grp.getgrgid(os.getgid()).gr_name
+            server = ControlServer(path, desk.commands(), approvers=(ours,), timeout_seconds=10)
             await server.start()
             ready.set()
             await over.wait()

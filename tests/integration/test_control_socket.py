@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
+OUR_GROUPS = (grp.getgrgid(os.getgid()).gr_name,)
 
 
 class Desk:
@@ -92,7 +93,7 @@ async def serving(**options: object) -> AsyncIterator[tuple[Path, Desk, ControlS
     with tempfile.TemporaryDirectory(prefix="teagent-") as directory:
         os.chmod(directory, 0o755)  # noqa: PTH101  # nobody has to get in
         path, desk = Path(directory) / "teagent.sock", Desk()
-        settings: dict[str, object] = {"timeout_seconds": 5.0, **options}
+        settings: dict[str, object] = {"timeout_seconds": 5.0, "approvers": OUR_GROUPS, **options}
         server = ControlServer(path, desk.commands(), **settings)  # type: ignore[arg-type]
         await server.start()
         try:
