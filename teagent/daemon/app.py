@@ -204,6 +204,8 @@ class App:
                 await self._open(stack, self.speaker.start, self.speaker.stop)
                 await self.freeze.tell_relay()
                 await self._settle_routes()
+            else:
+                await self.routes.refresh()
             self._schedule()
             self.jobs.start()
             stack.push_async_callback(self.jobs.stop)

@@ -283,7 +283,8 @@ class Handlers:
         snapshot = await self._app.decider.snapshot()
         decisions = tuple(self._app.decider.last().values())
         explained = explain_prefix(snapshot, decisions, self._own(arguments))
-        return documents.explain_document(explained, at=self._now)
+        proposals = {p.plan.digest: p.id for p in self._app.book.live()}
+        return documents.explain_document(explained, at=self._now, proposals=proposals)
 
     async def log_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         events = await self._app.store.events(

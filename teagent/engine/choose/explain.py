@@ -258,6 +258,9 @@ def _summary(prefix: Prefix, ingress: tuple[Ingress, ...], links: tuple[LinkStat
         )
         if by:
             lines.append(f"{state.link} is filled by {by}; sent by {who}")
-    if links and not any(state.congested for state in links):
+    unknown = [state.link for state in links if state.in_bps is None]
+    if unknown:
+        lines.append(f"no data of {', '.join(unknown)}: whether congested is not known")
+    elif links and not any(state.congested for state in links):
         lines.append(f"no link that carries {prefix} is congested: the trouble is elsewhere")
     return lines
