@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ class SystemClock:
         try:
             self.boot = BOOT_ID.read_text("ascii").strip()
         except OSError:
-            self.boot = ""
+            # A hidden /proc: other processes' uptimes are then not trusted, only our own.
+            self.boot = f"process-{os.getpid()}-{self.uptime()}"
 
     def wall(self) -> float:
         return time.time()
@@ -53,7 +55,7 @@ class Deadline:
         return cls(wall=wall, due_uptime=clock.uptime() + window, boot=clock.boot, window_seconds=window)
 
     def remaining(self, clock: Clock) -> float:
-        if self.boot and self.boot == clock.boot:
+        if self.boot == clock.boot:
             return self.due_uptime - clock.uptime()
         return min(self.wall - clock.wall(), self.window_seconds)
 

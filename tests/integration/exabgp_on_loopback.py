@@ -95,7 +95,13 @@ class ExabgpOnLoopback:
     """`port` is where the edge listens; with nobody there the session stays down, and everything else works."""
 
     def __init__(
-        self, directory: Path, *, port: int, allow: Mapping[str, Any] = ALLOW, ack_timeout: float = 2.0
+        self,
+        directory: Path,
+        *,
+        port: int,
+        allow: Mapping[str, Any] = ALLOW,
+        families: tuple[str, ...] = ("ipv4",),
+        ack_timeout: float = 2.0,
     ) -> None:
         self.directory = directory
         self.socket = directory / "relay.sock"
@@ -106,7 +112,11 @@ class ExabgpOnLoopback:
         conf = render_exabgp_conf(
             local_asn=ASN,
             router_id=ip_address("192.0.2.66"),
-            sessions=[ExabgpSession(router="edge", neighbor=ip_address(EDGE), local_address=ip_address(SPEAKER))],
+            sessions=[
+                ExabgpSession(
+                    router="edge", neighbor=ip_address(EDGE), local_address=ip_address(SPEAKER), families=families
+                )
+            ],
             relay_command=[
                 *(program("teagent-relay"), "--allow", str(self.allow), "--journal", str(self.journal)),
                 *("--socket", str(self.socket), "--ack-timeout", str(ack_timeout)),

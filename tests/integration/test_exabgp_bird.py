@@ -5,6 +5,8 @@ Without root: three addresses of loopback, high ports, no kernel table. What the
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -32,6 +34,13 @@ from tests.integration.exabgp_on_loopback import (
 pytestmark = pytest.mark.skipif(shutil.which("bird") is None, reason="bird is not installed")
 
 PREFIX = "198.51.100.0/24"
+PREFIX6 = "2001:db8:100::/44"
+DUAL = {
+    **ALLOW,
+    "prefixes": [*ALLOW["prefixes"], {"prefix": PREFIX6}],
+    "next_hop": {"ipv4": "192.0.2.254", "ipv6": "2001:db8:ffff::254"},
+    "neighbors": [{"address": EDGE, "families": ["ipv4", "ipv6"]}],
+}
 UPSTREAM = "127.0.0.3"
 UPSTREAM_ASN = 64510
 
@@ -103,8 +112,9 @@ def edge_config(port: int, upstream_port: int) -> str:
         asn=ASN,
         speaker=ip_address(SPEAKER),
         links=(BorderLink(name="transit-a", link_id=1, neighbor=ip_address(UPSTREAM)),),
-        prefixes=tuple(ip_network(row["prefix"]) for row in ALLOW["prefixes"]),
+        prefixes=tuple(ip_network(row["prefix"]) for row in DUAL["prefixes"]),
         next_hop_ipv4=ip_address("192.0.2.254"),
+        next_hop_ipv6=ip_address("2001:db8:ffff::254"),
     )
     generated = router_config(router, "bird")
     listening = f"local as {ASN};"
@@ -113,6 +123,7 @@ def edge_config(port: int, upstream_port: int) -> str:
 router id 192.0.2.1;
 protocol device {{}}
 protocol static home {{ ipv4; route 198.51.100.0/24 blackhole; route 203.0.113.0/24 blackhole; }}
+protocol static home6 {{ ipv6; route {PREFIX6} blackhole; }}
 {generated.replace(listening, f"local {EDGE} port {port} as {ASN}; strict bind;")}
 filter to_a {{
   teagent_export_1();
@@ -145,7 +156,7 @@ protocol bgp edge {{
 @pytest.fixture(scope="module")
 def running() -> Iterator[Network]:
     port, upstream_port = free_port(), free_port()
-    with exabgp_on_loopback(port=port) as exabgp:
+    with exabgp_on_loopback(port=port, allow=DUAL, families=("ipv4", "ipv6")) as exabgp:
         edge = Bird(exabgp.directory, "edge", edge_config(port, upstream_port))
         upstream = Bird(exabgp.directory, "up", upstream_config(upstream_port))
         try:
@@ -227,3 +238,40 @@ def test_a_killed_relay_leaves_the_route_and_its_successor_sends_nothing(network
     assert state["overrides"][0]["acked"]
     assert state["counters"].get("replays", 0) == 0
     assert network.path() == "64500 64500"
+
+
+def test_ipv6_over_the_ipv4_session_beats_home_and_stays_out_of_the_fib(network):
+    assert network.announce(2, prefix=PREFIX6)["ok"]
+    shown = until(
+        lambda: "(64500, 1, 12)" in (told := network.edge.ask("show", "route", PREFIX6, "primary", "all")) and told,
+        what="the override as best route",
+    )
+    assert "BGP.next_hop: 2001:db8:ffff::254" in shown
+    assert "home6" in network.edge.ask("show", "route", "table", "teagent_fib6", PREFIX6, "all")
+    assert "large_community" not in network.edge.ask("show", "route", "table", "teagent_fib6", PREFIX6, "all")
+    assert network.exabgp.ask("withdraw", prefix=PREFIX6, owner="p-1")["ok"]
+    until(lambda: "large_community" not in network.edge.ask("show", "route", PREFIX6, "all"), what="home")
+
+
+def test_standard_communities_are_read_back_from_exabgp_as_they_were_given(network):
+    network.exabgp.allow.write_text(json.dumps({**DUAL, "signals": "standard"}))
+    try:
+        network.exabgp.eventually(
+            lambda s: s["in_step"] and s["allow_list"]["digest"] == _digest(network), what="the new list"
+        )
+        assert network.announce(None)["ok"]
+        os.kill(network.exabgp.relay_pid(), signal.SIGKILL)
+        state = network.exabgp.eventually(lambda s: s["in_step"] and s["uptime_seconds"] < 10, what="a successor")
+        assert state["counters"].get("replays", 0) == 0
+        assert state["counters"].get("foreign_routes_withdrawn", 0) == 0
+        assert "community [ 64500:19 64500:20 ]" in network.exabgp.log()
+    finally:
+        network.exabgp.ask("withdraw", prefix=PREFIX, owner="p-1")
+        network.exabgp.allow.write_text(json.dumps(DUAL))
+        network.exabgp.eventually(
+            lambda s: s["in_step"] and s["allow_list"]["digest"] == _digest(network), what="the old list"
+        )
+
+
+def _digest(network: Network) -> str:
+    return hashlib.sha256(network.exabgp.allow.read_bytes()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from teagent.relay import moments
 from teagent.relay.moments import Deadline, SystemClock
 from teagent.relay.pace import TokenBucket, pause_seconds, record_start
 
@@ -38,6 +39,16 @@ def test_the_systems_uptime_never_steps_and_its_boot_has_a_name():
     clock = SystemClock()
     assert clock.boot
     assert clock.uptime() <= clock.uptime()
+
+
+def test_where_the_boot_has_no_name_a_process_trusts_its_own_uptime_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(moments, "BOOT_ID", tmp_path / "hidden")
+    ours, after_a_restart = SystemClock(), SystemClock()
+    deadline = Deadline.at(ours.wall() + 600, ours)
+    monkeypatch.setattr(ours, "wall", lambda: 0.0)
+    monkeypatch.setattr(after_a_restart, "wall", lambda: deadline.wall - 100)
+    assert deadline.remaining(ours) == pytest.approx(600, abs=5)
+    assert deadline.remaining(after_a_restart) == pytest.approx(100)
 
 
 def test_a_burst_is_let_through_and_then_so_many_a_minute():

@@ -154,3 +154,35 @@ def test_what_exabgps_grammar_cannot_carry_is_refused(make, message):
 
 def test_a_routers_name_cannot_leave_its_quotes():
     assert 'description "edge__ shutdown_";' in conf(session('edge"; shutdown\n'))
+
+
+SHIPPED = Path(__file__).resolve().parents[4] / "packaging" / "exabgp"
+
+
+def example_conf() -> str:
+    return render_exabgp_conf(
+        local_asn=Asn(64500),
+        router_id=ip_address("192.0.2.66"),
+        sessions=[
+            ExabgpSession(router="edge1", neighbor=ip_address("192.0.2.65"), local_address=ip_address("192.0.2.66")),
+            ExabgpSession(
+                router="edge2",
+                neighbor=ip_address("192.0.2.73"),
+                local_address=ip_address("192.0.2.66"),
+                families=("ipv4", "ipv6"),
+            ),
+        ],
+        relay_command=[
+            *("/opt/teagent/bin/teagent-relay", "--allow", "/var/lib/teagent/allow.json"),
+            *("--journal", "/var/lib/teagent/relay-journal.json", "--socket", "/run/teagent/relay.sock"),
+        ],
+    )
+
+
+def example_env() -> str:
+    return render_exabgp_env(user="teagent")
+
+
+@pytest.mark.parametrize(("name", "make"), [("exabgp.conf", example_conf), ("exabgp.env", example_env)])
+def test_the_shipped_examples_are_what_is_generated(name, make):
+    assert (SHIPPED / name).read_text() == make()
