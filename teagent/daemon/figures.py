@@ -47,8 +47,8 @@ def _routers(app: App) -> Iterator[Figure]:
         yield Figure("teagent_router_poll_pdus", health.pdus, (health.router,))
     yield Figure("teagent_polls_total", app.observer.counters["polls"])
     yield Figure("teagent_poll_failures_total", app.observer.counters["poll_failures"])
-    failures = app.observer.counters["store_failures"] + app.ingest.counters["store_failures"]
-    yield Figure("teagent_store_failures_total", failures)
+    writers = (app.observer, app.ingest, app.decider, app.book)
+    yield Figure("teagent_store_failures_total", sum(writer.counters["store_failures"] for writer in writers))
 
 
 def _flows(app: App) -> Iterator[Figure]:

@@ -20,7 +20,7 @@ from teagent.service.reconcile import Routes
 log = structlog.get_logger("apply")
 
 REVERT_PAUSE_SECONDS = (0.0, 2.0, 10.0)
-"""Before the first, second and third attempt to take a change back."""
+"""Before the first, second and third attempt to take a change back; the second also where the store fails."""
 
 
 class Applier:
@@ -86,6 +86,7 @@ class Applier:
 
     async def take_back(self, proposal: Proposal) -> Proposal:
         """reverting -> reverted, or one attempt nearer to stuck. Raises nothing of the speaker's."""
+        self._next_try[proposal.id] = self._clock.monotonic() + REVERT_PAUSE_SECONDS[1]
         others = self._book.all()
         owner = owners(other for other in others if other.id != proposal.id and other.state is ProposalState.ACTIVE)
         went_home = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from teagent.engine.choose.digest import inputs_digest, with_digest
 from teagent.engine.choose.recheck import recheck
 from teagent.engine.choose.release import release
 from teagent.engine.measure.trust import distrust
-from teagent.errors import TeagentError
+from teagent.errors import StoreError, TeagentError
 from teagent.model.announcement import AnnouncementSet
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
@@ -54,7 +55,7 @@ class Decider:
         clock: Clock,
     ) -> None:
         self._network = network
-        self._policies = {policy.name: policy for policy in policies if policy.enabled}
+        self._policies = {policy.name: policy for policy in policies}
         self._config_digest = config_digest
         self._observer = observer
         self._ingest = ingest
@@ -66,6 +67,7 @@ class Decider:
         self._last: dict[str, Decision] = {}
         self._taken_at: datetime | None = None
         self.approver: Approver | None = None
+        self.counters: Counter[str] = Counter()
 
     async def load(self) -> None:
         for name in self._policies:
@@ -86,7 +88,12 @@ class Decider:
             previous=self._taken_at,
         )
         live = self._routes.live()
-        return (*reasons, f"live announcements are not known: {live.reason}") if isinstance(live, NoData) else reasons
+        if isinstance(live, NoData):
+            reasons = (*reasons, f"live announcements are not known: {live.reason}")
+        if self._observer.store_trouble:
+            # Nothing could be announced: the row that has to be there first cannot be written.
+            reasons = (*reasons, f"the store cannot be written: {self._observer.store_trouble}")
+        return reasons
 
     async def snapshot(self) -> Snapshot:
         now = self._clock.now()
@@ -124,10 +131,18 @@ class Decider:
             self._last[decision.policy] = decision
             if before is None or before.message != decision.message:
                 log.info("decided", policy=decision.policy, message=decision.message)
-                await self._store.save_decision(decision)
+                await self._remember(decision)
         if not self._freeze.frozen:
             await self.propose(decisions)
             await self._propose_releases()
+
+    async def _remember(self, decision: Decision) -> None:
+        try:
+            await self._store.save_decision(decision)
+        except StoreError as error:
+            # It is explained from memory until the next restart.
+            self.counters["store_failures"] += 1
+            log.warning("decision could not be stored", policy=decision.policy, error=error.message)
 
     async def _propose_releases(self) -> None:
         """An override that no longer helps is never forgotten: going home is proposed like any other change."""
@@ -136,6 +151,8 @@ class Decider:
             return
         snapshot = await self.snapshot()
         for policy in self._policies.values():
+            if not policy.enabled:
+                continue
             for each in release(snapshot, policy, active, snapshot.taken_at):
                 made = await self._offer(each.considered, policy, snapshot.digest, each.message)
                 if made is not None and isinstance(made.verdict, Allowed) and self.approver is not None:

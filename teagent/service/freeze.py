@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from teagent.errors import Frozen, Refused, SpeakerError
+from teagent.errors import Frozen, Refused, SpeakerError, StoreError
 from teagent.model.units import format_time, parse_time
 from teagent.ports import Clock, Speaker, Store, StoredEvent
 
@@ -42,12 +42,17 @@ class FreezeSwitch:
             raise Frozen(since=format_time(self.since), by=self.by, reason=self.reason)
 
     async def freeze(self, *, actor: str, reason: str) -> None:
+        """In force when this returns or raises: a full disk must not be in the way of the kill switch."""
+        first = self.since is None
         if self.since is None:
             self.since, self.by, self.reason = self._clock.now(), actor, reason
-            fact = {"since": format_time(self.since), "by": actor, "reason": reason}
-            await self._store.set_fact(FACT, fact)
-            await self._record("frozen", actor, reason)
         await self.tell_relay()
+        try:
+            await self._store.set_fact(FACT, {"since": format_time(self.since), "by": self.by, "reason": self.reason})
+            if first:
+                await self._record("frozen", actor, reason)
+        except StoreError as error:
+            raise StoreError(f"frozen, but a restart would forget it: {error.message}", hint=error.hint) from error
 
     async def thaw(self, *, actor: str) -> None:
         if self.since is None:

@@ -43,7 +43,8 @@ class RouterHealth:
 class Observer:
     """Keeps the newest reading and a bounded history for each link.
 
-    `history_seconds` is how far the triggers look back; older rows are in the store.
+    `history_seconds` is how far the triggers look back; older rows are in the store. `store_trouble` says why the
+    last readings could not be stored, and is empty while they can.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Observer:
         self._history: dict[str, deque[Utilisation]] = {name: deque() for name in links}
         self._started_at = clock.now()
         self.counters: Counter[str] = Counter()
+        self.store_trouble = ""
 
     async def load(self) -> None:
         """Fills the history from the store, so that a restart forgets no hold time."""
@@ -87,30 +89,40 @@ class Observer:
         async with asyncio.TaskGroup() as group:
             for router in self._health:
                 group.create_task(self._poll_router(router, rows))
-        if not rows:
-            return
+        if rows:
+            await self._keep(rows)
+
+    async def _keep(self, rows: Sequence[Utilisation]) -> None:
+        """Polling goes on without the history on disk: what is shown and guarded are the readings in memory."""
         try:
             await self._store.add_utilisation(rows)
         except StoreError as error:
-            # Polling goes on without the history on disk; what decides looks at the readings in memory.
             self.counters["store_failures"] += 1
-            log.error("utilisation could not be stored", error=str(error))
+            if not self.store_trouble:
+                log.error("utilisation cannot be stored", error=error.message, hint=error.hint)
+            self.store_trouble = error.message
+            return
+        if self.store_trouble:
+            log.info("utilisation is stored again")
+        self.store_trouble = ""
 
     async def _poll_router(self, router: str, rows: list[Utilisation]) -> None:
-        if self._health[router].failures >= BREAKER_FAILURES:
-            if self._clock.monotonic() < self._next_probe.get(router, 0.0):
-                return
-            self._next_probe[router] = self._clock.monotonic() + BREAKER_PROBE_SECONDS
+        if self._clock.monotonic() < self._next_probe.get(router, 0.0):
+            return
         self.counters["polls"] += 1
         try:
             reading = await self._telemetry.read(router)
+            self._found(router, reading)
+            for link in self._links.values():
+                if link.router == router:
+                    self._take(link, reading, rows)
         except TelemetryError as error:
             self._lost(router, error)
-            return
-        self._found(router, reading)
-        for link in self._links.values():
-            if link.router == router:
-                self._take(link, reading, rows)
+        except Exception as error:
+            # A bug that one router's answers bring to light must not end the polls of the others.
+            if not self._health[router].reason:
+                log.error("polling broke", router=router, exc_info=error)
+            self._lost(router, TelemetryError(f"polling {router} broke: {error!r}", hint="journalctl -u teagent"))
 
     def _lost(self, router: str, error: TelemetryError) -> None:
         health = self._health[router]
@@ -118,9 +130,12 @@ class Observer:
         self.counters["poll_failures"] += 1
         if not health.reason:
             log.warning("router gives no data", router=router, reason=error.message, hint=error.hint)
+        failures = health.failures + 1
+        if failures >= BREAKER_FAILURES:
+            self._next_probe[router] = self._clock.monotonic() + BREAKER_PROBE_SECONDS
         self._health[router] = replace(
             health,
-            failures=health.failures + 1,
+            failures=failures,
             reason=error.message,
             hint=error.hint or "",
             no_data_since=health.no_data_since or health.last_at or self._started_at,
@@ -171,6 +186,8 @@ class Observer:
         if isinstance(result, NoData):
             self._set_no_data(link.name, result.reason, reading.at)
             return
+        if isinstance(self._latest.get(link.name), NoData):
+            log.info("link has data", link=link.name)
         self._latest[link.name] = result
         history = self._history[link.name]
         if history and result.at < history[-1].at:
@@ -192,7 +209,8 @@ class Observer:
         else:
             since = before.at if before is not None else now
             log.info("link has no data", link=link, reason=reason)
-        self._latest[link] = NoData(since=since, reason=reason)
+        # Where our clock has stepped back, the last reading lies in what is now the future.
+        self._latest[link] = NoData(since=min(since, now), reason=reason)
 
     def readings(self, now: datetime) -> dict[str, Reading]:
         """The newest reading for every link; one older than stale_after is NoData, never the old figure."""
@@ -209,6 +227,11 @@ class Observer:
 
     def history(self) -> dict[str, tuple[Utilisation, ...]]:
         return {name: tuple(rows) for name, rows in self._history.items()}
+
+    def read_until(self, now: datetime) -> datetime:
+        """The time of the newest reading that is not later than `now`; when this was started where there is none."""
+        times = [rows[-1].at for rows in self._history.values() if rows and rows[-1].at <= now]
+        return max(times, default=self._started_at)
 
     def average(self, link: str, *, since: datetime, until: datetime) -> Utilisation | NoData:
         """The mean over the part of the interval that readings cover; NoData when they cover less than half."""

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from teagent.engine.lifecycle import advance, create, owners, proposal_id, replaced_by, resolve_id, supersedes
-from teagent.errors import NotFound
+from teagent.errors import NotFound, StoreError
 from teagent.model.bgp import Prefix
 from teagent.model.plan import Considered
 from teagent.model.policy import Policy
@@ -143,13 +143,17 @@ class ProposalBook:
 
     async def _tell(self, proposal: Proposal, kind: str, actor: str, message: str) -> None:
         log.info("proposal", proposal=proposal.id, state=proposal.state.value, actor=actor, reason=message or None)
-        await self._store.log(
-            StoredEvent(
-                at=self._clock.now(),
-                kind=f"proposal.{kind}",
-                actor=actor,
-                subject=proposal.id,
-                message=message,
-                fields={"policy": proposal.policy, "state": proposal.state.value, "digest": proposal.plan.digest},
-            )
+        event = StoredEvent(
+            at=self._clock.now(),
+            kind=f"proposal.{kind}",
+            actor=actor,
+            subject=proposal.id,
+            message=message,
+            fields={"policy": proposal.policy, "state": proposal.state.value, "digest": proposal.plan.digest},
         )
+        try:
+            await self._store.log(event)
+        except StoreError as error:
+            # The step itself is stored, with its history: what follows from it must not stop here.
+            self.counters["store_failures"] += 1
+            log.error("event could not be stored", proposal=proposal.id, event_kind=event.kind, error=error.message)

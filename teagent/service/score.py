@@ -61,7 +61,8 @@ class Scorer:
             if policy is None or since is None:
                 continue
             begin = since + timedelta(seconds=policy.confirm.settle_seconds)
-            end = min(now, since + timedelta(seconds=policy.confirm.window_seconds))
+            # Until the last reading: what is measured, and written, once a second would be the same in between.
+            end = min(now, since + timedelta(seconds=policy.confirm.window_seconds), self._observer.read_until(now))
             known = self._outcomes.get(proposal.id)
             if end <= begin or (known is not None and known.until >= end):
                 continue

@@ -9,6 +9,7 @@ from typing import assert_never
 import structlog
 
 from teagent.engine.lifecycle import is_confirm_overdue, is_expired
+from teagent.errors import StoreError
 from teagent.model.link import Link, NoData, Reading
 from teagent.model.policy import AnnouncedLinksGuard, Guard, NoDataGuard, Policy, UtilisationGuard
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
@@ -128,13 +129,22 @@ class Watcher:
         self._links = links
 
     async def tick(self, now: datetime) -> None:
-        """Called once a second. Expiry, confirm deadlines, guards, further attempts to revert."""
+        """Called once a second. Expiry, confirm deadlines, guards, further attempts to revert.
+
+        Raises StoreError when a step could not be stored, after the others have had their turn.
+        """
+        failure: StoreError | None = None
         async with self._book.lock:
             readings = self._observer.readings(now)
             for proposal in self._book.all():
                 if proposal.state in FINAL:
                     continue
-                await self._look(proposal, readings, now)
+                try:
+                    await self._look(proposal, readings, now)
+                except StoreError as error:
+                    failure = error
+        if failure is not None:
+            raise failure
 
     async def _look(self, proposal: Proposal, readings: Mapping[str, Reading], now: datetime) -> None:
         match proposal.state:
@@ -142,6 +152,12 @@ class Watcher:
                 await self._book.move(
                     proposal, ProposalEvent.EXPIRE, actor="daemon", reason="nobody approved it in time"
                 )
+            case ProposalState.APPLYING if self._applier is not None:
+                # Whoever applies holds the lock that is ours now: this one was left in the middle.
+                failed = await self._book.move(
+                    proposal, ProposalEvent.FAIL, actor="daemon", reason="applying it was broken off"
+                )
+                await self._applier.take_back(failed)
             case ProposalState.CONFIRMING | ProposalState.ACTIVE:
                 await self._guard(proposal, readings, now)
             case ProposalState.REVERTING if self._applier is not None and self._applier.revert_due(proposal):
