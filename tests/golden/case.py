@@ -7,6 +7,7 @@ demand is measured now.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -51,8 +52,10 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def merged(base: Any, change: Any) -> Any:
+    """`change` over `base`, neither of them touched; a null takes a key out."""
     if not isinstance(base, dict) or not isinstance(change, dict):
-        return change
+        return deepcopy(change)
+    base = deepcopy(base)
     result = {k: v for k, v in base.items() if not (k in change and change[k] is None)}
     return result | {k: merged(base.get(k), v) for k, v in change.items() if v is not None}
 

@@ -37,13 +37,12 @@ FACTORS: Floats = np.array([_STANDARD.inv_cdf((i + 0.5) / 9) for i in range(9)])
 class Outcomes:
     """What senders move, in bits per second: atoms (F, n) with their weights, blurred by `sigma` (F, 1).
 
-    F are the points of the common factor. `mean` is that of all; `least` and `most` bound what is possible.
+    F are the points of the common factor. `least` and `most` bound what is possible.
     """
 
     atoms: Floats
     weights: Floats
     sigma: Floats
-    mean: float
     least: float
     most: float
 
@@ -84,8 +83,7 @@ def outcomes(*, bps: Floats, probability: Floats, unit: Ints, correlation: float
     bps, probability, unit = bps[live], probability[live], unit[live]
     if not len(bps):
         still = np.zeros((1, 1))
-        return Outcomes(atoms=still, weights=still + 1, sigma=still, mean=0.0, least=0.0, most=0.0)
-    mean = float(np.sum(bps * probability))
+        return Outcomes(atoms=still, weights=still + 1, sigma=still, least=0.0, most=0.0)
     chances = _given_factor(probability, correlation)
     _, which = np.unique(unit, return_inverse=True)
     which = which.reshape(-1)
@@ -111,7 +109,6 @@ def outcomes(*, bps: Floats, probability: Floats, unit: Ints, correlation: float
         atoms=atoms,
         weights=weights,
         sigma=sigma,
-        mean=mean,
         least=float(np.sum(bps[bps < 0])),
         most=float(np.sum(bps[bps > 0])),
     )

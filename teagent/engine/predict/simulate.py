@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,15 +88,16 @@ def dry_run(
     """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates."""
     moves = _moves(scene, candidate, forecaster)
     leaving = moves.leaving()
+    moved = _moved(scene, moves, leaving)
     links = tuple(
         _forecast(scene, moves, leaving, column, (targets or {}).get(name))
         for column, name in enumerate(scene.links)
         if name not in scene.unknown
     )
     return DryRun(
-        links=links,
+        links=_nothing_lost(scene, moves, moved.expected, links),
         shifts=_shifts(scene, moves),
-        moved=_moved(scene, moves, leaving),
+        moved=moved,
         assumption=forecaster.assumption,
         warnings=caveats(
             scene,
@@ -211,12 +212,37 @@ def _band(scene: Scene, moves: Moves, load: float, column: int | None, rows: Row
     seen = likely = most = moved(np.zeros(len(scene.links)))
     if scene.hidden_high[link_index].any():
         likely, most = moved(scene.hidden_expected), moved(scene.hidden_high)
-    # Where senders may go to one of several links, the median of each can be that nobody comes. What leaves one link
-    # must not be lost on the way to the others, so a link that gains is reckoned with the larger of median and mean.
-    change = max(likely.median(), likely.mean) if np.any(signed > 0) else likely.median()
-    expected = max(0.0, base(scene.hidden_expected) + change)
+    expected = max(0.0, base(scene.hidden_expected) + likely.median())
     low, high = load + seen.low(noise), base(scene.hidden_high) + most.high(noise)
     return Band(low=max(0.0, min(low, expected)), expected=expected, high=max(high, expected))
+
+
+def _nothing_lost(
+    scene: Scene, moves: Moves, moved_bps: float, links: tuple[LinkForecast, ...]
+) -> tuple[LinkForecast, ...]:
+    """Where senders may go to one of several links, the median of each can be that nobody comes. What is expected to
+    leave arrives somewhere: what the medians lack of it is divided by the mean arrivals.
+    """
+    away = moves.shares.copy()
+    away[np.arange(len(moves.bps)), moves.link_index] = 0.0
+    offered = moves.bps * (1 + scene.hidden_expected[moves.link_index])
+    mean = offered @ away
+    receivers = np.flatnonzero(mean > 0)
+    if len(receivers) < 2:
+        return links
+    medians = [
+        outcomes(bps=offered, probability=away[:, k], unit=moves.unit, correlation=moves.correlation).median()
+        for k in receivers
+    ]
+    lacking = max(0.0, moved_bps - sum(medians))
+    more = {scene.links[int(k)]: lacking * float(mean[k] / mean.sum()) for k in receivers}
+    return tuple(_plus(forecast, more.get(forecast.link, 0.0)) for forecast in links)
+
+
+def _plus(forecast: LinkForecast, bps: float) -> LinkForecast:
+    after = forecast.after
+    expected = after.expected + bps
+    return replace(forecast, after=Band(low=after.low, expected=expected, high=max(after.high, expected)))
 
 
 def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
