@@ -58,6 +58,7 @@ class Journal:
         self._fd = -1
         self._size = 0
         self._compacted_size = 0
+        self._torn = False  # a write failed, and part of it may be in the file
 
     def open(self) -> None:
         """Reads what is there and makes the file whole. Raises JournalError when the file cannot be read."""
@@ -130,6 +131,7 @@ class Journal:
                 raise
             os.close(self._fd)
             self._fd, self._size, self._compacted_size = fd, len(content), len(content)
+            self._torn = False
             self._unwritten.clear()
             _sync_directory(self.path.parent)
         except OSError as error:
@@ -143,10 +145,13 @@ class Journal:
                 self.compact()
         content = _line(document)
         try:
-            os.ftruncate(self._fd, self._size)  # a no-op, unless a write failed half-way before
+            if self._torn:
+                os.ftruncate(self._fd, self._size)
+                self._torn = False
             _write_all(self._fd, content)
             os.fsync(self._fd)
         except OSError as error:
+            self._torn = True
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._size)
             raise JournalError(error.errno, error.strerror, str(self.path)) from error
