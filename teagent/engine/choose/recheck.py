@@ -48,7 +48,8 @@ def recheck(
     except Refused as error:
         return (error.message,)
     differences = (*_loads(proposal.dry_run, predicted, snapshot, policy.approval.tolerance),)
-    verdict = judge(Case(snapshot=snapshot, policy=policy, plan=plan, dry_run=predicted, now=now, proposal=proposal.id))
+    owner = _released(plan, snapshot) or proposal.id
+    verdict = judge(Case(snapshot=snapshot, policy=policy, plan=plan, dry_run=predicted, now=now, proposal=owner))
     failed = verdict.failed() if isinstance(verdict, RefusedVerdict) else ()
     refused = tuple(f"{reason.rule}: {reason.message}" for reason in failed if reason.rule != "frozen")
     return tuple(dict.fromkeys((*differences, *refused)))
@@ -58,6 +59,15 @@ def candidate_of(plan: Plan) -> Candidate:
     return Candidate(
         vectors=tuple((prefix, tuple(plan.after.vector(prefix).items())) for prefix in plan.after.prefixes())
     )
+
+
+def _released(plan: Plan, snapshot: Snapshot) -> str | None:
+    """The proposal whose prefixes the plan takes home: to own them is no reason against its own release."""
+    home = snapshot.network.home()
+    if any(plan.after.vector(prefix) != home.vector(prefix) for prefix in plan.prefixes()):
+        return None
+    owners = {busy.owner for prefix in plan.prefixes() if (busy := snapshot.busy.get(prefix)) is not None}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def _announcements(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
