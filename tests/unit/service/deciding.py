@@ -1,0 +1,101 @@
+"""The world of `world`, with flows that fit the counters and a decider that looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from teagent.model.proposal import ProposalState
+from teagent.model.traffic import FlowBatch
+from teagent.ports import ExporterHealth
+from teagent.service.decide import Decider
+from teagent.service.ingest import Ingest
+from tests.fakes.flows import Flow, batch
+from tests.unit.service.world import POLICY, M, World
+
+EXPORTER = "192.0.2.1"
+WINDOW_SECONDS = 60
+
+
+class FakeFlows:
+    """Implements ports.FlowSource: what a test puts in is what is taken."""
+
+    def __init__(self) -> None:
+        self.waiting: list[FlowBatch] = []
+        self.health: tuple[ExporterHealth, ...] = ()
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+    def take(self) -> Sequence[FlowBatch]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def exporters(self) -> Sequence[ExporterHealth]:
+        return self.health
+
+
+class DecidingWorld(World):
+    """Link a (100 Mbps) carries 90: 60 towards HEAVY, 30 towards OTHER, each from senders of their own."""
+
+    def build(self) -> None:
+        super().build()
+        self.source = FakeFlows()
+        self.ingest = Ingest(
+            source=self.source,
+            links=self.network.links,
+            prefixes=[own.prefix for own in self.network.prefixes],
+            exporters={EXPORTER: "edge1"},
+            observer=self.observer,
+            store=self.store,
+            clock=self.clock,
+            window_seconds=WINDOW_SECONDS,
+            max_rows=1000,
+        )
+        self.policies = {POLICY.name: replace(POLICY, links=POLICY.links)}
+        self.decide_with(*self.policies.values())
+
+    def decide_with(self, *policies) -> None:
+        self.policies = {policy.name: policy for policy in policies}
+        self.decider = Decider(
+            network=self.network,
+            policies=policies,
+            config_digest="c" * 64,
+            observer=self.observer,
+            ingest=self.ingest,
+            routes=self.routes,
+            book=self.book,
+            store=self.store,
+            freeze=self.freeze,
+            clock=self.clock,
+        )
+        self.approver._recheck = self.decider.recheck
+        self.approver._policies = self.policies
+        self.decider.approver = self.approver
+
+    def send(self, seconds: float, *, towards: dict[str, float] | None = None) -> None:
+        """What the exporter tells of `seconds`, in bits per second by destination, on link a."""
+        rates = towards or {"198.51.100.7": 60 * M, "203.0.113.7": 30 * M}
+        flows = [
+            Flow(
+                src=f"10.{number}.0.1",
+                dst=dst,
+                octets=round(bps * seconds / 8),
+                packets=1,
+                in_if=2,
+                src_asn=64600 + number,
+            )
+            for number, (dst, bps) in enumerate(rates.items())
+        ]
+        self.source.waiting.append(batch(flows, exporter=EXPORTER))
+
+    async def windows(self, count: int, *, silent: bool = False) -> None:
+        """So many windows with their polls; with flows unless `silent`."""
+        for _ in range(count):
+            await self.run(WINDOW_SECONDS)
+            if not silent:
+                self.send(WINDOW_SECONDS)
+            await self.ingest.close_window()
+
+    def pending(self) -> list[str]:
+        return [proposal.id for proposal in self.book.in_state(ProposalState.PENDING)]
