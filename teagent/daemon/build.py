@@ -8,6 +8,7 @@ from teagent.adapters.snmp.target import SnmpTarget
 from teagent.config.derived import engineered, families, speaking_routers
 from teagent.config.effective import Config, FlowListen, PollConfig, RouterConfig, SnmpV2c
 from teagent.errors import TeagentError
+from teagent.model.announcement import PREPEND_HARD_MAX
 
 
 def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
@@ -53,7 +54,7 @@ def allow(config: Config) -> bool:
             prefixes=[
                 AllowedPrefix(
                     prefix=own.prefix,
-                    max_prepend=min(config.bgp.max_prepend, own.max_prepend or config.bgp.max_prepend),
+                    max_prepend=min(config.bgp.max_prepend, PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend),
                     link_ids=frozenset(links[name].id for name in own.home),
                 )
                 for own in engineered(config)

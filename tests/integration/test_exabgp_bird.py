@@ -31,7 +31,10 @@ from tests.integration.exabgp_on_loopback import (
     until,
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("bird") is None, reason="bird is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("bird") is None, reason="bird is not installed"),
+]
 
 PREFIX = "198.51.100.0/24"
 PREFIX6 = "2001:db8:100::/44"

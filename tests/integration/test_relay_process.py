@@ -14,6 +14,8 @@ import pytest
 
 from tests.integration.exabgp_on_loopback import ALLOW, exabgp_on_loopback, free_port, program, until
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "198.51.100.0/24"
 VECTOR = [{"link_id": 1, "prepend": 1}, {"link_id": 2, "prepend": 0}]
 

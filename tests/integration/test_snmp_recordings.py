@@ -15,6 +15,8 @@ from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from tests.conftest import ROOT
 from tests.integration.snmp_agents import free_port, running, snmpsim_command
 
+pytestmark = pytest.mark.slow
+
 IF_TABLE, IF_X_TABLE = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
 COLUMNS = {
     "ifDescr": f"{IF_TABLE}.2",
