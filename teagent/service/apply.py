@@ -98,13 +98,13 @@ class Applier:
                 await self._put(prefix, vector, owner=heir.id, deadline=None)
         except SpeakerError as error:
             return await self._revert_failed(proposal, error)
-        self._next_try.pop(proposal.id, None)
         reverted = await self._book.move(
             proposal,
             ProposalEvent.WITHDRAWN,
             actor="daemon",
             reason="went home" if went_home else "went back to what was before",
         )
+        self._next_try.pop(proposal.id, None)
         await self._routes.refresh()
         return reverted
 
