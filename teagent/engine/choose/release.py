@@ -42,7 +42,7 @@ def release(
     """For each active proposal of `policy` that is not needed any more: the plan that goes home.
 
     Not needed is an override when all through `when.for_seconds` every link of the policy would have stayed below
-    `clear_below` with the traffic back home, at the pessimistic end of the prediction. Where telemetry has gaps in
+    `clear_below` with all the traffic back home that may come back. Where telemetry has gaps in
     that time, or is not trusted, nothing is released. The verdict's relief rule is not asked: nothing is congested.
     """
     if isinstance(snapshot.matrix, NoData) or snapshot.distrust:
@@ -79,7 +79,7 @@ def _release(scene: Scene, policy: Policy, proposal: Proposal, now: datetime, fo
         verdict=verdict,
     )
     back = ", ".join(
-        f"{f.link} would carry {format_bps(f.after.expected)}, at most {format_bps(f.after.high)} of "
+        f"{f.link} would carry {format_bps(f.after.expected)}, at most {format_bps(f.worst_bps)} of "
         f"{format_bps(f.target_bps)}"
         for f in predicted.links
         if gains(f)
@@ -102,7 +102,7 @@ def _stays_clear(scene: Scene, policy: Policy, predicted: DryRun, now: datetime)
         if forecast is None or peak is None:
             return False
         above_now = max(0.0, peak - forecast.before_bps)
-        if forecast.after.high + above_now >= policy.when.clear_below * link.capacity_bps:
+        if forecast.worst_bps + above_now >= policy.when.clear_below * link.capacity_bps:
             return False
     return True
 

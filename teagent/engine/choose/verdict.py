@@ -94,7 +94,9 @@ def _home_known(case: Case) -> Iterator[Reason]:
             message = f"{prefix} would be announced on {', '.join(strange)}, where it has no home"
             yield Reason(rule="home_known", ok=False, message=message)
         else:
-            yield Reason(rule="home_known", ok=True, message=f"{prefix} falls back to its home on {', '.join(sorted(home))}")
+            yield Reason(
+                rule="home_known", ok=True, message=f"{prefix} falls back to its home on {', '.join(sorted(home))}"
+            )
 
 
 def _busy(case: Case) -> Iterator[Reason]:

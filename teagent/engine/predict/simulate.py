@@ -10,7 +10,7 @@ import numpy as np
 from teagent.engine.predict.bands import HIGH, LOW, VOLUME_ERROR, Outcomes, outcomes
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.scene import Scene, prepare
-from teagent.engine.predict.shares import TIES_STICK, Flags, Floats, Forecaster, Ints
+from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Floats, Forecaster, Ints
 from teagent.errors import NotFound, Refused
 from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.bgp import Prefix
@@ -60,7 +60,10 @@ def check(snapshot: Snapshot, candidate: Candidate) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moves:
-    """All demands of the candidate's prefixes, one row each: where they are and with what chance they come where."""
+    """All demands of the candidate's prefixes, one row each: where they are and with what chance they come where.
+
+    `nobody_knows` (N, K): demands of unknown senders, which are taken to stay, but for which the link became shorter.
+    """
 
     link_index: Ints
     source_index: Ints
@@ -70,6 +73,7 @@ class Moves:
     movable: Flags
     bps: Floats
     shares: Floats
+    nobody_knows: Flags
     unit: Ints
     correlation: float
 
@@ -127,7 +131,7 @@ def mean_change(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> F
 
 
 def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
-    parts, shares, correlation = [], [], 0.0
+    parts, shares, unknown, correlation = [], [], [], 0.0
     prefixes = []
     for prefix, vector in candidate.vectors:
         columns = scene.demands.get(prefix)
@@ -137,6 +141,7 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
         prefixes.append(prefix)
         answer = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector))
         shares.append(answer)
+        unknown.append(_nobody_knows(columns, scene.vectors[prefix], dict(vector)))
         correlation = max(correlation, answer.correlation)
     if not parts:
         none = np.zeros(0, dtype=np.int64)
@@ -149,6 +154,7 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
             movable=np.zeros(0, dtype=bool),
             bps=np.zeros(0),
             shares=np.zeros((0, len(scene.links))),
+            nobody_knows=np.zeros((0, len(scene.links)), dtype=bool),
             unit=none,
             correlation=0.0,
         )
@@ -161,9 +167,20 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
         movable=np.concatenate([c.movable for c in parts]),
         bps=np.concatenate([c.bps for c in parts]),
         shares=np.concatenate([s.expected for s in shares]),
+        nobody_knows=np.concatenate(unknown),
         unit=np.concatenate([s.unit for s in shares]),
         correlation=correlation,
     )
+
+
+def _nobody_knows(columns: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Flags:
+    shorter = np.zeros((len(columns.links), len(columns.links)), dtype=bool)
+    for own, name in enumerate(columns.links):
+        for k, other in enumerate(columns.links):
+            if name in after and other in after:
+                shorter[own, k] = after[name] - after[other] > before[name] - before[other]
+    result: Flags = shorter[columns.link_index] & ~columns.movable[:, None]
+    return result
 
 
 def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: float | None) -> LinkForecast:
@@ -174,10 +191,10 @@ def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: 
     active = chance > 0
     chance, signed, unit, link_index = chance[active], signed[active], moves.unit[active], moves.link_index[active]
     band = _band(scene, moves, load, column, (chance, signed, unit, link_index))
-    arriving = signed > 0
+    arriving = (~own & (moves.shares[:, column] > 0)) | moves.nobody_knows[:, column]
     worst = load
     if arriving.any():
-        everything = float(np.sum((signed * (1 + scene.hidden_high[link_index]))[arriving]))
+        everything = float(np.sum((moves.bps * (1 + scene.hidden_high[moves.link_index]))[arriving]))
         worst = max(load * (1 + VOLUME_ERROR) + everything, band.high)
     else:
         # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
