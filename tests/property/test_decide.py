@@ -24,7 +24,7 @@ from teagent.model.snapshot import Snapshot
 from tests.golden.case import NOW, policies_of, snapshot_of
 
 SENDERS = ["AS64496", "AS64497", "AS64498", "AS64499", "AS64500", "198.18.3.0/24", "rest"]
-SLOW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -150,7 +150,7 @@ def _normalised(links: list[str], limit: int) -> list[tuple[tuple[str, int], ...
     return [tuple(zip(links, counts, strict=True)) for counts in grids if min(counts) == 0]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_no_candidate_is_better_than_the_one_chosen(case: dict[str, Any]) -> None:
     """Against all normalised vectors of all prefixes in all combinations, unlikely ones left out as the search does."""
