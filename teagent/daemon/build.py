@@ -54,7 +54,9 @@ def allow(config: Config) -> bool:
             prefixes=[
                 AllowedPrefix(
                     prefix=own.prefix,
-                    max_prepend=min(config.bgp.max_prepend, PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend),
+                    max_prepend=min(
+                        config.bgp.max_prepend, PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend
+                    ),
                     link_ids=frozenset(links[name].id for name in own.home),
                 )
                 for own in engineered(config)
