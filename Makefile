@@ -4,6 +4,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -E")
 export PYTHONDONTWRITEBYTECODE = 1
+# The name of lab-up's instance; others may run beside it.
+TEAGENT_LAB ?= two-transit
+TOPOLOGY := labs/two-transit/two-transit.clab.yml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lab-up lab-down clean
@@ -32,10 +35,10 @@ format:  ## put the code into its form
 	$(VENV)/bin/ruff check --fix .
 
 lab-up: setup  ## bring the two-transit lab up and leave it running
-	@scripts/as-root $(PY) -m labs.runner deploy -t labs/two-transit/two-transit.clab.yml
+	@scripts/as-root $(PY) -m labs.runner deploy -t $(TOPOLOGY) --name $(TEAGENT_LAB)
 
 lab-down:  ## take it down
-	@scripts/as-root $(PY) -m labs.runner destroy -t labs/two-transit/two-transit.clab.yml
+	@scripts/as-root $(PY) -m labs.runner destroy --name $(TEAGENT_LAB)
 
 clean:  ## remove what setup and the tools made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
