@@ -64,7 +64,7 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How the objective values a candidate; smaller is better, compared in this order."""
+    """How the objective values a candidate; smaller is better. The order is engine.choose.optimise.rank."""
 
     excess_bps: float  # what stays above target over all links, expected
     shortfall_risk_bps: float  # the same at the pessimistic end of the bands
@@ -72,16 +72,6 @@ class Score:
     moved_bps: float  # moved beyond what relief takes
     changes: int
     prepends: int
-
-    def key(self) -> tuple[float, ...]:
-        return (
-            self.excess_bps,
-            self.shortfall_risk_bps,
-            self.cost_per_month,
-            self.moved_bps,
-            self.changes,
-            self.prepends,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,6 @@ from teagent.model.plan import (
 )
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, ON_WIRE, HistoryEntry, Proposal, ProposalEvent
-from teagent.model.traffic import Source
 from teagent.model.units import format_time
 from teagent.ports import StoredEvent
 from teagent.service.documents.traffic import trigger_document
@@ -166,7 +165,7 @@ def dry_run_document(dry_run: DryRun) -> Document:
             }
             for shift in shifts
         ],
-        "sources": len({shift.source for shift in shifts if shift.source != Source()}),
+        "sources": dry_run.sources,
         "moved": band(dry_run.moved),
         "assumption": dry_run.assumption,
         "warnings": list(dry_run.warnings),
