@@ -95,6 +95,10 @@ class Site:
     def socket(self) -> Path:
         return self.directory / "teagent.sock"
 
+    @property
+    def metrics(self) -> str:
+        return f'{{listen: "127.0.0.1:{self.metrics_port}"}}' if self.metrics_port else "{}"
+
     def text(self) -> str:
         routers = "\n".join(
             f"  {r.name}: {{address: {r.address}, vendor: frr, snmp: {{{r.snmp}, port: {r.port}}}}}"
@@ -129,7 +133,7 @@ bgp:
   {self.bgp}
 decide: {{interval: 1s}}
 control: {{socket: teagent.sock, viewers: {self.viewers}}}
-metrics: {{listen: "127.0.0.1:{self.metrics_port}"}}
+metrics: {self.metrics}
 {self.extra}
 """
 

@@ -1,0 +1,190 @@
+"""The process's life in this process: signals, reloads that are good, bad and impossible, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from teagent.daemon import run as daemon_run
+from teagent.daemon.app import App
+from teagent.daemon.run import Process
+from teagent.errors import ConfigError, TeagentError
+from tests.integration.running import ENVIRONMENT, Site, free_port
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    # The tests' own logging stays as it is.
+    monkeypatch.setattr(daemon_run, "configure", lambda **_: None)
+
+
+class Life:
+    """A process, the apps that it has started, in their order, and its exit code."""
+
+    def __init__(self, place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.place = place
+        self.process = Process(place.config)
+        self.apps: list[App] = []
+        self.code: int | None = None
+        started = Process._start
+
+        async def note(app: App) -> None:
+            await started(app)
+            self.apps.append(app)
+
+        monkeypatch.setattr(Process, "_start", staticmethod(note))
+
+    async def run(self) -> None:
+        self.code = await self.process.run()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def reload(self, text: str | None = None) -> None:
+        """As an operator does: the file changes, then SIGHUP."""
+        if text is not None:
+            self.place.config.write_text(text)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
+@asynccontextmanager
+async def living(place: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
+    life = Life(place, monkeypatch)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(life.run())
+        try:
+            await life.until(lambda: bool(life.apps) or task.done())
+            yield life
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+    # A handler that stays would make the next signal somebody else's.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+
+
+async def test_sigterm_ends_it_with_zero(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+        pass
+    assert life.code == 0
+    assert not place.socket.exists()
+
+
+async def test_a_good_file_is_taken_over(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+        place.capacity = "2Gbps"
+        await life.reload(place.text())
+        await life.until(lambda: len(life.apps) == 2)
+        assert life.apps[1].config.network.links["transit-a"].capacity_bps == 2e9
+    assert life.code == 0
+
+
+async def test_a_bad_file_changes_nothing(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+        with capture_logs() as logs:
+            await life.reload("version: 1\nlocal: {asn: nonsense}\n")
+            await life.until(lambda: any("bad" in line["event"] for line in logs))
+        said = next(line for line in logs if "bad" in line["event"])
+        assert said["event"] == "new configuration is bad, the old one stays"
+        assert "local.asn" in said["error"]
+        assert len(life.apps) == 1
+        assert place.socket.exists()
+
+
+async def test_whoever_asks_for_a_reload_hears_all_problems(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+        place.config.write_text(place.text() + "\nnonsense: 1\nmore: 2\n")
+        with pytest.raises(ConfigError) as caught:
+            life.apps[0].request_reload("kim")
+        assert len(caught.value.problems) == 2
+        assert len(life.apps) == 1
+
+
+async def test_what_does_not_start_gives_way_to_what_ran_before(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+        port = free_port(socket.SOCK_STREAM)
+        with socket.create_server(("127.0.0.1", port)), capture_logs() as logs:
+            place.metrics_port = port
+            await life.reload(place.text())
+            await life.until(lambda: len(life.apps) == 2)
+        assert life.apps[1].config == life.apps[0].config
+        failed = next(line for line in logs if "does not start" in line["event"])
+        assert "metrics cannot be served" in failed["error"]
+        assert place.socket.exists()
+
+
+async def test_a_bug_while_building_takes_nothing_down(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with living(place, monkeypatch) as life:
+
+        def broken(*_: object, **__: object) -> App:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(daemon_run, "build", broken)
+        with capture_logs() as logs:
+            await life.reload()
+            await life.until(lambda: any("bad" in line["event"] for line in logs))
+        assert len(life.apps) == 1
+    assert life.code == 0
+
+
+async def test_flows_go_on_over_a_reload_that_does_not_concern_them(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with living(place, monkeypatch) as life:
+        place.capacity = "2Gbps"
+        await life.reload(place.text())
+        await life.until(lambda: len(life.apps) == 2)
+        assert life.apps[1].flows is life.apps[0].flows
+        place.flows_port = free_port()
+        await life.reload(place.text())
+        await life.until(lambda: len(life.apps) == 3)
+        assert life.apps[2].flows is not life.apps[1].flows
+        assert life.apps[2].flows.ports() == (place.flows_port,)
+
+
+async def test_a_reload_into_dry_run_is_refused_while_something_is_on_the_wire(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from teagent.model.proposal import ProposalState
+    from tests.fakes.proposals import example_proposal
+
+    place.bgp = "dry_run: false"
+    place.write()
+    async with living(place, monkeypatch) as life:
+        app = life.apps[0]
+        held = example_proposal(state=ProposalState.ACTIVE)
+        await app.store.add_proposal(held)
+        app.book._keep(held)
+        place.bgp = "dry_run: true"
+        with capture_logs() as logs:
+            await life.reload(place.text())
+            await life.until(lambda: any("bad" in line["event"] for line in logs))
+        assert "p-7f3c is active" in next(line for line in logs if "bad" in line["event"])["error"]
+        with pytest.raises(TeagentError, match="p-7f3c is active"):
+            app.request_reload("kim")
+        assert life.apps == [app]
+
+
+async def test_a_full_disk_at_the_end_is_no_reason_to_stay(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from teagent.errors import DiskFull
+
+    async with living(place, monkeypatch) as life:
+
+        async def full(*, reason: str) -> None:
+            raise DiskFull(f"teagent.db cannot grow: {reason}")
+
+        monkeypatch.setattr(life.apps[0].approver, "revert_unconfirmed", full)
+    assert life.code == 0
