@@ -153,6 +153,7 @@ def dry_run() -> DryRun:
                 band=Band(low=0.1e9, expected=0.4e9, high=0.9e9),
             ),
         ),
+        sources=2,
         moved=Band(low=1.6e9, expected=2.2e9, high=2.8e9),
         assumption="a sender moves to the link with the shorter path",
         warnings=("no flows from transit-b",),
