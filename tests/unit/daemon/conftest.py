@@ -12,6 +12,12 @@ from teagent.daemon.app import App
 from tests.integration.running import ENVIRONMENT, Router, Site, free_port, site
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of a flow socket looks up that often whether it is to end: at a fifth of a second a test it adds up."""
+    monkeypatch.setattr("teagent.adapters.flow.receiver.STOP_WITHIN_SECONDS", 0.01)
+
+
 @pytest.fixture
 def place() -> Iterator[Site]:
     """Polls a port of loopback where nobody is, once a minute."""
