@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import struct
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from teagent.model.traffic import Column
 from teagent.wire.flow.template import Rows, Template
-
-LONGEST_CONSTANT: Final = 1 << 14
 
 
 def unsigned(template: Template, rows: Rows, index: int) -> Column:
@@ -36,23 +33,14 @@ def unsigned_of(template: Template, rows: Rows, elements: tuple[int, ...]) -> Co
 
 
 def constant(count: int, value: float) -> Column:
-    """A read-only float64 column; the short ones are shared, because small batches are many."""
-    if count > LONGEST_CONSTANT:
-        return np.full(count, value)
-    return _constant(value)[:count]
-
-
-@lru_cache(maxsize=16)
-def _constant(value: float) -> npt.NDArray[np.float64]:
-    column = np.full(LONGEST_CONSTANT, value)
-    column.flags.writeable = False
-    return column
-
-
-_ZEROS: Final = np.zeros(LONGEST_CONSTANT, dtype=np.uint32)
-_ZEROS.flags.writeable = False
+    """A read-only float64 column: one number, looked at `count` times."""
+    return np.ndarray((count,), np.float64, _DOUBLE.pack(value), strides=(0,))
 
 
 def zeros(count: int) -> Column:
     """A read-only uint32 column of zeros."""
-    return _ZEROS[:count] if count <= LONGEST_CONSTANT else np.zeros(count, dtype=np.uint32)
+    return np.ndarray((count,), np.uint32, _ZERO, strides=(0,))
+
+
+_DOUBLE: Final = struct.Struct("=d")
+_ZERO: Final = bytes(4)

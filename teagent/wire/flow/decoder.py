@@ -21,27 +21,31 @@ from teagent.wire.flow.layout import Batching
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import RecordSet, Undecoded, joined, reason_of
 from teagent.wire.flow.sampling import SamplingRates
+from teagent.wire.flow.sflow import SFlowReader
 from teagent.wire.flow.template import Rows, decode_fixed
 
-PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix"}
+PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeResult:
     """`records` counts the flow records in `batches`; `lost` units of the exporter's sequence numbers (records in v5
-    and IPFIX, datagrams in v9; below 0 when late ones make good for what was counted as lost before); `undecoded`
-    datagrams, sets and templates by reason.
+    and IPFIX, datagrams in v9 and sFlow; below 0 when late ones make good for what was counted as lost before);
+    `undecoded` datagrams, sets, templates and samples by reason. Of sFlow also: `samples_lost` on the way, and
+    `samples_dropped` by the exporter itself, for want of means.
     """
 
     batches: tuple[FlowBatch, ...]
     records: int
     lost: int
     undecoded: Mapping[str, int]
+    samples_lost: int = 0
+    samples_dropped: int = 0
 
 
 class FlowDecoder:
-    """NetFlow v5, v9 and IPFIX of one exporter address, which may carry several observation domains.
+    """NetFlow v5, v9, IPFIX and sFlow v5 of one exporter address, which may carry several observation domains.
 
     `sampling_rate` overrides whatever the exporter says of its sampling. Not thread-safe.
     """
@@ -50,8 +54,9 @@ class FlowDecoder:
         self.exporter = exporter
         self._state = ExporterState(limits or Limits())
         self._override = None if sampling_rate is None else SamplingRates.of_header(sampling_rate)
+        self._sflow = SFlowReader(exporter, rate=sampling_rate)
         self._lost = 0
-        self.version = 0
+        self.version = -1
         self.exported_at = math.nan  # unix time in the header of the last datagram
         self.sampling_rate: float | None = None  # of the last flow record, None where unknown
 
@@ -81,10 +86,18 @@ class FlowDecoder:
             except WireError as error:
                 self._state.undecoded[reason_of(error)] += 1
         self._state.expire(at)
-        batches = tuple(self._batches(sets))
+        batches = (*self._batches(sets), *self._sampled())
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
         lost, self._lost = self._lost, 0
-        return DecodeResult(batches=batches, records=sum(map(len, batches)), lost=lost, undecoded=undecoded)
+        sflow_lost, samples_lost, samples_dropped = self._sflow.taken()
+        return DecodeResult(
+            batches=batches,
+            records=sum(map(len, batches)),
+            lost=lost + sflow_lost,
+            undecoded=undecoded,
+            samples_lost=samples_lost,
+            samples_dropped=samples_dropped,
+        )
 
     def read(self, datagram: bytes, *, at: float, stream: int = 0) -> list[RecordSet]:
         """The data sets of one datagram, options among them, for whoever wants every field and not only traffic; and
@@ -113,13 +126,19 @@ class FlowDecoder:
             end, lost, self.exported_at = netflow5.read(self._state, datagram, start, stream, sets)
             self._lost += lost
             return end
+        if version == 0:
+            self.exported_at = math.nan
+            return self._sflow.read(datagram, start, stream)
         if version == 9:
             found = message.netflow9(self._state, datagram, start)
         elif version == 10:
             found = message.ipfix(self._state, datagram, start)
         else:
             raise BadVersion(
-                f"version {version} is not NetFlow v5, v9 or IPFIX", offset=start, found=version, known=[5, 9, 10]
+                f"version {version} is not NetFlow v5, v9, IPFIX or sFlow",
+                offset=start,
+                found=version,
+                known=[5, 9, 10],
             )
         records = message.read_sets(self._state, found, datagram, at, sets)
         self._lost += found.domain.sequences.lost(stream, found.sequence, 1 if version == 9 else records)
@@ -134,6 +153,12 @@ class FlowDecoder:
             boot = first.layout.boot(rows)
             if boot is not None:
                 first.domain.boot = boot
+
+    def _sampled(self) -> Iterator[FlowBatch]:
+        for batch in self._sflow.batches(self._state.undecoded):
+            rate = float(batch.sampling_rate[-1])
+            self.sampling_rate = None if math.isnan(rate) else rate
+            yield batch
 
     def _batches(self, sets: list[RecordSet]) -> Iterator[FlowBatch]:
         self._learn(sets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 OCTETS: Final = (1, 85, 231, 352, 23)  # octetDeltaCount, octetTotalCount, initiatorOctets, layer2..., postOctet...
+LAYER2_OCTETS: Final = 352
 PACKETS: Final = (2, 86, 298, 24)  # packetDeltaCount, packetTotalCount, initiatorPackets, postPacketDeltaCount
 INPUT_INTERFACE: Final = (10, 252)  # ingressInterface, ingressPhysicalInterface
 OUTPUT_INTERFACE: Final = (14, 253)

@@ -46,6 +46,8 @@ class Layout:
             "octets": find(elements.OCTETS),
             "packets": find(elements.PACKETS),
         }
+        octets = self._numbers["octets"]
+        self.layer2 = octets is not None and template.fields[octets].element == elements.LAYER2_OCTETS
         physical = find((elements.INPUT_PHYSICAL_INTERFACE,))
         self._physical = None if physical == self._numbers["in_if"] else physical
         self._addresses = {
@@ -75,17 +77,22 @@ class Layout:
         index = self._numbers[name]
         return zeros(len(rows)) if index is None else unsigned(self.template, rows, index)
 
-    def batches(self, rows: Rows, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
-        """One batch a family. Records of a template with addresses of both go to the family whose destination is set
-        (IPv4 where neither is).
-        """
-        ipv4, ipv6 = self._addresses[4], self._addresses[6]
+    def columns(self, rows: Rows, rates: SamplingRates, batching: Batching) -> dict[str, Column]:
+        """All columns of a FlowBatch but the addresses, by name."""
         columns = {name: self._number(name, rows) for name in self._numbers}
         columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
         columns["start"] = _times(self.template, rows, self._start, batching)
         columns["end"] = _times(self.template, rows, self._end, batching)
         if self._physical is not None:
             columns["in_physical_if"] = unsigned(self.template, rows, self._physical)
+        return columns
+
+    def batches(self, rows: Rows, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
+        """One batch a family. Records of a template with addresses of both go to the family whose destination is set
+        (IPv4 where neither is).
+        """
+        ipv4, ipv6 = self._addresses[4], self._addresses[6]
+        columns = self.columns(rows, rates, batching)
         if ipv4 is None or ipv6 is None:
             family, pair = (4, ipv4) if ipv6 is None else (6, ipv6)
             if pair is not None:
@@ -97,14 +104,13 @@ class Layout:
                 part = {name: column[mask] for name, column in columns.items()}
                 yield self._batch(family, pair, rows[mask], part, batching.exporter)
 
-    @staticmethod
     def _batch(
-        family: int, pair: tuple[int | None, int], rows: Rows, columns: dict[str, Column], exporter: str
+        self, family: int, pair: tuple[int | None, int], rows: Rows, columns: dict[str, Column], exporter: str
     ) -> FlowBatch:
         source, destination = pair
         dst = rows[f"f{destination}"]
         src = np.zeros_like(dst) if source is None else rows[f"f{source}"]
-        return FlowBatch(exporter=exporter, family=family, src=src, dst=dst, **columns)
+        return FlowBatch(exporter=exporter, family=family, layer2=self.layer2, src=src, dst=dst, **columns)
 
 
 _STARTS: Final = (152, 150, 154, 156, 158, elements.FLOW_START_SYS_UPTIME)

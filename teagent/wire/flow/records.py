@@ -23,6 +23,7 @@ class Undecoded(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     NO_TEMPLATE = "no_template"
     NO_ADDRESSES = "no_addresses"
+    NOT_IP = "not_ip"
 
 
 def reason_of(error: WireError) -> Undecoded:

@@ -281,7 +281,7 @@ def test_a_change_of_sampling_among_datagrams_that_came_together_holds_for_each_
         (b"\x00\x09", Truncated, "netflow v9 header takes 20 octets, 2 are there"),
         (b"\x00\x0a" + bytes(14), BadLength, "ipfix message states a length of 0, the header alone takes 16"),
         (ipfix(data(1))[:-4], Truncated, "ipfix message states a length of 44, 40 are there"),
-        (b"\x00\x01" + bytes(30), BadVersion, "version 1 is not NetFlow v5, v9 or IPFIX"),
+        (b"\x00\x01" + bytes(30), BadVersion, "version 1 is not NetFlow v5, v9, IPFIX or sFlow"),
     ],
 )
 def test_what_cannot_be_read_at_all_says_why(decoder, datagram, error, message):
