@@ -15,7 +15,7 @@ import numpy as np
 
 from teagent.errors import BadVersion, Truncated, WireError
 from teagent.model.traffic import Column, FlowBatch
-from teagent.wire.flow import message, netflow5
+from teagent.wire.flow import frames, message, netflow5
 from teagent.wire.flow.exporter_state import ExporterState
 from teagent.wire.flow.layout import Batching
 from teagent.wire.flow.limits import Limits
@@ -167,11 +167,17 @@ class FlowDecoder:
             rows = _rows(group)
             if not len(rows):
                 continue
-            if not layout.has_addresses:
+            rates = group[0].rates if self._override is None else self._override
+            batching = Batching(exporter=self.exporter, boot=_boot(group), exported_at=group[0].exported_at)
+            if layout.has_addresses:
+                batches = layout.batches(rows, rates, batching)
+            elif layout.section is not None:
+                decoded = frames.joined([found.decode() for found in group])
+                batches = frames.batches(layout, layout.section, decoded, rates, batching, self._state.undecoded)
+            else:
                 self._state.undecoded[Undecoded.NO_ADDRESSES] += len(group)
                 continue
-            batching = Batching(exporter=self.exporter, boot=_boot(group), exported_at=group[0].exported_at)
-            for batch in layout.batches(rows, group[0].rates if self._override is None else self._override, batching):
+            for batch in batches:
                 rate = float(batch.sampling_rate[-1])
                 self.sampling_rate = None if math.isnan(rate) else rate
                 yield batch

@@ -38,4 +38,11 @@ SAMPLING_PROBABILITY: Final = 311
 SAMPLER_ID: Final = (48, 302)  # samplerId, and selectorId which took its place
 INTERFACE_SCOPES: Final = (10, 14)
 
+DATA_LINK_FRAME_SIZE: Final = 312
+DATA_LINK_FRAME_SECTION: Final = 315
+DATA_LINK_FRAME_TYPE: Final = 408
+SECTION_OFFSET: Final = (409, 102)  # of what follows in the frame, and Cisco's of before
+IP_HEADER_PACKET_SECTION: Final = 313
+LAYER2_PACKET_SECTION: Final = 104  # deprecated for 315 (NetFlow-Lite)
+
 V9_SCOPE_INTERFACE: Final = 2  # RFC 3954 section 6.1: scope types are numbers of their own

@@ -11,6 +11,7 @@ import numpy as np
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import elements
 from teagent.wire.flow.columns import constant, unsigned, zeros
+from teagent.wire.flow.raw_header import FrameKind
 from teagent.wire.flow.sampling import SamplingFields, SamplingRates
 from teagent.wire.flow.template import Rows, Template
 
@@ -26,6 +27,14 @@ class Batching:
     exporter: str
     boot: Column | float
     exported_at: Column | float
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Which field of a template holds the first octets of a packet, and what it begins with."""
+
+    field: int
+    kind: FrameKind
 
 
 class Layout:
@@ -54,6 +63,7 @@ class Layout:
             4: self._pair(find(elements.SOURCE_IPV4), find(elements.DESTINATION_IPV4), 4),
             6: self._pair(find(elements.SOURCE_IPV6), find(elements.DESTINATION_IPV6), 16),
         }
+        self.section = _section(template)
         self._boot = find((elements.SYSTEM_INIT_MILLISECONDS,))
         self._start, self._end = _time_field(template, _STARTS), _time_field(template, _ENDS)
 
@@ -111,6 +121,18 @@ class Layout:
         dst = rows[f"f{destination}"]
         src = np.zeros_like(dst) if source is None else rows[f"f{source}"]
         return FlowBatch(exporter=exporter, family=family, layer2=self.layer2, src=src, dst=dst, **columns)
+
+
+def _section(template: Template) -> Section | None:
+    for element, kind in (
+        (elements.DATA_LINK_FRAME_SECTION, FrameKind.ETHERNET),
+        (elements.LAYER2_PACKET_SECTION, FrameKind.ETHERNET),
+        (elements.IP_HEADER_PACKET_SECTION, FrameKind.IPV4),
+    ):
+        for index, f in enumerate(template.fields):
+            if f.element == element and f.length and not f.enterprise and not f.v9_scope:
+                return Section(index, kind)
+    return None
 
 
 _STARTS: Final = (152, 150, 154, 156, 158, elements.FLOW_START_SYS_UPTIME)

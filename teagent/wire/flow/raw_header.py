@@ -73,10 +73,28 @@ CUT: Final = 0x10001
 
 PPP_PROTOCOLS: Final = {0x21: IPV4, 0x57: IPV6, 0x281: MPLS[0], 0x283: MPLS[1]}
 HDLC_ADDRESSES: Final = (0x0F00, 0x8F00)  # Cisco's framing, with EtherTypes
-WITH_PORTS: Final = (6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
 FRAGMENT: Final = 44
 AUTHENTICATION: Final = 51
-EXTENSIONS: Final = (0, 43, 60, 135, 139, 140)  # RFC 8200 section 4, with mobility, HIP and Shim6
+
+
+def _table(*numbers: int) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, dtype=bool)
+    table[list(numbers)] = True
+    return table
+
+
+WITH_PORTS: Final = _table(6, 17, 33, 132, 136)  # TCP, UDP, DCCP, SCTP, UDP-Lite
+EXTENSIONS: Final = _table(0, 43, FRAGMENT, AUTHENTICATION, 60, 135, 139, 140)  # RFC 8200, mobility, HIP, Shim6
+
+
+def _none(family: int) -> Packets:
+    none, port = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint16)
+    address = np.zeros(0, dtype=np.uint32) if family == 4 else np.zeros((0, 2), dtype=np.uint64)
+    return Packets(family, none, none, address, address, none.astype(np.uint8), port, port, none)
+
+
+NO_PACKETS: Final = {family: _none(family) for family in (4, 6)}
+NO_FRAMES: Final = np.zeros(0, dtype=np.int64)
 
 
 def parse(octets: bytes, starts: Offsets, ends: Offsets, kinds: Column) -> Headers:
@@ -92,6 +110,8 @@ def parse(octets: bytes, starts: Offsets, ends: Offsets, kinds: Column) -> Heade
     else:
         types[_wrapped(types)] = NOT_IP
     ipv4, ipv6 = _ipv4(data, at, ends, types), _ipv6(data, at, ends, types)
+    if len(ipv4.frame) + len(ipv6.frame) == len(types):
+        return Headers(ipv4, ipv6, NO_FRAMES, NO_FRAMES)
     cut = types == CUT
     return Headers(ipv4, ipv6, np.flatnonzero(cut), np.flatnonzero(~cut & (types != IPV4) & (types != IPV6)))
 
@@ -218,6 +238,8 @@ _LAYERS: Final = (
 
 def _ipv4(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
     lanes = _have(at, ends, types, types == IPV4, 20)
+    if not len(lanes):
+        return NO_PACKETS[4]
     sound = data[at[lanes]] >> 4 == 4
     sound &= data[at[lanes]] & 15 >= 5
     types[lanes[~sound]] = NOT_IP
@@ -237,6 +259,8 @@ def _ipv4(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
 
 def _ipv6(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
     lanes = _have(at, ends, types, types == IPV6, 40)
+    if not len(lanes):
+        return NO_PACKETS[6]
     sound = data[at[lanes]] >> 4 == 6
     types[lanes[~sound]] = NOT_IP
     lanes = lanes[sound]
@@ -254,7 +278,7 @@ def _past_extensions(data: Column, at: Offsets, ends: Offsets, protocol: Offsets
     """(upper protocol, where it begins, whether it is there) of IPv6 packets whose extensions begin at `at`."""
     first = np.ones(len(at), dtype=bool)
     for _ in range(MOST_EXTENSIONS):
-        more = first & (np.isin(protocol, EXTENSIONS) | (protocol == FRAGMENT) | (protocol == AUTHENTICATION))
+        more = first & EXTENSIONS[protocol]
         if not more.any():
             break
         lanes = np.flatnonzero(more & (at + 8 <= ends))
@@ -269,7 +293,7 @@ def _past_extensions(data: Column, at: Offsets, ends: Offsets, protocol: Offsets
 
 
 def _ports(data: Column, at: Offsets, ends: Offsets, protocol: Column) -> tuple[Column, Column]:
+    lanes = np.flatnonzero(WITH_PORTS[protocol] & (at + 4 <= ends))
     source, destination = np.zeros((2, len(at)), dtype=np.uint16)
-    lanes = np.flatnonzero(np.isin(protocol, WITH_PORTS) & (at + 4 <= ends))
     source[lanes], destination[lanes] = _u16(data, at[lanes]), _u16(data, at[lanes] + 2)
     return source, destination

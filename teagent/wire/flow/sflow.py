@@ -20,6 +20,7 @@ import numpy.typing as npt
 from teagent.errors import BadVersion, Truncated
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import raw_header
+from teagent.wire.flow.frames import unusable
 from teagent.wire.flow.raw_header import FrameKind, Packets
 from teagent.wire.flow.records import Undecoded
 from teagent.wire.flow.sequence import MODULUS, RESTART, Sequences
@@ -296,8 +297,10 @@ class _Columns:
         begin = (record + 4) * 4
         stop = record * 4 + self._at(record - 1)  # a header that claims more than there is ends with its record
         headers = raw_header.parse(self._octets, begin, np.minimum(begin + size, stop), kinds)
-        undecoded.update(_counted(headers))
+        undecoded.update(unusable(headers))
         for packets in (headers.ipv4, headers.ipv6):
+            if not len(packets.frame):
+                continue
             ethernet = kinds[packets.frame] == FrameKind.ETHERNET
             layer2 = np.where(
                 length[packets.frame] > 0, length[packets.frame], packets.begin - begin[packets.frame] + packets.octets
@@ -350,8 +353,3 @@ class _Columns:
             end=unknown,
             layer2=layer2,
         )
-
-
-def _counted(headers: raw_header.Headers) -> dict[str, int]:
-    counts = {Undecoded.TRUNCATED: len(headers.truncated), Undecoded.NOT_IP: len(headers.not_ip)}
-    return {reason: count for reason, count in counts.items() if count}
