@@ -26,7 +26,11 @@ NOWHERE = -1
 
 
 class PrefixTable:
-    """Longest match of addresses against a set of prefixes of one family; immutable."""
+    """Longest match of addresses against a set of prefixes of one family; immutable.
+
+    IPv4 is a tree of pages: 16 bits of the address, 8, and 8 (as DIR-24-8 does it in routers). IPv6 is a search among
+    the disjoint ranges that the prefixes make, by the high half of the address where no prefix is longer than /64.
+    """
 
     def __init__(self, family: int, prefixes: Iterable[Prefix]) -> None:
         """`prefixes` of the other family are left out; an answer is an index into `self.prefixes`, sorted."""
@@ -36,32 +40,63 @@ class PrefixTable:
         self._owners = np.array([NOWHERE, *owners], dtype=np.int32)
         if family == 4:
             self._starts: Column = np.array(starts, dtype=np.uint32)
-            self._coarse = self._by_high_half()
+            every = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
+            self._levels = [self._answers(every, np.uint32(0xFFFF))]
+            for step in (8, 0):
+                self._levels.append(self._pages_below(step))
+            return
+        self._by_half = not any(start & _LOW_HALF for start in starts)
+        if self._by_half:
+            self._starts = np.array([start >> 64 for start in starts], dtype=np.uint64)
         else:
-            self._starts = np.array([s.to_bytes(16, "big") for s in starts], dtype="S16")
+            self._starts = np.array([start.to_bytes(16, "big") for start in starts], dtype="S16")
 
-    def _by_high_half(self) -> npt.NDArray[np.int32]:
-        """For each /16 the one answer that holds for all of it, or MIXED where it takes a search."""
-        low = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
-        first = np.searchsorted(self._starts, low, "right")
-        last = np.searchsorted(self._starts, low | np.uint32(0xFFFF), "right")
-        coarse: npt.NDArray[np.int32] = np.where(first == last, self._owners[first], np.int32(_MIXED))
-        return coarse
+    def _answers(self, first: Column, span: np.uint32) -> npt.NDArray[np.int32]:
+        """For each range from `first` on the one answer that holds for all of it, or where its page is: -2 - number."""
+        low, high = (np.searchsorted(self._starts, edge, "right") for edge in (first, first + span))
+        answers: npt.NDArray[np.int32] = self._owners[low]
+        mixed = low != high
+        answers[mixed] = -2 - np.arange(np.count_nonzero(mixed), dtype=np.int32)
+        self._mixed = first[mixed]
+        return answers
+
+    def _pages_below(self, step: int) -> npt.NDArray[np.int32]:
+        """256 answers for each range of the level above that has no single one."""
+        children = np.arange(256, dtype=np.uint32) << np.uint32(step)
+        return self._answers((self._mixed[:, None] + children[None, :]).ravel(), np.uint32((1 << step) - 1))
 
     def match(self, addresses: Column) -> npt.NDArray[np.int32]:
-        """For each address (shaped as in FlowBatch) the index of its longest prefix, NOWHERE where none covers it."""
+        """For each address (shaped as in FlowBatch, in the machine's byte order) the index of its longest prefix,
+        NOWHERE where none covers it.
+        """
         if self.family == 6:
+            return self._match_ipv6(addresses)
+        found: npt.NDArray[np.int32] = self._levels[0].take(addresses >> np.uint32(16))
+        for pages, step in zip(self._levels[1:], (8, 0), strict=True):
+            mixed = np.flatnonzero(found < NOWHERE)
+            if not len(mixed):
+                break
+            child = addresses.take(mixed) >> np.uint32(step) & np.uint32(255)
+            found[mixed] = pages.take((-2 - found.take(mixed)) * 256 + child.astype(np.int32))
+        return found
+
+    def _match_ipv6(self, addresses: Column) -> npt.NDArray[np.int32]:
+        found = np.full(len(addresses), NOWHERE, dtype=np.int32)
+        if not len(self._starts):
+            return found
+        if not self._by_half:
             keys = np.ascontiguousarray(addresses, dtype=">u8").view("S16").ravel()
-            owners: npt.NDArray[np.int32] = self._owners[np.searchsorted(self._starts, keys, "right")]
-            return owners
-        found: npt.NDArray[np.int32] = self._coarse[addresses >> np.uint32(16)]
-        mixed = np.flatnonzero(found == _MIXED)
-        if len(mixed):
-            found[mixed] = self._owners[np.searchsorted(self._starts, addresses[mixed], "right")]
+            return self._owners[np.searchsorted(self._starts, keys, "right")]
+        high = np.ascontiguousarray(addresses[:, 0])
+        # Most addresses lie outside of the range in which all of ours are, and a search takes long.
+        near = np.flatnonzero(high >= self._starts[0])
+        if self._owners[-1] == NOWHERE:
+            near = near[high.take(near) < self._starts[-1]]
+        found[near] = self._owners[np.searchsorted(self._starts, high.take(near), "right")]
         return found
 
 
-_MIXED = -2
+_LOW_HALF = (1 << 64) - 1
 
 
 def _disjoint(prefixes: Sequence[Prefix]) -> tuple[list[int], list[int]]:
@@ -103,6 +138,35 @@ class Attributed:
     inbound: Column
 
 
+class InterfaceTable:
+    """Which interfaces of one router are links; immutable."""
+
+    def __init__(self, links: Mapping[int, int]) -> None:
+        """`links` maps an ifIndex to a link's number."""
+        numbers = sorted(links)
+        self._dense: npt.NDArray[np.int32] | None = None
+        if numbers[-1] < _LARGEST_DENSE:
+            self._dense = np.full(numbers[-1] + 2, NOWHERE, dtype=np.int32)
+            self._dense[numbers] = [links[number] for number in numbers]
+            return
+        self._numbers = np.array(numbers, dtype=np.uint64)
+        self._links = np.array([links[number] for number in numbers], dtype=np.int32)
+
+    def match(self, if_index: Column) -> npt.NDArray[np.int32]:
+        """Link number of each interface, NOWHERE where it is no link. Takes any unsigned column."""
+        if self._dense is not None:
+            native = if_index.astype(np.uint32 if if_index.itemsize <= 4 else np.uint64)
+            found: npt.NDArray[np.int32] = self._dense.take(np.minimum(native, len(self._dense) - 1))
+            return found
+        native = if_index.astype(np.uint64)
+        at = np.searchsorted(self._numbers, native)
+        at[at == len(self._numbers)] = 0
+        return np.where(self._numbers[at] == native, self._links[at], np.int32(NOWHERE))
+
+
+_LARGEST_DENSE = 1 << 16
+
+
 class Attribution:
     """What it takes to attribute records: immutable, and exchanged as a whole when the network changes.
 
@@ -123,51 +187,38 @@ class Attribution:
         own = tuple(prefixes)
         self.tables = {family: PrefixTable(family, own) for family in (4, 6)}
         number = {name: i for i, name in enumerate(self.links)}
-        names = sorted({router for router, _ in interfaces})
-        self._router_number = {name: i for i, name in enumerate(names)}
-        rows = sorted(
-            (self._router_number[router] << 32 | if_index, number[link])
-            for (router, if_index), link in interfaces.items()
-            if link in number
-        )
-        self._ports = np.array([key for key, _ in rows] or [_NO_PORT], dtype=np.uint64)
-        self._port_links = np.array([link for _, link in rows] or [NOWHERE], dtype=np.int32)
+        of_router: dict[str, dict[int, int]] = {}
+        for (router, if_index), link in interfaces.items():
+            if link in number:
+                of_router.setdefault(router, {})[if_index] = number[link]
+        self._interfaces = {router: InterfaceTable(found) for router, found in of_router.items()}
 
     @property
     def prefixes(self) -> tuple[Prefix, ...]:
         """Ours, IPv4 first."""
         return self.tables[4].prefixes + self.tables[6].prefixes
 
-    def port_base(self, exporter: str) -> int | None:
-        """What to add to an ifIndex of this exporter for `links_of`; None where none of its interfaces is a link."""
-        number = self._router_number.get(self.routers.get(exporter, exporter))
-        return None if number is None else number << 32
-
-    def links_of(self, ports: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        """Link index of each port (`port_base` + ifIndex), NOWHERE where it is no link."""
-        at = np.searchsorted(self._ports, ports)
-        at[at == len(self._ports)] = 0
-        return np.where(self._ports[at] == ports, self._port_links[at], np.int32(NOWHERE))
+    def interfaces(self, exporter: str) -> InterfaceTable | None:
+        """Those of this exporter's router; None where none of them is a link."""
+        return self._interfaces.get(self.routers.get(exporter, exporter))
 
     def classify(self, family: int, *, src: Column, dst: Column, same_if: Column) -> tuple[Column, Column]:
         """(prefix, inbound) of records that came by a link, by the rule at the top of this module."""
         table = self.tables[family]
         to = table.match(dst)
         from_ours = table.match(src) != NOWHERE
-        to_ours = to != NOWHERE
-        inbound = ~from_ours | (to_ours & ~same_if)
+        if not from_ours.any():
+            return to, ~from_ours
+        inbound = ~from_ours | ((to != NOWHERE) & ~same_if)
         return np.where(from_ours, np.int32(NOWHERE), to), inbound
 
     def attribute(self, batch: FlowBatch) -> Attributed:
         """For one batch at a time; MatrixBuilder does the same to many at once."""
-        base = self.port_base(batch.exporter)
-        if base is None:
+        interfaces = self.interfaces(batch.exporter)
+        if interfaces is None:
             nowhere: Column = np.full(len(batch), NOWHERE, dtype=np.int32)
             return Attributed(link=nowhere, prefix=nowhere, inbound=np.zeros(len(batch), dtype=bool))
-        link = self.links_of(batch.in_if.astype(np.uint64) + np.uint64(base))
-        if batch.in_physical_if is not None:
-            physical = self.links_of(batch.in_physical_if.astype(np.uint64) + np.uint64(base))
-            link = np.where(link == NOWHERE, physical, link)
+        link = links_of(batch, interfaces)
         native: Any = np.uint32 if batch.family == 4 else np.uint64
         prefix, inbound = self.classify(
             batch.family,
@@ -179,4 +230,9 @@ class Attribution:
         return Attributed(link=link, prefix=np.where(here, prefix, np.int32(NOWHERE)), inbound=inbound & here)
 
 
-_NO_PORT = 2**64 - 1
+def links_of(batch: FlowBatch, interfaces: InterfaceTable) -> npt.NDArray[np.int32]:
+    """Of each record by its input interface, or by the physical port under that one."""
+    link = interfaces.match(batch.in_if)
+    if batch.in_physical_if is None:
+        return link
+    return np.where(link == NOWHERE, interfaces.match(batch.in_physical_if), link)

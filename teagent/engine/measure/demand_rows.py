@@ -1,7 +1,11 @@
-"""The rows that a traffic matrix accumulates: a bounded table from (cell, source) to octets, kept as sorted columns.
+"""The rows that a traffic matrix accumulates: a bounded table from (cell, source) to octets.
 
 A cell is a pair of link and prefix of one family, a small number. A source is `leading bits << 1 | 1` for a prefix
 and `asn << 1` for an AS, so that 0 is left for "the rest". Cell and source make one 64-bit key.
+
+The table is a hash table with open addressing, worked on with whole columns: a record whose key is at its place, and
+with traffic as it is most are, costs a look and an addition. Sorting each block of records instead took ten times as
+long.
 """
 
 from __future__ import annotations
@@ -13,14 +17,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from teagent.model.traffic import Column, FlowBatch, Source
+from teagent.model.traffic import Column, Source
 
 Keys = npt.NDArray[np.uint64]
 Octets = npt.NDArray[np.float64]
 
 REST: Final = 0
-BLOCK: Final = 1 << 16
-NO_PORT: Final = np.uint64(2**64 - 1)
+FREE: Final = np.uint64(2**64 - 1)  # no key: SourceForm leaves room for it
+SMALLEST: Final = 1 << 12  # places of a table
+WINDOW: Final = 24  # places that are tried for a key, so that no choice of sources makes a search long
+MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio (Knuth, volume 3, 6.4)
 ADDRESS_BITS: Final = {4: 32, 6: 64}  # of IPv6 only the high half is looked at
 
 
@@ -34,8 +40,8 @@ class SourceForm:
 
     @classmethod
     def beside(cls, cells: int, *, family: int, length: int) -> SourceForm:
-        """The form that leaves room for so many cells in 64 bits: past 32,768 cells a /48 gets shorter."""
-        room = 64 - max(cells - 1, 1).bit_length()
+        """The form that leaves room for so many cells in 64 bits: from 32,768 cells on a /48 gets shorter."""
+        room = 64 - max(cells, 1).bit_length()  # of `cells`, not of the last one: the key of all ones is FREE
         bits = min(max(length, 32) + 1, room)
         return cls(family, min(length, bits - 1), bits)
 
@@ -44,10 +50,13 @@ class SourceForm:
         return np.uint64((1 << self.bits) - 1)
 
     def keys(self, *, src: Column, asn: Column) -> Keys:
-        address = src if self.family == 4 else src[:, 0]
-        leading = address.astype(np.uint64) >> np.uint64(ADDRESS_BITS[self.family] - self.length)
-        by_prefix = leading << np.uint64(1) | np.uint64(1)
-        keys: Keys = np.where(asn != 0, asn.astype(np.uint64) << np.uint64(1), by_prefix)
+        keys: Keys = asn.astype(np.uint64)
+        keys <<= np.uint64(1)
+        unknown = np.flatnonzero(asn == 0)
+        if len(unknown):
+            address = (src if self.family == 4 else src[:, 0]).take(unknown).astype(np.uint64)
+            leading = address >> np.uint64(ADDRESS_BITS[self.family] - self.length)
+            keys[unknown] = leading << np.uint64(1) | np.uint64(1)
         return keys
 
     def source(self, key: int) -> Source:
@@ -65,102 +74,157 @@ class SourceForm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemandRows:
-    """Immutable; `keys` ascending and distinct."""
+    """`keys` ascending and distinct."""
 
     keys: Keys
     octets: Octets
 
-    @classmethod
-    def empty(cls) -> DemandRows:
-        return cls(np.zeros(0, dtype=np.uint64), np.zeros(0))
 
-    def plus(self, keys: Keys, octets: Octets) -> DemandRows:
-        """With more records counted in, in any order and with repetition."""
-        if len(keys) == 0:
-            return self
-        block = _grouped(keys, octets, "quicksort")
-        if len(self.keys) == 0:
-            return block
-        # Two ascending runs: the stable sort merges them in one pass.
-        return _grouped(np.concatenate((self.keys, block.keys)), np.concatenate((self.octets, block.octets)), "stable")
+class DemandTable:
+    """Octets by key, in `max_rows` rows and the rests of the cells. Not thread-safe."""
 
-    def within(self, max_rows: int, form: SourceForm) -> tuple[DemandRows, int]:
-        """At most `max_rows // 2` sources kept apart where there are more than `max_rows`, the largest, with ties by
-        key; the others go to the rest of their cell. Returns the rows, and how many were folded.
+    def __init__(self, max_rows: int, form: SourceForm) -> None:
+        self._max_rows = max_rows
+        self.form = form
+        self._clear(SMALLEST)
+
+    def _clear(self, places: int) -> None:
+        self._keys: Keys = np.full(places, FREE)
+        self._octets: Octets = np.zeros(places)
+        self._shift = np.uint64(64 - places.bit_length() + 1)
+        self._most = 0  # an upper bound of the rows in use
+        self._spilt: list[tuple[Keys, Octets]] = []  # what found its window full
+
+    def add(self, keys: Keys, octets: Octets) -> int:
+        """Counts records in, in any order and with repetition. Past `max_rows` rows all but the `max_rows // 2`
+        largest sources, with ties by key, go to the rest of their cell: returns how many.
         """
-        if len(self.keys) <= max_rows:
-            return self, 0
-        apart = np.flatnonzero(self.keys & form.mask)
-        order = np.lexsort((self.keys[apart], -self.octets[apart]))
-        small = apart[order[max_rows // 2 :]]
-        keys = self.keys.copy()
-        keys[small] &= ~form.mask
-        return _grouped(keys, self.octets, "quicksort"), len(small)
+        self._add(keys, octets)
+        return self._fold() if self._most > self._max_rows and self._counted() > self._max_rows else 0
 
-    def moved(self, cells: npt.NDArray[np.int64], *, old: SourceForm, new: SourceForm) -> DemandRows:
+    def _add(self, keys: Keys, octets: Octets) -> None:
+        place = (keys * MULTIPLIER >> self._shift).astype(np.intp)
+        misses = np.flatnonzero(self._keys.take(place) != keys)
+        if len(misses):
+            if self._full(len(misses)) and self._counted() and self._full(len(misses)):
+                self._grow(len(misses))
+                place = (keys * MULTIPLIER >> self._shift).astype(np.intp)
+                misses = np.flatnonzero(self._keys.take(place) != keys)
+            missing = keys.take(misses)
+            found = self._places(missing, place.take(misses))
+            lost = np.flatnonzero(found < 0)
+            if len(lost):
+                self._spill(missing.take(lost), octets.take(misses.take(lost)))
+                octets = octets.copy()
+                octets[misses.take(lost)] = 0.0
+                found[lost] = 0
+            place[misses] = found
+        np.add.at(self._octets, place, octets)
+
+    def _places(self, keys: Keys, place: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Where each key is, after finding one that is free for it if need be; -1 where its window is full."""
+        found = np.full(len(keys), -1, dtype=np.intp)
+        table, last = self._keys, len(self._keys) - 1
+        pending = np.arange(len(keys))
+        for step in range(1, WINDOW + 1):
+            there = table.take(place)
+            free = (there == FREE).nonzero()[0]
+            if len(free):
+                # Several keys may want one place, or one key several times: who wrote last has it.
+                table[place.take(free)] = keys.take(free)
+                there = table.take(place)
+                self._most += len(free)
+            other = (there != keys).nonzero()[0]
+            if not len(other):
+                found[pending] = place
+                break
+            found[pending] = place
+            pending, keys = pending.take(other), keys.take(other)
+            place = place.take(other) + step & last  # 1, 3, 6, 10, ... from home: neighbours do not pile up
+        else:
+            found[pending] = -1
+        return found
+
+    def _spill(self, keys: Keys, octets: Octets) -> None:
+        self._spilt.append(_summed(keys, octets))
+        if len(self._spilt) > 1:
+            parts = zip(*self._spilt, strict=True)
+            self._spilt = [_summed(*(np.concatenate(part) for part in parts))]
+        self._most += len(keys)
+
+    def _full(self, more: int) -> bool:
+        """With `more` rows: past five eighths the searches get long."""
+        return (self._most + more) * 8 > len(self._keys) * 5
+
+    def _counted(self) -> int:
+        """Rows in use, now exactly."""
+        self._most = int(np.count_nonzero(self._keys != FREE)) + sum(len(keys) for keys, _ in self._spilt)
+        return self._most
+
+    def _grow(self, more: int) -> None:
+        keys, octets = self._used()
+        places = len(self._keys)
+        while (len(keys) + more) * 8 > places * 5:
+            places *= 2
+        self._fill(keys, octets, places)
+
+    def _fill(self, keys: Keys, octets: Octets, places: int) -> None:
+        self._clear(places)
+        self._add(keys, octets)
+
+    def _fold(self) -> int:
+        keys, octets = self._used()
+        apart = np.flatnonzero(keys & self.form.mask)
+        small = apart[~_largest(keys[apart], octets[apart], self._max_rows // 2)]
+        keys[small] &= ~self.form.mask
+        self._fill(keys, octets, len(self._keys))
+        return len(small)
+
+    def _used(self) -> tuple[Keys, Octets]:
+        used = np.flatnonzero(self._keys != FREE)
+        keys, octets = self._keys[used], self._octets[used]
+        for more, theirs in self._spilt:
+            keys, octets = np.concatenate((keys, more)), np.concatenate((octets, theirs))
+        return keys, octets
+
+    def rows(self) -> DemandRows:
+        return DemandRows(*_summed(*self._used()))
+
+    def moved(self, cells: npt.NDArray[np.int64], form: SourceForm) -> DemandTable:
         """By new cell numbers: `cells[old]`, below 0 for what is gone. Where the form of a source changes, sources
         known by prefix go to the rest.
         """
-        cell = cells[(self.keys >> np.uint64(old.bits)).astype(np.int64)]
-        source = self.keys & old.mask
-        if old != new:
+        rows, old = self.rows(), self.form
+        cell = cells[(rows.keys >> np.uint64(old.bits)).astype(np.int64)]
+        source = rows.keys & old.mask
+        if old != form:
             source = np.where(source & np.uint64(1), np.uint64(REST), source)
         kept = cell >= 0
-        keys = cell[kept].astype(np.uint64) << np.uint64(new.bits) | source[kept]
-        return DemandRows.empty().plus(keys, self.octets[kept])
+        keys = cell[kept].astype(np.uint64) << np.uint64(form.bits) | source[kept]
+        table = DemandTable(self._max_rows, form)
+        table.add(keys, rows.octets[kept])
+        return table
 
 
-def _grouped(keys: Keys, octets: Octets, kind: str) -> DemandRows:
-    order = np.argsort(keys, kind="stable" if kind == "stable" else None)
+def _largest(keys: Keys, octets: Octets, count: int) -> npt.NDArray[np.bool_]:
+    """Which are the `count` largest, of equal ones those of the smaller keys."""
+    if count >= len(octets):
+        return np.ones(len(octets), dtype=bool)
+    if count == 0:
+        return np.zeros(len(octets), dtype=bool)
+    least = np.partition(octets, len(octets) - count)[len(octets) - count]
+    largest: npt.NDArray[np.bool_] = octets > least
+    ties = np.flatnonzero(octets == least)
+    left = count - int(np.count_nonzero(largest))
+    largest[ties[np.argsort(keys[ties])[:left]]] = True
+    return largest
+
+
+def _summed(keys: Keys, octets: Octets) -> tuple[Keys, Octets]:
+    """By distinct key, ascending."""
+    if not len(keys):
+        return keys, octets
+    order = np.argsort(keys)
     keys = keys[order]
     first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-    return DemandRows(keys[first], np.add.reduceat(octets[order], first))
-
-
-class RecordBuffer:
-    """Collects records of one family from many small batches, so that numpy works on many at once."""
-
-    def __init__(self, family: int) -> None:
-        shape = BLOCK if family == 4 else (BLOCK, 2)
-        address: npt.DTypeLike = np.uint32 if family == 4 else np.uint64
-        self.used = 0
-        self.has_physical = False
-        self.port: Keys = np.empty(BLOCK, dtype=np.uint64)
-        self.physical: Keys = np.empty(BLOCK, dtype=np.uint64)
-        self.same_if = np.empty(BLOCK, dtype=bool)
-        self.src: Column = np.empty(shape, dtype=address)
-        self.dst: Column = np.empty(shape, dtype=address)
-        self.asn = np.empty(BLOCK, dtype=np.uint32)
-        self.octets: Octets = np.empty(BLOCK)
-        self.packets: Octets = np.empty(BLOCK)
-        self.rate: Octets = np.empty(BLOCK)
-
-    @property
-    def free(self) -> int:
-        return BLOCK - self.used
-
-    def clear(self) -> None:
-        self.used = 0
-        self.has_physical = False
-
-    def take(self, batch: FlowBatch, start: int, base: int) -> int:
-        """Copies records of `batch` from `start` on; `base` makes ports of its ifIndex values. Returns how many."""
-        n = min(self.free, len(batch) - start)
-        here, there = slice(self.used, self.used + n), slice(start, start + n)
-        np.add(batch.in_if[there], np.uint64(base), out=self.port[here])
-        np.equal(batch.in_if[there], batch.out_if[there], out=self.same_if[here])
-        self.src[here] = batch.src[there]
-        self.dst[here] = batch.dst[there]
-        self.asn[here] = batch.src_asn[there]
-        self.octets[here] = batch.octets[there]
-        self.packets[here] = batch.packets[there]
-        self.rate[here] = batch.sampling_rate[there]
-        if batch.in_physical_if is not None:
-            if not self.has_physical:
-                self.physical[: self.used] = NO_PORT
-                self.has_physical = True
-            np.add(batch.in_physical_if[there], np.uint64(base), out=self.physical[here])
-        elif self.has_physical:
-            self.physical[here] = NO_PORT
-        self.used += n
-        return n
+    return keys[first], np.add.reduceat(octets[order], first)

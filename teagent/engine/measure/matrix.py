@@ -22,8 +22,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.measure.attribution import NOWHERE, Attribution
-from teagent.engine.measure.demand_rows import DemandRows, RecordBuffer, SourceForm
+from teagent.engine.measure.attribution import NOWHERE, Attribution, links_of
+from teagent.engine.measure.demand_rows import DemandRows, DemandTable, Keys, SourceForm
+from teagent.engine.measure.record_buffer import RecordBuffer
 from teagent.model.link import NoData
 from teagent.model.traffic import Column, FlowBatch, Source, TrafficMatrix
 
@@ -61,13 +62,14 @@ class MatrixBuilder:
         """
         self._attribution = attribution
         self._max_rows = max_rows
-        self._overhead = float(frame_overhead_octets)
         self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
-        self._buffers = {family: RecordBuffer(family) for family in FAMILIES}
+        self._buffers = {family: RecordBuffer(family, float(frame_overhead_octets)) for family in FAMILIES}
         self._restart()
 
     def _restart(self) -> None:
-        self._rows = {family: DemandRows.empty() for family in FAMILIES}
+        self._tables = {
+            family: DemandTable(self._max_rows, self._form(self._attribution, family)) for family in FAMILIES
+        }
         self._unattributed: npt.NDArray[np.float64] = np.zeros(len(self._attribution.links))
         self._counts = dict.fromkeys(WindowCounts.__slots__, 0)
 
@@ -79,16 +81,17 @@ class MatrixBuilder:
         """Counts the records of one batch in. Most of the work is put off until there are many."""
         total = len(batch)
         self._counts["records"] += total
-        base = self._attribution.port_base(batch.exporter)
-        if base is None:
+        interfaces = self._attribution.interfaces(batch.exporter)
+        if interfaces is None:
             self._counts["elsewhere"] += total
             return
+        link = links_of(batch, interfaces)
         buffer = self._buffers[batch.family]
         done = 0
         while done < total:
             if buffer.free == 0:
                 self._flush_family(batch.family)
-            done += buffer.take(batch, done, base)
+            done += buffer.take(batch, link, done)
 
     def use(self, attribution: Attribution) -> None:
         """Links, interfaces or prefixes have changed, within the window. What was counted so far was attributed by
@@ -100,14 +103,12 @@ class MatrixBuilder:
         kept = np.zeros(len(attribution.links))
         kept[link_map[link_map >= 0]] = self._unattributed[link_map >= 0]
         self._unattributed = kept
-        for family, rows in self._rows.items():
+        for family, table in self._tables.items():
             new = attribution.tables[family].prefixes
             prefix_map = _positions(old.tables[family].prefixes, new)
             cells = link_map[:, None] * len(new) + prefix_map[None, :]
             cells[(link_map[:, None] < 0) | (prefix_map[None, :] < 0)] = NOWHERE
-            self._rows[family] = rows.moved(
-                cells.ravel(), old=self._form(old, family), new=self._form(attribution, family)
-            )
+            self._tables[family] = table.moved(cells.ravel(), self._form(attribution, family))
 
     def _form(self, attribution: Attribution, family: int) -> SourceForm:
         cells = len(attribution.links) * len(attribution.tables[family].prefixes)
@@ -125,9 +126,10 @@ class MatrixBuilder:
         far from 1. A link at which no flow was seen has no rows, and coverage 0 if its interface counted anything.
         """
         self._flush()
-        attribution, rows, unattributed = self._attribution, self._rows, self._unattributed
+        attribution, unattributed = self._attribution, self._unattributed
+        rows = {family: table.rows() for family, table in self._tables.items()}
+        forms = [self._tables[family].form for family in FAMILIES]
         self._restart()
-        forms = [self._form(attribution, family) for family in FAMILIES]
         link_index, prefix_index, keys = _columns(rows, attribution, forms)
         all_octets = np.concatenate([rows[family].octets for family in FAMILIES])
         seen = unattributed + np.bincount(link_index, weights=all_octets, minlength=len(unattributed))
@@ -159,41 +161,41 @@ class MatrixBuilder:
         n = buffer.used
         if n == 0:
             return
-        link = attribution.links_of(buffer.port[:n])
-        if buffer.has_physical:
-            link = np.where(link == NOWHERE, attribution.links_of(buffer.physical[:n]), link)
-        here = np.flatnonzero(link != NOWHERE)
-        link, src = link[here], buffer.src[:n][here]
+        link, octets = buffer.link[:n], buffer.octets[:n]
+        here = link != NOWHERE
         prefix, inbound = attribution.classify(
-            family, src=src, dst=buffer.dst[:n][here], same_if=buffer.same_if[:n][here]
+            family, src=buffer.src[:n], dst=buffer.dst[:n], same_if=buffer.same_if[:n]
         )
-        octets, unknown = self._weigh(buffer, here)
-        demand = np.flatnonzero(inbound & (prefix != NOWHERE))
-        other = np.flatnonzero(inbound & (prefix == NOWHERE))
-        self._unattributed += np.bincount(link[other], weights=octets[other], minlength=len(attribution.links))
-        form = self._form(attribution, family)
-        cells = link[demand].astype(np.uint64) * np.uint64(len(attribution.tables[family].prefixes))
-        cells += prefix[demand].astype(np.uint64)
-        keys = cells << np.uint64(form.bits) | form.keys(src=src[demand], asn=buffer.asn[:n][here][demand])
-        self._rows[family], folded = self._rows[family].plus(keys, octets[demand]).within(self._max_rows, form)
-        buffer.clear()
-        counts["elsewhere"] += n - len(here)
-        counts["demand"] += len(demand)
+        inbound &= here
+        demand = inbound & (prefix != NOWHERE)
+        other = np.flatnonzero(inbound > demand)
+        self._unattributed += np.bincount(
+            link.take(other), weights=octets.take(other), minlength=len(attribution.links)
+        )
+        counted = int(np.count_nonzero(demand))
+        if counted < n:
+            chosen = np.flatnonzero(demand)
+            keys = self._keys(family, *(column[chosen] for column in (link, prefix, buffer.src[:n], buffer.asn[:n])))
+            octets = octets.take(chosen)
+        else:
+            keys = self._keys(family, link, prefix, buffer.src[:n], buffer.asn[:n])
+        counts["folded"] += self._tables[family].add(keys, octets)
+        counts["demand"] += counted
         counts["unattributed"] += len(other)
-        counts["outbound"] += len(here) - len(demand) - len(other)
-        counts["unknown_sampling"] += unknown
-        counts["folded"] += folded
+        reached = int(np.count_nonzero(here))
+        counts["elsewhere"] += n - reached
+        counts["outbound"] += reached - counted - len(other)
+        counts["unknown_sampling"] += buffer.unknown_sampling
+        buffer.clear()
 
-    def _weigh(self, buffer: RecordBuffer, here: Column) -> tuple[npt.NDArray[np.float64], int]:
-        """L2 octets of the records at `here` before sampling, and how many have no known sampling rate."""
-        n = buffer.used
-        octets = buffer.packets[:n][here] * self._overhead
-        octets += buffer.octets[:n][here]
-        rate = buffer.rate[:n][here]
-        unknown = np.isnan(rate)
-        rate[unknown] = 1.0
-        octets *= rate
-        return octets, int(np.count_nonzero(unknown))
+    def _keys(self, family: int, link: Column, prefix: Column, src: Column, asn: Column) -> Keys:
+        form = self._tables[family].form
+        cells = link.astype(np.uint64)
+        cells *= np.uint64(len(self._attribution.tables[family].prefixes))
+        cells += prefix.astype(np.uint64)
+        cells <<= np.uint64(form.bits)
+        cells |= form.keys(src=src, asn=asn)
+        return cells
 
 
 def _positions(old: Sequence[object], new: Sequence[object]) -> npt.NDArray[np.int64]:
