@@ -230,13 +230,13 @@ class RunningDaemon:
         def looked() -> T:
             found = look()
             if not found and self.process.poll() is not None:
-                raise AssertionError(f"{what}: the daemon ended with {self.process.returncode}\n{self.log()}")
+                raise AssertionError(f"{what}: the daemon ended with {self.process.returncode}")
             return found
 
         try:
             return until(what, looked, seconds=seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
+            raise AssertionError(f"{error}\n{self.log()[-1500:]}") from None
 
     def call(self, command: str, **arguments: object) -> Any:
         return Client(self.site.socket, timeout_seconds=20).call(command, **arguments)
@@ -260,7 +260,7 @@ class RunningDaemon:
         try:
             return self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the daemon did not end within {seconds:.0f}s\n{self.log()[-4000:]}") from None
+            raise AssertionError(f"the daemon did not end within {seconds:.0f}s\n{self.log()[-1500:]}") from None
 
 
 def teagent(where: Site | Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from tests.integration.running import ENVIRONMENT, Router, Site, free_port, site
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread of a flow socket looks up that often whether it is to end: at a fifth of a second a test it adds up."""
+    """A flow socket looks up five times a second whether it is to end: with every test it adds up."""
     monkeypatch.setattr("teagent.adapters.flow.receiver.STOP_WITHIN_SECONDS", 0.01)
 
 
