@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
-from teagent.errors import SpeakerError
+from teagent.engine.lifecycle import is_confirm_overdue
+from teagent.errors import SpeakerError, StoreError
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
-from teagent.model.proposal import FINAL, Proposal, ProposalState
+from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
 from teagent.ports import Clock, Speaker, SpeakerState
 from teagent.service.proposals import ProposalBook
 
@@ -74,12 +76,19 @@ class Reconciler:
         self.counters: Counter[str] = Counter()
 
     async def cycle(self, now: datetime) -> None:
-        """Puts back what is missing of active and confirming proposals, withdraws what nobody live owns."""
+        """Puts back what is missing of active proposals, withdraws what nobody live owns.
+
+        What nobody has confirmed yet and is missing is given up: the relay's clock, which cannot be set, has brought it
+        home, or the relay has lost it.
+        """
         state = await self._routes.refresh()
         if isinstance(state, NoData):
             return
-        wanted = self._wanted(now)
         held = {each.override.prefix: each for each in state.overrides}
+        lost = self._lost(held)
+        for proposal in lost:
+            await self._give_up(proposal)
+        wanted = self._wanted(now, lost)
         touched = False
         for prefix, (proposal, override) in wanted.items():
             there = held.get(prefix)
@@ -93,19 +102,47 @@ class Reconciler:
         if touched:
             await self._routes.refresh()
 
-    def _wanted(self, now: datetime) -> dict[Prefix, tuple[Proposal, Override]]:
+    def _lost(self, held: Mapping[Prefix, HeldOverride]) -> list[Proposal]:
+        return [
+            proposal
+            for proposal in self._book.in_state(ProposalState.CONFIRMING)
+            if any(
+                (there := held.get(prefix)) is None or there.owner != proposal.id or there.override != override
+                for prefix, override in self._overrides(proposal).items()
+                if override is not None
+            )
+        ]
+
+    async def _give_up(self, proposal: Proposal) -> None:
+        """The watcher takes back what may be left of it."""
+        log.warning("the relay does not hold an unconfirmed change any more", proposal=proposal.id)
+        try:
+            await self._book.move(
+                proposal, ProposalEvent.REVERT, actor="daemon", reason="the relay does not hold it any more"
+            )
+        except StoreError as error:
+            log.error("a change could not be given up", proposal=proposal.id, error=error.message)
+
+    def _overrides(self, proposal: Proposal) -> dict[Prefix, Override | None]:
+        """What should be held for each prefix of the proposal; None where that is home."""
+        vectors = {prefix: proposal.plan.after.vector(prefix) for prefix in proposal.plan.prefixes()}
+        return {
+            prefix: None if vector == self._home.vector(prefix) else Override.of(prefix, vector)
+            for prefix, vector in vectors.items()
+        }
+
+    def _wanted(self, now: datetime, lost: Sequence[Proposal]) -> dict[Prefix, tuple[Proposal, Override]]:
         wanted: dict[Prefix, tuple[Proposal, Override]] = {}
         # Confirming ones come last: inside its window the newer proposal owns the prefix.
         for state in (ProposalState.ACTIVE, ProposalState.CONFIRMING):
             for proposal in self._book.in_state(state):
-                if state is ProposalState.CONFIRMING and proposal.confirm_deadline and now >= proposal.confirm_deadline:
+                if proposal in lost or is_confirm_overdue(proposal, now):
                     continue
-                for prefix in proposal.plan.prefixes():
-                    vector = proposal.plan.after.vector(prefix)
-                    if vector == self._home.vector(prefix):
+                for prefix, override in self._overrides(proposal).items():
+                    if override is None:
                         wanted.pop(prefix, None)
                     else:
-                        wanted[prefix] = (proposal, Override.of(prefix, vector))
+                        wanted[prefix] = (proposal, override)
         return wanted
 
     def _in_flight(self, held: HeldOverride) -> bool:
@@ -116,9 +153,8 @@ class Reconciler:
     async def _put_back(self, proposal: Proposal, override: Override) -> None:
         self.counters["put_back"] += 1
         log.warning("override is missing, putting it back", proposal=proposal.id, prefix=str(override.prefix))
-        deadline = proposal.confirm_deadline if proposal.state is ProposalState.CONFIRMING else None
         try:
-            await self._speaker.announce(override, owner=proposal.id, deadline=deadline)
+            await self._speaker.announce(override, owner=proposal.id, deadline=None)
         except SpeakerError as error:
             self.counters["failures"] += 1
             log.warning("override could not be put back", prefix=str(override.prefix), error=error.message)
