@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.measure.origin import OriginTable
 from teagent.model.traffic import Column, Source
 
 Keys = npt.NDArray[np.uint64]
@@ -59,6 +60,18 @@ class SourceForm:
             keys[unknown] = leading << np.uint64(1) | np.uint64(1)
         return keys
 
+    def by_origin(self, keys: Keys, origins: OriginTable) -> Keys:
+        """With the origin AS for each source that is a prefix whose first address `origins` knows."""
+        prefixes = np.flatnonzero(keys & np.uint64(1))
+        leading = (keys.take(prefixes) & self.mask) >> np.uint64(1)
+        first = leading << np.uint64(ADDRESS_BITS[self.family] - self.length)
+        asn = origins.match(self.family, first.astype(np.uint32) if self.family == 4 else first).astype(np.uint64)
+        known = np.flatnonzero(asn)
+        prefixes = prefixes.take(known)
+        named = keys.copy()
+        named[prefixes] = keys.take(prefixes) & ~self.mask | asn.take(known) << np.uint64(1)
+        return named
+
     def source(self, key: int) -> Source:
         if key == REST:
             return Source()
@@ -81,11 +94,16 @@ class DemandRows:
 
 
 class DemandTable:
-    """Octets by key, in `max_rows` rows and the rests of the cells. Not thread-safe."""
+    """Octets by key, in `max_rows` rows and the rests of the cells. Not thread-safe.
 
-    def __init__(self, max_rows: int, form: SourceForm) -> None:
+    `origins` names sources that are known by their prefix: not record by record, but when rows are read, and before
+    any of them is folded.
+    """
+
+    def __init__(self, max_rows: int, form: SourceForm, origins: OriginTable | None = None) -> None:
         self._max_rows = max_rows
         self.form = form
+        self.origins = origins
         self._clear(SMALLEST)
 
     def _clear(self, places: int) -> None:
@@ -173,7 +191,10 @@ class DemandTable:
         self._add(keys, octets)
 
     def _fold(self) -> int:
-        keys, octets = self._used()
+        keys, octets = self._named()
+        if len(keys) <= self._max_rows:
+            self._fill(keys, octets, len(self._keys))
+            return 0
         apart = np.flatnonzero(keys & self.form.mask)
         small = apart[~_largest(keys[apart], octets[apart], self._max_rows // 2)]
         keys[small] &= ~self.form.mask
@@ -187,8 +208,14 @@ class DemandTable:
             keys, octets = np.concatenate((keys, more)), np.concatenate((octets, theirs))
         return keys, octets
 
+    def _named(self) -> tuple[Keys, Octets]:
+        keys, octets = self._used()
+        if self.origins is None:
+            return keys, octets
+        return _summed(self.form.by_origin(keys, self.origins), octets)
+
     def rows(self) -> DemandRows:
-        return DemandRows(*_summed(*self._used()))
+        return DemandRows(*_summed(*self._named()))
 
     def moved(self, cells: npt.NDArray[np.int64], form: SourceForm) -> DemandTable:
         """By new cell numbers: `cells[old]`, below 0 for what is gone. Where the form of a source changes, sources
@@ -201,7 +228,7 @@ class DemandTable:
             source = np.where(source & np.uint64(1), np.uint64(REST), source)
         kept = cell >= 0
         keys = cell[kept].astype(np.uint64) << np.uint64(form.bits) | source[kept]
-        table = DemandTable(self._max_rows, form)
+        table = DemandTable(self._max_rows, form, self.origins)
         table.add(keys, rows.octets[kept])
         return table
 

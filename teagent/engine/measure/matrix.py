@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from teagent.engine.measure.attribution import NOWHERE, Attribution, links_of
 from teagent.engine.measure.demand_rows import DemandRows, DemandTable, Keys, SourceForm
+from teagent.engine.measure.origin import OriginTable
 from teagent.engine.measure.record_buffer import RecordBuffer
 from teagent.model.link import NoData
 from teagent.model.traffic import Column, FlowBatch, Source, TrafficMatrix
@@ -64,11 +65,13 @@ class MatrixBuilder:
         self._max_rows = max_rows
         self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
         self._buffers = {family: RecordBuffer(family, float(frame_overhead_octets)) for family in FAMILIES}
+        self._origins: OriginTable | None = None
         self._restart()
 
     def _restart(self) -> None:
         self._tables = {
-            family: DemandTable(self._max_rows, self._form(self._attribution, family)) for family in FAMILIES
+            family: DemandTable(self._max_rows, self._form(self._attribution, family), self._origins)
+            for family in FAMILIES
         }
         self._unattributed: npt.NDArray[np.float64] = np.zeros(len(self._attribution.links))
         self._counts = dict.fromkeys(WindowCounts.__slots__, 0)
@@ -109,6 +112,14 @@ class MatrixBuilder:
             cells = link_map[:, None] * len(new) + prefix_map[None, :]
             cells[(link_map[:, None] < 0) | (prefix_map[None, :] < 0)] = NOWHERE
             self._tables[family] = table.moved(cells.ravel(), self._form(attribution, family))
+
+    def use_origins(self, origins: OriginTable | None) -> None:
+        """From now on, and for what is not named yet of this window: senders whose AS is not known belong to the
+        origin of the first address of their prefix.
+        """
+        self._origins = origins
+        for table in self._tables.values():
+            table.origins = origins
 
     def _form(self, attribution: Attribution, family: int) -> SourceForm:
         cells = len(attribution.links) * len(attribution.tables[family].prefixes)
