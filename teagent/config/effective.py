@@ -97,6 +97,7 @@ class PollConfig:
 
 class FlowProtocol(StrEnum):
     NETFLOW = "netflow"  # v5, v9 and IPFIX
+    SFLOW = "sflow"  # v5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

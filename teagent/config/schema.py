@@ -213,8 +213,9 @@ class Poll(Row):
 class FlowListenRow(Row):
     """A UDP socket for flow datagrams."""
 
-    protocol: Annotated[str, one_of(*FlowProtocol, what="flow protocol", later=("sflow",))] = Field(
-        description="`netflow` is NetFlow v5, v9 and IPFIX, told apart by the datagram."
+    protocol: Annotated[str, one_of(*FlowProtocol, what="flow protocol")] = Field(
+        description="`netflow` is NetFlow v5, v9 and IPFIX, `sflow` is sFlow v5. It says what is meant to come: every"
+        " socket takes all of them, told apart by the datagram."
     )
     address: FlowAddress = Field(description="Address and port to listen on.")
 
