@@ -1,0 +1,201 @@
+"""UDP datagrams out of captured frames. IP fragments are put together again, within bounds.
+
+Link types (tcpdump.org/linktypes.html): loopback, Ethernet (VLAN tags too), PPP, raw IP, Linux cooked. What is of
+another kind, no UDP, or damaged is counted by reason.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, NamedTuple
+
+from teagent.wire.capture import Frame
+
+MOST_FRAGMENTED: Final = 256  # datagrams that wait for fragments
+LARGEST_PACKET: Final = 65_535
+UDP: Final = 17
+IPV6_FRAGMENT: Final = 44
+IPV6_EXTENSIONS: Final = frozenset({0, 43, 60})
+VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+IPV4: Final = 0x0800
+IPV6: Final = 0x86DD
+
+LOOPBACK: Final = frozenset({0, 108})  # NULL, in the byte order of the machine that captured; LOOP, big endian
+RAW_IP: Final = frozenset({12, 14, 101, 228, 229})
+ETHERTYPE_AT: Final = {1: 12, 113: 14}  # Ethernet, Linux cooked
+COOKED_2: Final = 276
+PPP: Final = 9
+
+
+class Skipped(StrEnum):
+    """Why a frame gave no datagram."""
+
+    LINK_TYPE = "unknown_link_type"
+    NOT_UDP = "not_udp"
+    CUT = "cut_by_capture"
+    DAMAGED = "damaged"
+    FRAGMENTS = "fragments_missing"
+
+
+class Datagram(NamedTuple):
+    """A UDP payload; `missing` octets of its end were cut off by the capture."""
+
+    at: float
+    source: str
+    source_port: int
+    destination: str
+    port: int
+    payload: bytes
+    missing: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Fragments:
+    parts: dict[int, bytes] = field(default_factory=dict)
+    octets: int = 0  # of all parts
+    end: int | None = None
+
+    def whole(self) -> bytes | None:
+        """None while some are missing; overlapping ones never become whole (RFC 5722)."""
+        if self.octets != self.end:
+            return None
+        joined = bytearray()
+        for offset in sorted(self.parts):
+            if offset != len(joined):
+                return None
+            joined += self.parts[offset]
+        return bytes(joined)
+
+
+class UdpReader:
+    """`skipped` counts the frames that gave no datagram, by reason; a fragment counts when it is given up."""
+
+    def __init__(self) -> None:
+        self.skipped: Counter[Skipped] = Counter()
+        self._fragments: dict[tuple[bytes, bytes, int], _Fragments] = {}
+
+    def datagrams(self, frames: Iterable[Frame]) -> Iterator[Datagram]:
+        for frame in frames:
+            found = self._read(frame)
+            if isinstance(found, Skipped):
+                self.skipped[found] += 1
+            elif found is not None:
+                yield found
+        self.skipped[Skipped.FRAGMENTS] += sum(len(waiting.parts) for waiting in self._fragments.values())
+        self._fragments.clear()
+        self.skipped += Counter()  # drops what is 0
+
+    def _read(self, frame: Frame) -> Datagram | Skipped | None:
+        packet = _packet(frame)
+        if isinstance(packet, Skipped):
+            return packet
+        if not packet:
+            return Skipped.CUT if len(frame.octets) < frame.length else Skipped.NOT_UDP
+        version = packet[0] >> 4
+        if version == 4:
+            return self._ipv4(frame.at, packet)
+        return self._ipv6(frame.at, packet) if version == 6 else Skipped.NOT_UDP
+
+    def _ipv4(self, at: float, packet: bytes) -> Datagram | Skipped | None:
+        header = (packet[0] & 15) * 4
+        if len(packet) < max(header, 20):
+            return Skipped.CUT
+        length, identification, fragment = struct.unpack_from(">HHH", packet, 2)
+        if header < 20 or (length and length < header):
+            return Skipped.DAMAGED
+        if packet[9] != UDP:
+            return Skipped.NOT_UDP
+        addresses = packet[12:16], packet[16:20]
+        body = packet[header : length or None]
+        if fragment & 0x3FFF == 0:
+            return _udp(at, addresses, body)
+        if len(packet) < length:
+            return Skipped.CUT
+        return self._fragment(at, (*addresses, identification), fragment & 0x1FFF, body, more=bool(fragment & 0x2000))
+
+    def _ipv6(self, at: float, packet: bytes) -> Datagram | Skipped | None:
+        if len(packet) < 40:
+            return Skipped.CUT
+        length, protocol = struct.unpack_from(">HB", packet, 4)
+        addresses = packet[8:24], packet[24:40]
+        start, end = 40, 40 + length if length else len(packet)
+        while protocol in IPV6_EXTENSIONS or protocol == IPV6_FRAGMENT:
+            if len(packet) < start + 8:
+                return Skipped.CUT
+            here, protocol = protocol, packet[start]
+            if here == IPV6_FRAGMENT:
+                word, identification = struct.unpack_from(">HI", packet, start + 2)
+                if word & 0xFFF9 == 0:  # an atomic fragment (RFC 6946)
+                    start += 8
+                    continue
+                if protocol != UDP:
+                    return Skipped.NOT_UDP
+                if len(packet) < end:
+                    return Skipped.CUT
+                body = packet[start + 8 : end]
+                return self._fragment(at, (*addresses, identification), word >> 3, body, more=bool(word & 1))
+            start += packet[start + 1] * 8 + 8
+        return _udp(at, addresses, packet[start:end]) if protocol == UDP else Skipped.NOT_UDP
+
+    def _fragment(
+        self, at: float, key: tuple[bytes, bytes, int], offset: int, body: bytes, *, more: bool
+    ) -> Datagram | Skipped | None:
+        offset *= 8
+        if offset + len(body) > LARGEST_PACKET or (more and len(body) % 8) or not body:
+            return Skipped.DAMAGED
+        waiting = self._fragments.setdefault(key, _Fragments())
+        if offset in waiting.parts:  # the same once more
+            return Skipped.DAMAGED
+        waiting.parts[offset] = body
+        waiting.octets += len(body)
+        if not more:
+            waiting.end = offset + len(body)
+        whole = waiting.whole()
+        if whole is not None:
+            del self._fragments[key]
+            return _udp(at, key[:2], whole)
+        if waiting.octets > LARGEST_PACKET:
+            self._give_up(key)
+        elif len(self._fragments) > MOST_FRAGMENTED:
+            self._give_up(next(iter(self._fragments)))
+        return None
+
+    def _give_up(self, key: tuple[bytes, bytes, int]) -> None:
+        self.skipped[Skipped.FRAGMENTS] += len(self._fragments.pop(key).parts)
+
+
+def _packet(frame: Frame) -> bytes | Skipped:
+    """The IP packet of a frame, empty where it holds another protocol."""
+    octets, link = frame.octets, frame.link_type
+    if link in RAW_IP:
+        return octets
+    if link in LOOPBACK:
+        return octets[4:]
+    if link == PPP:
+        octets = octets[2:] if octets[:2] == b"\xff\x03" else octets
+        return octets[2:] if octets[:2] in {b"\x00\x21", b"\x00\x57"} else b""
+    if link == COOKED_2:
+        return octets[20:] if octets[:2] in {b"\x08\x00", b"\x86\xdd"} else b""
+    at = ETHERTYPE_AT.get(link)
+    if at is None:
+        return Skipped.LINK_TYPE
+    while int.from_bytes(octets[at : at + 2], "big") in VLAN:
+        at += 4
+    return octets[at + 2 :] if int.from_bytes(octets[at : at + 2], "big") in {IPV4, IPV6} else b""
+
+
+def _udp(at: float, addresses: tuple[bytes, bytes], body: bytes) -> Datagram | Skipped:
+    if len(body) < 8:
+        return Skipped.CUT
+    source_port, port, length, _ = struct.unpack_from(">HHHH", body)
+    if length == 0:  # a jumbogram, or a length that the hardware was to fill in
+        length = len(body)
+    if length < 8:
+        return Skipped.DAMAGED
+    source, destination = (str(IPv4Address(a) if len(a) == 4 else IPv6Address(a)) for a in addresses)
+    return Datagram(at, source, source_port, destination, port, body[8:length], max(0, length - len(body)))
