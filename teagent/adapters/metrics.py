@@ -6,6 +6,7 @@ never reads state that is changing.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,18 @@ def _counter(name: str, labels: str, meaning: str, action: str = "") -> MetricSp
 
 METRICS: tuple[MetricSpec, ...] = (
     _gauge("teagent_info", "version", "1, labelled with the version that runs"),
-    _gauge("teagent_dry_run", "", "1 while bgp.dry_run keeps everything off the wire"),
+    _gauge("teagent_dry_run", "", "1 while bgp.dry_run keeps everything off the wire", "docs/how-to/go-live.md"),
     _gauge("teagent_frozen", "", "1 while frozen", "teagent status says by whom and why; teagent thaw ends it"),
     _gauge("teagent_link_in_bps", "link", "load towards us; absent while there is no data"),
     _gauge("teagent_link_out_bps", "link", "load from us; absent while there is no data"),
     _gauge("teagent_link_capacity_bps", "link", "capacity from the configuration"),
     _gauge("teagent_link_no_data", "link", "1 while the link has no reading", "teagent router; teagent link NAME"),
-    _gauge("teagent_link_flow_coverage", "link", "flow bytes / interface bytes in the last window"),
+    _gauge(
+        "teagent_link_flow_coverage",
+        "link",
+        "flow bytes / interface bytes in the last window; near 1",
+        "teagent matrix",
+    ),
     _gauge("teagent_router_up", "router", "1 while polling the router gives data", "teagent router"),
     _gauge("teagent_router_poll_seconds", "router", "how long the last poll took"),
     _gauge("teagent_router_poll_pdus", "router", "requests that the last poll took"),
@@ -60,23 +66,68 @@ METRICS: tuple[MetricSpec, ...] = (
     _counter("teagent_poll_failures_total", "", "polls that gave no data", "teagent router"),
     _counter("teagent_flow_datagrams_total", "exporter", "datagrams taken"),
     _counter("teagent_flow_records_total", "exporter", "records decoded"),
-    _counter("teagent_flow_lost_total", "exporter", "records or datagrams missing by sequence number"),
+    _counter(
+        "teagent_flow_lost_total",
+        "exporter",
+        "records or datagrams missing by sequence number",
+        "the way from the exporter",
+    ),
     _counter("teagent_flow_undecoded_total", "exporter reason", "what could not be decoded", "teagent exporter"),
-    _counter("teagent_flow_dropped_total", "reason", "datagrams dropped before decoding, by reason"),
+    _counter(
+        "teagent_flow_dropped_total",
+        "reason",
+        "datagrams dropped before decoding, by reason",
+        "docs/reference/flows.md",
+    ),
     _gauge("teagent_matrix_sources", "", "sources in the last traffic matrix"),
-    _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent before the first"),
-    _gauge("teagent_policy_firing", "policy link", "1 while the policy's trigger fires on the link"),
-    _gauge("teagent_proposals", "state", "proposals that are not final, by state"),
+    _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent without one", "teagent exporter"),
+    _gauge(
+        "teagent_policy_firing",
+        "policy link",
+        "1 while the policy's trigger fires on the link",
+        "teagent policy NAME explain",
+    ),
+    _gauge("teagent_proposals", "state", "proposals that are not final, by state", "pending: teagent proposal"),
     _gauge("teagent_proposals_stuck", "", "proposals that could not be taken back", "docs/how-to/respond-to-stuck.md"),
     _counter("teagent_proposal_transitions_total", "state", "times a proposal came into the state"),
     _gauge("teagent_relay_up", "", "1 while the relay answers", "systemctl status exabgp-teagent"),
-    _gauge("teagent_bgp_session_up", "neighbor", "1 while ExaBGP's session with the neighbor is up"),
+    _gauge(
+        "teagent_bgp_session_up",
+        "neighbor",
+        "1 while ExaBGP's session with the neighbor is up",
+        "the router; teagent status",
+    ),
     _gauge("teagent_overrides", "", "overrides that the relay holds"),
     _counter("teagent_reconciled_total", "action", "overrides put back or withdrawn by reconciling", "teagent log"),
-    _counter("teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired"),
+    _counter(
+        "teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired", "the log says why"
+    ),
     _gauge("teagent_job_seconds", "job", "how long the last run took"),
     _counter("teagent_store_failures_total", "", "writes that the store refused", "disk space, teagent log"),
 )
+
+PAGE_HEADER = """\
+# Metrics
+
+Made from the program by `python -m teagent.adapters.metrics`; do not edit.
+
+Served for Prometheus on `metrics.listen`. The figures are taken once a second. A figure that is not known is absent,
+never zero: alert on `teagent_link_no_data`, not on a load of 0. Counters begin at 0 with the daemon. With
+`bgp.dry_run: true` those of relay, sessions and overrides are absent.
+
+| Metric | Kind | Labels | Means | Look at |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def reference_page() -> str:
+    """docs/reference/metrics.md."""
+    rows = (
+        f"| `{m.name}` | {m.kind} | {' '.join(f'`{label}`' for label in m.labels)} | {m.meaning} | {m.action} |\n"
+        for m in METRICS
+    )
+    return PAGE_HEADER + "".join(rows)
+
 
 _BY_NAME: Mapping[str, MetricSpec] = {spec.name: spec for spec in METRICS}
 
@@ -138,3 +189,7 @@ class MetricsServer:
     @property
     def port(self) -> int | None:
         return None if self._server is None else int(self._server.server_port)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_page())
