@@ -179,6 +179,11 @@ class SFlowReader:
             self.samples_dropped += more if more <= RESTART else 0
         last.sequence, last.drops = sequence, drops
 
+    @property
+    def pending(self) -> int:
+        """Samples that `batches` has not handed over."""
+        return len(self._found.samples)
+
     def taken(self) -> tuple[int, int, int]:
         """(datagrams lost, samples lost, samples dropped by the agent) since it was asked before."""
         counts = self.lost, self.samples_lost, self.samples_dropped

@@ -1,0 +1,139 @@
+"""sFlow's record structures, described: names as in sflow.org/sflow_version_5.txt, by `enterprise << 12 | format`.
+
+A member's type is `u` unsigned int, `U` unsigned hyper, `a` address, `4` and `6` ip_v4 and ip_v6, `m` mac in eight
+octets, `s` string, `o` opaque, `l` a list of unsigned int, `p` a list of as_path_type.
+"""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, NamedTuple
+
+from teagent.errors import Truncated
+from teagent.wire.flow.record_view import Value
+
+
+class Structure(NamedTuple):
+    name: str
+    members: tuple[tuple[str, str], ...]
+
+
+def _structure(name: str, members: str) -> Structure:
+    """`members` are names, with the type in front where it is not `u`: `a:nexthop`."""
+    return Structure(name, tuple((m[0], m[2:]) if m[1] == ":" else ("u", m) for m in members.split()))
+
+
+FLOW_RECORDS: Final = {
+    1: _structure("sampled_header", "header_protocol frame_length stripped o:header"),
+    2: _structure("sampled_ethernet", "length m:src_mac m:dst_mac type"),
+    3: _structure("sampled_ipv4", "length protocol 4:src_ip 4:dst_ip src_port dst_port tcp_flags tos"),
+    4: _structure("sampled_ipv6", "length protocol 6:src_ip 6:dst_ip src_port dst_port tcp_flags priority"),
+    1001: _structure("extended_switch", "src_vlan src_priority dst_vlan dst_priority"),
+    1002: _structure("extended_router", "a:nexthop src_mask_len dst_mask_len"),
+    1003: _structure("extended_gateway", "a:nexthop as src_as src_peer_as p:dst_as_path l:communities localpref"),
+    1004: _structure("extended_user", "src_charset s:src_user dst_charset s:dst_user"),
+    1005: _structure("extended_url", "direction s:url s:host"),
+    1006: _structure("extended_mpls", "a:nexthop l:in_stack l:out_stack"),
+    1007: _structure("extended_nat", "a:src_address a:dst_address"),
+    1008: _structure("extended_mpls_tunnel", "s:tunnel_lsp_name tunnel_id tunnel_cos"),
+    1009: _structure("extended_mpls_vc", "s:vc_instance_name vll_vc_id vc_label_cos"),
+    1010: _structure("extended_mpls_FTN", "s:mplsFTNDescr mplsFTNMask"),
+    1011: _structure("extended_mpls_LDP_FEC", "mplsFecAddrPrefixLength"),
+    1012: _structure("extended_vlantunnel", "l:stack"),
+}
+COUNTER_RECORDS: Final = {
+    1: _structure(
+        "if_counters",
+        "ifIndex ifType U:ifSpeed ifDirection ifStatus U:ifInOctets ifInUcastPkts ifInMulticastPkts ifInBroadcastPkts"
+        " ifInDiscards ifInErrors ifInUnknownProtos U:ifOutOctets ifOutUcastPkts ifOutMulticastPkts ifOutBroadcastPkts"
+        " ifOutDiscards ifOutErrors ifPromiscuousMode",
+    ),
+    2: _structure(
+        "ethernet_counters",
+        "dot3StatsAlignmentErrors dot3StatsFCSErrors dot3StatsSingleCollisionFrames dot3StatsMultipleCollisionFrames"
+        " dot3StatsSQETestErrors dot3StatsDeferredTransmissions dot3StatsLateCollisions dot3StatsExcessiveCollisions"
+        " dot3StatsInternalMacTransmitErrors dot3StatsCarrierSenseErrors dot3StatsFrameTooLongs"
+        " dot3StatsInternalMacReceiveErrors dot3StatsSymbolErrors",
+    ),
+    5: _structure("vlan_counters", "vlan_id U:octets ucastPkts multicastPkts broadcastPkts discards"),
+    1001: _structure("processor", "5s_cpu 1m_cpu 5m_cpu U:total_memory U:free_memory"),
+}
+
+
+def members_of(structure: Structure, octets: bytes) -> dict[str, Value]:
+    """Raises Truncated where the octets end before the structure does."""
+    reader = _Reader(octets)
+    return {name: reader.value(kind) for kind, name in structure.members}
+
+
+class _Reader:
+    """XDR (RFC 4506)."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._at = 0
+
+    def _take(self, count: int) -> bytes:
+        if len(self._octets) - self._at < count:
+            raise Truncated(
+                f"{count} octets are wanted, {len(self._octets) - self._at} are left in the record", offset=self._at
+            )
+        taken = self._octets[self._at : self._at + count]
+        self._at += count
+        return taken
+
+    def _word(self) -> int:
+        return int.from_bytes(self._take(4), "big")
+
+    def _opaque(self) -> bytes:
+        length = self._word()
+        return self._take(length + 3 & ~3)[:length]
+
+    def _list(self) -> list[Value]:
+        count = self._word()
+        return list(struct.unpack(f">{count}I", self._take(4 * count)))
+
+    def value(self, kind: str) -> Value:
+        match kind:
+            case "u":
+                return self._word()
+            case "U":
+                return int.from_bytes(self._take(8), "big")
+            case "4":
+                return str(IPv4Address(self._take(4)))
+            case "6":
+                return str(IPv6Address(self._take(16)))
+            case "a":
+                return self._address()
+            case "m":
+                return self._take(8)[:6].hex(":")
+            case "s":
+                return self._opaque().decode("utf-8", "replace")
+            case "o":
+                return self._opaque().hex()
+            case "l":
+                return self._list()
+            case "p":
+                return self._path()
+            case _:
+                raise AssertionError(kind)
+
+    def _address(self) -> str | None:
+        kind = self._word()
+        if kind == 1:
+            return str(IPv4Address(self._take(4)))
+        if kind == 2:
+            return str(IPv6Address(self._take(16)))
+        return None
+
+    def _path(self) -> list[Value]:
+        """AS numbers in order; those of a set are a list among them."""
+        path: list[Value] = []
+        for _ in range(self._word()):
+            ordered, members = self._word() == 2, self._list()
+            if ordered:
+                path += members
+            else:
+                path.append(members)
+        return path
