@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from teagent.model.announcement import AnnouncementSet
@@ -23,7 +23,11 @@ class Busy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """`latest[link]` is the newest reading; `history[link]` the readings that triggers look back on, oldest first."""
+    """`latest[link]` is the newest reading; `history[link]` the readings that triggers look back on, oldest first.
+
+    `flow_doubts[link]` says why its flows are not to be trusted, `coverage_limits` between which shares of what its
+    interface counts they have to be.
+    """
 
     taken_at: datetime
     network: Network
@@ -35,3 +39,5 @@ class Snapshot:
     frozen: bool
     distrust: tuple[str, ...]  # reasons not to decide on this telemetry; empty when it is trusted
     digest: str
+    flow_doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    coverage_limits: tuple[float, float] = (0.5, 1.5)

@@ -23,7 +23,8 @@ class FlowBatch:
     `octets` and `packets` are as exported: not yet multiplied by `sampling_rate` (float64; 1 unsampled, NaN where
     the exporter has not said). `in_if` and `out_if` are ifIndex values, 0 where unknown; `src_asn` and `dst_asn` 0
     where unknown. `start` and `end` are unix seconds (float64), NaN where unknown. `in_physical_if` is the port under
-    a logical `in_if` where the exporter names both (IANA element 252), None where it does not. `layer2` says that
+    a logical `in_if` where the exporter names both (IANA element 252), None where it does not; `direction` is
+    flowDirection (element 61: 0 ingress, 1 egress), None where it does not say. `layer2` says that
     `octets` are those of frames, with their headers, and not of IP packets. A column may be a read-only view of the
     datagrams in network byte order: take its values, not its memory.
     """
@@ -46,6 +47,7 @@ class FlowBatch:
     end: Column
     in_physical_if: Column | None = None
     layer2: bool = False
+    direction: Column | None = None
 
     def __len__(self) -> int:
         return len(self.octets)

@@ -74,7 +74,15 @@ def _decide(
         return _none(policy, snapshot, now, (), "no link matches the policy")
     if not triggered:
         return _none(policy, snapshot, now, triggers, "; ".join(f"{s.link}: {s.message}" for s in triggers))
-    doubts = distrust(now=now, links=triggered, latest=snapshot.latest, matrix=snapshot.matrix, covered=triggered)
+    doubts = distrust(
+        now=now,
+        links=triggered,
+        latest=snapshot.latest,
+        matrix=snapshot.matrix,
+        covered=triggered,
+        flow_doubts=snapshot.flow_doubts,
+        coverage_limits=snapshot.coverage_limits,
+    )
     doubts = tuple(dict.fromkeys((*snapshot.distrust, *doubts)))
     if doubts or scene is None:
         reasons = tuple(Reason(rule="telemetry_trusted", ok=False, message=message) for message in doubts)

@@ -74,6 +74,8 @@ def snapshot_digest(snapshot: Snapshot) -> str:
             "busy": {str(prefix): busy for prefix, busy in snapshot.busy.items()},
             "frozen": snapshot.frozen,
             "distrust": sorted(snapshot.distrust),
+            "flow_doubts": snapshot.flow_doubts,
+            "coverage_limits": snapshot.coverage_limits,
         }
     )
 

@@ -64,7 +64,15 @@ def _telemetry_trusted(case: Case) -> Iterator[Reason]:
     snapshot = case.snapshot
     links = sorted({a.link for a in case.plan.after} | {a.link for a in case.plan.before} | set(case.triggered))
     lost = sorted({shift.from_link for shift in case.dry_run.shifts})
-    found = distrust(now=case.now, links=links, latest=snapshot.latest, matrix=snapshot.matrix, covered=lost)
+    found = distrust(
+        now=case.now,
+        links=links,
+        latest=snapshot.latest,
+        matrix=snapshot.matrix,
+        covered=lost,
+        flow_doubts=snapshot.flow_doubts,
+        coverage_limits=snapshot.coverage_limits,
+    )
     against = list(dict.fromkeys((*snapshot.distrust, *found)))
     yield from (Reason(rule="telemetry_trusted", ok=False, message=message) for message in against)
     if not against:

@@ -24,8 +24,10 @@ import numpy.typing as npt
 
 from teagent.engine.measure.attribution import NOWHERE, Attribution, links_of
 from teagent.engine.measure.demand_rows import DemandRows, DemandTable, Keys, SourceForm
+from teagent.engine.measure.duplicates import EgressSieve
 from teagent.engine.measure.origin import OriginTable
 from teagent.engine.measure.record_buffer import RecordBuffer
+from teagent.engine.measure.windows import scaled
 from teagent.model.link import NoData
 from teagent.model.traffic import Column, FlowBatch, Source, TrafficMatrix
 
@@ -41,7 +43,7 @@ class WindowCounts:
     demand: int = 0  # inbound by a link, to a prefix of ours
     unattributed: int = 0  # inbound by a link, to none of ours
     outbound: int = 0  # at a link's interface, but sent by us; in no figure
-    elsewhere: int = 0  # the input interface is no link; in no figure
+    elsewhere: int = 0  # the input interface is no link, or the record is a duplicate; in no figure
     unknown_sampling: int = 0  # the exporter has not said its rate: counted as if it were 1
     folded: int = 0  # rows folded into "rest" to stay within max_rows
 
@@ -66,6 +68,8 @@ class MatrixBuilder:
         self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
         self._buffers = {family: RecordBuffer(family, float(frame_overhead_octets)) for family in FAMILIES}
         self._origins: OriginTable | None = None
+        self._overhead = float(frame_overhead_octets)
+        self.sieve = EgressSieve(attribution.links)
         self._restart()
 
     def _restart(self) -> None:
@@ -89,6 +93,8 @@ class MatrixBuilder:
             self._counts["elsewhere"] += total
             return
         link = links_of(batch, interfaces)
+        if batch.direction is not None:
+            link = self.sieve.sift(batch, link, 0.0 if batch.layer2 else self._overhead)
         buffer = self._buffers[batch.family]
         done = 0
         while done < total:
@@ -102,6 +108,7 @@ class MatrixBuilder:
         """
         self._flush()
         old, self._attribution = self._attribution, attribution
+        self.sieve = self.sieve.moved(attribution.links)
         link_map = _positions(old.links, attribution.links)
         kept = np.zeros(len(attribution.links))
         kept[link_map[link_map >= 0]] = self._unattributed[link_map >= 0]
@@ -132,9 +139,7 @@ class MatrixBuilder:
     def build(self, *, at: datetime, seconds: float, interface_octets: Mapping[str, float | NoData]) -> TrafficMatrix:
         """The matrix of the window of `seconds` that ends at `at`; the next window begins, empty.
 
-        `interface_octets` holds for each link the L2 octets that its interface counted in during the window. A link
-        whose reading is missing or NoData stays unscaled, with coverage None. Coverage is reported as it is, however
-        far from 1. A link at which no flow was seen has no rows, and coverage 0 if its interface counted anything.
+        `interface_octets` is as in windows.scaled.
         """
         self._flush()
         attribution, unattributed = self._attribution, self._unattributed
@@ -142,14 +147,11 @@ class MatrixBuilder:
         forms = [self._tables[family].form for family in FAMILIES]
         self._restart()
         link_index, prefix_index, keys = _columns(rows, attribution, forms)
-        all_octets = np.concatenate([rows[family].octets for family in FAMILIES])
-        seen = unattributed + np.bincount(link_index, weights=all_octets, minlength=len(unattributed))
-        factor, coverage = _scale(attribution.links, seen, interface_octets)
-        per_octet = factor * 8.0 / seconds
+        per_octet = 8.0 / seconds
+        bps = np.concatenate([rows[family].octets for family in FAMILIES]) * per_octet
         source_index, sources = _sources(keys, forms)
-        bps = all_octets * per_octet[link_index]
         order = np.lexsort((source_index, prefix_index, link_index))
-        return TrafficMatrix(
+        flows = TrafficMatrix(
             at=at,
             seconds=seconds,
             links=attribution.links,
@@ -159,9 +161,10 @@ class MatrixBuilder:
             prefix_index=prefix_index[order].astype(np.int32),
             source_index=source_index[order].astype(np.int32),
             bps=bps[order],
-            coverage=coverage,
+            coverage=dict.fromkeys(attribution.links),
             unattributed_bps=dict(zip(attribution.links, (unattributed * per_octet).tolist(), strict=True)),
         )
+        return scaled(flows, interface_octets)
 
     def _flush(self) -> None:
         for family in FAMILIES:
@@ -248,21 +251,3 @@ def _sources(keys: Sequence[Column], forms: Sequence[SourceForm]) -> tuple[Colum
         for names, where in zip(distinct, inverse, strict=True)
     ]
     return np.concatenate(index), sources
-
-
-def _scale(
-    links: Sequence[str], seen: npt.NDArray[np.float64], interface_octets: Mapping[str, float | NoData]
-) -> tuple[npt.NDArray[np.float64], dict[str, float | None]]:
-    factor = np.ones(len(links))
-    coverage: dict[str, float | None] = {}
-    for i, name in enumerate(links):
-        counted = interface_octets.get(name)
-        if counted is None or isinstance(counted, NoData):
-            coverage[name] = None
-            continue
-        flows = float(seen[i])
-        if flows > 0:
-            factor[i] = counted / flows
-        # Less than an octet is taken for one, so that flows on an idle interface show as a large figure, not as none.
-        coverage[name] = 1.0 if flows == counted else flows / max(counted, 1.0)
-    return factor, coverage

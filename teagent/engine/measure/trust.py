@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,20 +16,20 @@ class TrustBounds:
     """`polls_stale`: a reading older than this many polls, and than `stale_after_seconds`, is stale.
 
     `windows_old`: a matrix older than this many of its windows, and than `matrix_after_seconds`, is too old.
-    `coverage_low` and `coverage_high` bound flow bytes / interface bytes: sampling, header octets and windows that do
-    not quite match leave it near 1; far from it the flows are not those of the link.
     """
 
     polls_stale: float = 3
     stale_after_seconds: float = 90
     windows_old: float = 3
     matrix_after_seconds: float = 180
-    coverage_low: float = 0.5
-    coverage_high: float = 1.5
     ahead_seconds: float = 5
 
 
 DEFAULT_BOUNDS = TrustBounds()
+COVERAGE_LIMITS = (0.5, 1.5)
+"""Flow bytes / interface bytes: sampling, header octets and windows that do not quite match leave it near 1; far from
+it the flows are not those of the link.
+"""
 
 
 def distrust(
@@ -39,14 +39,17 @@ def distrust(
     latest: Mapping[str, Reading],
     matrix: TrafficMatrix | NoData,
     covered: Iterable[str] = (),
+    flow_doubts: Mapping[str, Sequence[str]] | None = None,
+    coverage_limits: tuple[float, float] = COVERAGE_LIMITS,
     previous: datetime | None = None,
     bounds: TrustBounds = DEFAULT_BOUNDS,
 ) -> tuple[str, ...]:
     """Why a decision that rests on `links` must not be made now; empty when it may.
 
     With no `links` only what concerns all decisions is looked at: the clock and the age of the matrix. Readings
-    are asked of `links`, flow coverage of `covered` (the links that traffic is to be moved from): one dead router
-    holds up only those decisions that its links are part of. `previous` is when the last snapshot was taken.
+    are asked of `links`, flow coverage and `flow_doubts` of `covered` (the links that traffic is to be moved from): one
+    dead router holds up only those decisions that its links are part of. `previous` is when the last snapshot was
+    taken.
     """
     reasons: list[str] = []
     if previous is not None and now < previous:
@@ -54,9 +57,10 @@ def distrust(
     reasons += _matrix(matrix, now, bounds)
     for link in links:
         reasons += _reading(link, latest.get(link), now, bounds)
-    if not isinstance(matrix, NoData):
-        for link in covered:
-            reasons += _coverage(link, matrix, bounds)
+    for link in covered:
+        if not isinstance(matrix, NoData):
+            reasons += _coverage(link, matrix, coverage_limits)
+        reasons += (flow_doubts or {}).get(link, ())
     return tuple(reasons)
 
 
@@ -84,11 +88,12 @@ def _reading(link: str, reading: Reading | None, now: datetime, bounds: TrustBou
     return []
 
 
-def _coverage(link: str, matrix: TrafficMatrix, bounds: TrustBounds) -> list[str]:
+def _coverage(link: str, matrix: TrafficMatrix, between: tuple[float, float]) -> list[str]:
     coverage = matrix.coverage.get(link)
     if coverage is None:
         return [f"the flows of {link} could not be compared with its interface counters"]
-    if not bounds.coverage_low <= coverage <= bounds.coverage_high:
-        limits = f"{format_share(bounds.coverage_low)} to {format_share(bounds.coverage_high)}"
+    low, high = between
+    if not low <= coverage <= high:
+        limits = f"{format_share(low)} to {format_share(high)}"
         return [f"flows are {format_share(coverage)} of what the interface of {link} counts, limits {limits}"]
     return []
