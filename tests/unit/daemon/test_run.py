@@ -8,14 +8,21 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
+from teagent.adapters.store import SqliteStore
 from teagent.daemon import run as daemon_run
 from teagent.daemon.app import App
 from teagent.daemon.run import Process
-from teagent.errors import ConfigError, TeagentError
+from teagent.errors import ConfigError, DiskFull, TeagentError
+from teagent.model.announcement import HeldOverride, Override
+from teagent.model.proposal import Proposal, ProposalState
+from tests.fakes.proposals import PREFIX, example_proposal
+from tests.fakes.speaker import FakeSpeaker
 from tests.integration.running import ENVIRONMENT, Site, free_port
 
 pytestmark = pytest.mark.asyncio
@@ -158,9 +165,6 @@ async def test_flows_go_on_over_a_reload_that_does_not_concern_them(
 async def test_a_reload_into_dry_run_is_refused_while_something_is_on_the_wire(
     place: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from teagent.model.proposal import ProposalState
-    from tests.fakes.proposals import example_proposal
-
     place.bgp = "dry_run: false"
     place.write()
     async with living(place, monkeypatch) as life:
@@ -179,8 +183,6 @@ async def test_a_reload_into_dry_run_is_refused_while_something_is_on_the_wire(
 
 
 async def test_a_full_disk_at_the_end_is_no_reason_to_stay(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from teagent.errors import DiskFull
-
     async with living(place, monkeypatch) as life:
 
         async def full(*, reason: str) -> None:
@@ -188,3 +190,110 @@ async def test_a_full_disk_at_the_end_is_no_reason_to_stay(place: Site, monkeypa
 
         monkeypatch.setattr(life.apps[0].approver, "revert_unconfirmed", full)
     assert life.code == 0
+
+
+# --- with something on the wire ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def relay(monkeypatch: pytest.MonkeyPatch) -> FakeSpeaker:
+    """The relay outlives every daemon."""
+    speaker = FakeSpeaker()
+    monkeypatch.setattr("teagent.daemon.app.RelaySpeaker", lambda *_, **__: speaker)
+    return speaker
+
+
+async def on_wire(place: Site, relay: FakeSpeaker, state: ProposalState) -> Proposal:
+    """As an earlier life has left it: in the store, and at the relay."""
+    place.bgp = "dry_run: false"
+    place.write()
+    now = datetime.now(UTC)
+    proposal = example_proposal(state=state, now=now)
+    if state is ProposalState.CONFIRMING:
+        proposal = replace(proposal, confirm_deadline=now + timedelta(minutes=5))
+    store = SqliteStore(place.directory / "teagent.db")
+    await store.start()
+    await store.add_proposal(proposal)
+    await store.stop()
+    override = Override.of(PREFIX, proposal.plan.after.vector(PREFIX))
+    relay.held[PREFIX] = HeldOverride(override=override, owner=proposal.id, deadline=None, acknowledged=True)
+    return proposal
+
+
+async def stored(place: Site) -> str:
+    store = SqliteStore(place.directory / "teagent.db")
+    await store.start()
+    try:
+        [proposal] = await store.proposals()
+        return proposal.state.value
+    finally:
+        await store.stop()
+
+
+async def test_sigterm_inside_the_confirm_window_takes_the_change_back_first(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_wire(place, relay, ProposalState.CONFIRMING)
+    async with living(place, monkeypatch) as life:
+        assert PREFIX in relay.held
+    assert life.code == 0
+    assert relay.held == {}
+    assert await stored(place) == "reverted"
+
+
+async def test_sigterm_leaves_an_active_change_alone(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_wire(place, relay, ProposalState.ACTIVE)
+    async with living(place, monkeypatch) as life:
+        pass
+    assert life.code == 0
+    assert PREFIX in relay.held
+    assert await stored(place) == "active"
+    assert [name for name, _ in relay.log if name in {"announce", "withdraw"}] == []
+
+
+async def test_sigterm_while_the_relay_is_away_ends_it_all_the_same(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_wire(place, relay, ProposalState.CONFIRMING)
+    async with living(place, monkeypatch) as life:
+        relay.down = True
+    assert life.code == 0
+    assert await stored(place) == "reverting"  # the relay's deadline brings it home, the next start settles it
+    relay.down = False
+    async with living(place, monkeypatch):
+        pass
+    assert relay.held == {}
+    assert await stored(place) == "reverted"
+
+
+@pytest.mark.parametrize("state", [ProposalState.CONFIRMING, ProposalState.ACTIVE])
+async def test_a_reload_says_nothing_to_the_routers(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch, state: ProposalState
+) -> None:
+    await on_wire(place, relay, state)
+    async with living(place, monkeypatch) as life:
+        place.capacity = "2Gbps"
+        await life.reload(place.text())
+        await life.until(lambda: len(life.apps) == 2)
+        assert [name for name, _ in relay.log if name in {"announce", "withdraw"}] == []
+        assert [p.state for p in life.apps[1].book.live()] == [state]
+
+
+async def test_nobody_can_approve_while_it_stops(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_wire(place, relay, ProposalState.CONFIRMING)
+    async with living(place, monkeypatch) as life:
+        app = life.apps[0]
+        reachable: list[bool] = []
+        take_back = app.approver.revert_unconfirmed
+
+        async def look(*, reason: str) -> None:
+            reachable.append(place.socket.exists())
+            await take_back(reason=reason)
+
+        monkeypatch.setattr(app.approver, "revert_unconfirmed", look)
+    assert reachable == [False]
+    assert relay.held == {}
