@@ -6,7 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from teagent.wire.flow.layout import Layout
 from teagent.wire.flow.limits import Limits
@@ -16,6 +16,7 @@ from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.template import Template
 
 DomainKey: TypeAlias = tuple[int, int]
+MOST_REFUSALS: Final = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,7 @@ class ExporterState:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.undecoded: Counter[str] = Counter()
+        self.refusals: deque[tuple[str, str]] = deque(maxlen=MOST_REFUSALS)  # the last ones, with the reason in words
         self._domains: dict[DomainKey, Domain] = {}
         self._age: dict[tuple[DomainKey, int], None] = {}  # templates, the one refreshed longest ago first
         self._held: dict[tuple[DomainKey, int], deque[Held]] = {}
@@ -45,6 +47,10 @@ class ExporterState:
     @property
     def awaiting_template(self) -> int:
         return self._held_sets
+
+    def known(self, version: int, number: int) -> Domain | None:
+        """The domain, if it has been heard of, without counting that as a use."""
+        return self._domains.get((version, number))
 
     def domain(self, version: int, number: int) -> Domain:
         """The most recently used ones are kept."""
@@ -65,6 +71,15 @@ class ExporterState:
             )
         self._domains[key] = domain
         return domain
+
+    def refuse(self, reason: Undecoded, text: str) -> None:
+        """Something could not be decoded."""
+        self.undecoded[reason] += 1
+        self.refusals.append((reason, text))
+
+    def held(self) -> dict[tuple[int, int, int], int]:
+        """How many data sets wait for their template, by (version, domain, template)."""
+        return {(*domain, template): len(queue) for (domain, template), queue in self._held.items()}
 
     def define(self, domain: Domain, template: Template) -> Layout:
         """A template arrived: new, refreshed or changed. The one refreshed longest ago gives way."""
@@ -95,7 +110,9 @@ class ExporterState:
     def hold(self, domain: Domain, template: int, held: Held) -> None:
         """Keeps a data set until its template comes; the oldest give way and are counted as lost for want of it."""
         if len(held.body) > self.limits.max_pending_octets:
-            self.undecoded[Undecoded.NO_TEMPLATE] += 1
+            self.refuse(
+                Undecoded.NO_TEMPLATE, f"{len(held.body)} octets of data before template {template} are too many"
+            )
             return
         self._held.setdefault(((domain.version, domain.number), template), deque()).append(held)
         self._held_sets += 1
@@ -112,7 +129,10 @@ class ExporterState:
     def _drop(self, key: tuple[DomainKey, int]) -> None:
         queue = self._held[key]
         self._forget(queue.popleft())
-        self.undecoded[Undecoded.NO_TEMPLATE] += 1
+        (version, domain), template = key
+        self.refuse(
+            Undecoded.NO_TEMPLATE, f"template {template} of version {version}, domain {domain}, has not come in time"
+        )
         if not queue:
             del self._held[key]
 

@@ -72,7 +72,8 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
         number, length = SET_HEADER.unpack_from(datagram, offset)
         if length < 4 or offset + length > end:
             if any(datagram[offset:end]):  # a tail of zeros is padding
-                state.undecoded[Undecoded.BAD_LENGTH if length < 4 else Undecoded.TRUNCATED] += 1
+                reason = Undecoded.BAD_LENGTH if length < 4 else Undecoded.TRUNCATED
+                state.refuse(reason, f"set {number} states a length of {length}, {end - offset} octets are left")
                 records = None
             break
         body = datagram[offset + 4 : offset + length]
@@ -85,7 +86,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
                 continue
             found = record_set(domain, layout, body, exported_at=message.exported_at, boot=message.boot)
             if found.decoded is not None and found.decoded.cut:
-                state.undecoded[Undecoded.TRUNCATED] += 1
+                state.refuse(Undecoded.TRUNCATED, f"the last record of set {number} goes past the end of the set")
             if records is not None:
                 records += found.records
             sets.append(found)
@@ -93,7 +94,8 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
         for template in _templates(message.version, number, body, state.limits):
             new_templates += 1
             if new_templates > state.limits.max_new_templates:
-                state.undecoded[Undecoded.LIMIT_EXCEEDED] += 1
+                text = f"more than {state.limits.max_new_templates} templates in a datagram"
+                state.refuse(Undecoded.LIMIT_EXCEEDED, text)
                 return None
             _take(state, domain, template, sets)
     return records
@@ -112,7 +114,7 @@ def _templates(version: int, number: int, body: bytes, limits: Limits) -> Iterat
 
 def _take(state: ExporterState, domain: Domain, found: Found, sets: list[RecordSet]) -> None:
     if isinstance(found, WireError):
-        state.undecoded[reason_of(found)] += 1
+        state.refuse(reason_of(found), found.message)
     elif isinstance(found, int):
         state.withdraw(domain, found)
     else:
