@@ -36,10 +36,8 @@ def batches(
     a record that counts no packets is one.
     """
     template, rows = layout.template, decoded.rows
-    octets, starts = _sections(template, section, decoded)
-    kinds = _kinds(template, section, decoded)
-    headers = raw_header.parse(octets, starts[:-1], starts[1:], kinds)
-    undecoded.update(unusable(headers))
+    found = headers(template, section, decoded)
+    undecoded.update(unusable(found))
     columns = layout.columns(rows, rates, batching)
     if template.find(elements.PACKETS) is None:
         columns["packets"] = np.ones(len(rows), dtype=np.uint64)
@@ -48,11 +46,17 @@ def batches(
     if template.find(elements.OCTETS) is None:
         counted = unsigned_of(template, rows, (elements.DATA_LINK_FRAME_SIZE,))
         layer2 = counted is not None
-    for packets in (headers.ipv4, headers.ipv6):
+    for packets in (found.ipv4, found.ipv6):
         if len(packets.frame):
             part = {name: column[packets.frame] for name, column in columns.items()}
             part["octets"] = packets.octets if counted is None else counted[packets.frame]
             yield _batch(packets, part, batching.exporter, layer2=layer2)
+
+
+def headers(template: Template, section: Section, decoded: Decoded) -> Headers:
+    """The packets in these records; a frame's number is its record's."""
+    octets, starts = _sections(template, section, decoded)
+    return raw_header.parse(octets, starts[:-1], starts[1:], _kinds(template, section, decoded))
 
 
 def _batch(packets: Packets, columns: dict[str, Column], exporter: str, *, layer2: bool) -> FlowBatch:
@@ -92,7 +96,7 @@ def joined(parts: list[Decoded]) -> Decoded:
     return Decoded(np.concatenate([part.rows for part in parts]), variable)
 
 
-def unusable(headers: Headers) -> dict[str, int]:
+def unusable(found: Headers) -> dict[str, int]:
     """How many frames are none of a FlowBatch, by reason."""
-    counts = {Undecoded.TRUNCATED: len(headers.truncated), Undecoded.NOT_IP: len(headers.not_ip)}
+    counts = {Undecoded.TRUNCATED: len(found.truncated), Undecoded.NOT_IP: len(found.not_ip)}
     return {reason: count for reason, count in counts.items() if count}

@@ -7,14 +7,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from teagent.model.traffic import Column
 from teagent.model.units import format_time
+from teagent.wire.flow import frames
 from teagent.wire.flow.element_names import DataType, name_and_type
 from teagent.wire.flow.layout import NTP_EPOCH, Batching
+from teagent.wire.flow.raw_header import Packets
 from teagent.wire.flow.records import RecordSet
 from teagent.wire.flow.template import VARIABLE, Decoded, Field
 
@@ -49,12 +52,14 @@ def views(found: RecordSet) -> Iterator[RecordView]:
     names = [name_and_type(f) for f in layout.template.fields]
     values = [_values(f, index, decoded) for index, f in enumerate(layout.template.fields)]
     batching = Batching(exporter="", boot=math.nan, exported_at=found.exported_at)
+    packets = _packets(found, decoded)
     columns = layout.columns(decoded.rows, found.rates, batching)
     for record in range(len(decoded.rows)):
         fields: dict[str, Value] = {}
         for f, (name, kind), column in zip(layout.template.fields, names, values, strict=True):
             if column is not None and (f.element != PADDING or f.enterprise):
                 _put(fields, name, shown(column[record], kind))
+        fields |= {name: value for name, value in packets.get(record, {}).items() if name not in fields}
         rate = float(columns["sampling_rate"][record])
         yield RecordView(
             version=found.domain.version,
@@ -67,6 +72,36 @@ def views(found: RecordSet) -> Iterator[RecordView]:
             sampling_rate=None if layout.template.options or math.isnan(rate) else rate,
             fields=fields,
         )
+
+
+def packet_fields(packets: Packets, place: int) -> dict[str, Value]:
+    """IANA's elements of one packet that was read out of a header."""
+    family = f"IPv{packets.family}"
+    return {
+        f"source{family}Address": str(ip_address(_octets(packets.src[place]))),
+        f"destination{family}Address": str(ip_address(_octets(packets.dst[place]))),
+        "protocolIdentifier": int(packets.protocol[place]),
+        "sourceTransportPort": int(packets.src_port[place]),
+        "destinationTransportPort": int(packets.dst_port[place]),
+        "ipTotalLength": int(packets.octets[place]),
+    }
+
+
+def _octets(halves: Column) -> bytes:
+    """An address of a Packets as octets."""
+    return b"".join(int(half).to_bytes(8 if halves.ndim else 4, "big") for half in np.atleast_1d(halves))
+
+
+def _packets(found: RecordSet, decoded: Decoded) -> dict[int, dict[str, Value]]:
+    """What the records' packet sections show, by record."""
+    if found.layout.section is None:
+        return {}
+    headers = frames.headers(found.layout.template, found.layout.section, decoded)
+    return {
+        record: packet_fields(packets, place)
+        for packets in (headers.ipv4, headers.ipv6)
+        for place, record in enumerate(packets.frame.tolist())
+    }
 
 
 def _put(fields: dict[str, Value], name: str, value: Value) -> None:

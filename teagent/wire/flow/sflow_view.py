@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 
 from teagent.errors import Truncated, WireError
-from teagent.model.traffic import Column
 from teagent.wire.flow import raw_header, sflow
-from teagent.wire.flow.record_view import Value
+from teagent.wire.flow.record_view import Value, packet_fields
 from teagent.wire.flow.records import Undecoded, reason_of
 from teagent.wire.flow.sflow_structures import COUNTER_RECORDS, FLOW_RECORDS, Structure, members_of
 
@@ -195,24 +194,6 @@ def _look_into_headers(found: Datagram) -> None:
         (headers.not_ip, Undecoded.NOT_IP, "the sampled header is not IP"),
     ):
         found.undecoded += [(reason, f"sample {with_header[frame][0].sequence}: {text}") for frame in frames.tolist()]
-
-
-def packet_fields(packets: raw_header.Packets, place: int) -> dict[str, Value]:
-    """IANA's elements of one packet that was read out of a header."""
-    family = f"IPv{packets.family}"
-    return {
-        f"source{family}Address": str(ip_address(_octets(packets.src[place]))),
-        f"destination{family}Address": str(ip_address(_octets(packets.dst[place]))),
-        "protocolIdentifier": int(packets.protocol[place]),
-        "sourceTransportPort": int(packets.src_port[place]),
-        "destinationTransportPort": int(packets.dst_port[place]),
-        "ipTotalLength": int(packets.octets[place]),
-    }
-
-
-def _octets(halves: Column) -> bytes:
-    """An address of a Packets as octets."""
-    return b"".join(int(half).to_bytes(8 if halves.ndim else 4, "big") for half in np.atleast_1d(halves))
 
 
 def _of_ip(members: Mapping[str, Value], family: str) -> dict[str, Value]:

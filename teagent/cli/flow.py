@@ -1,0 +1,184 @@
+"""`teagent flow decode`: what is in captured flow exports, without a daemon."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import click
+
+from teagent.cli.grammar import LazyGroup, common_options
+from teagent.cli.output import note
+from teagent.cli.settings import Settings
+from teagent.cli.text import plural
+from teagent.errors import TeagentError, WireError
+
+if TYPE_CHECKING:
+    # numpy comes with the decoder, and only the decoding needs it.
+    from teagent.wire.flow.offline import Document, OfflineReader
+
+PIECE_OCTETS: Final = 1 << 18
+LARGEST_RAW: Final = 1 << 24  # a file of payloads is read at once
+PROGRESS_FROM_OCTETS: Final = 1 << 23
+STDIN: Final = "-"
+
+
+Advance: TypeAlias = Callable[[int], None]
+"""Told how many octets more have been read."""
+
+
+class Sink(Protocol):
+    """Where records go as they come: teagent.cli.render_flow has them."""
+
+    def record(self, document: Document) -> None: ...
+
+    def end(self, undecoded: Sequence[dict[str, Any]], files: Sequence[dict[str, Any]]) -> None: ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of one file."""
+
+    file: str
+    datagrams: int = 0
+    records: int = 0
+
+
+@click.group(cls=LazyGroup)
+def flow() -> None:
+    """Flow exports: what routers send."""
+
+
+@flow.command("decode")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--port",
+    "ports",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    metavar="PORT",
+    help="Only datagrams to this port of a capture; may be repeated.",
+)
+@common_options
+@click.pass_obj
+def decode(settings: Settings, files: tuple[str, ...], ports: tuple[int, ...]) -> None:
+    """Decode captured NetFlow, IPFIX and sFlow: every record, and what could not be decoded and why.
+
+    A FILE is a pcap or pcapng capture, or the payload of one datagram as it is; - is stdin. Files are read in the order
+    given, and templates of one hold for the next. With --json every field is there, under its name in IANA's registry.
+    """
+    from teagent.cli.render_flow import JsonSink, TextSink
+    from teagent.wire.flow.offline import OfflineReader
+
+    sink: Sink = JsonSink(click.echo) if settings.as_json else TextSink(click.echo)
+    reader = OfflineReader()
+    tallies: list[Tally] = []
+    opened = [_open(name) for name in files]
+    with _progress(settings, opened) as advance:
+        for name, source in zip(files, opened, strict=True):
+            tally = Tally(name)
+            tallies.append(tally)
+            with source:
+                for document in _documents(reader, source, tally, frozenset(ports), advance):
+                    tally.records += 1
+                    sink.record({"file": name, **document})
+    reader.finish()
+    undecoded = [
+        {"exporter": exporter or None, "reason": reason, "message": text, "count": count}
+        for (exporter, reason, text), count in sorted(reader.undecoded.items())
+    ]
+    rows = [{"file": t.file, "datagrams": t.datagrams, "records": t.records} for t in tallies]
+    sink.end(undecoded, rows)
+    datagrams, records = sum(t.datagrams for t in tallies), sum(t.records for t in tallies)
+    failed = sum(reader.undecoded.values())
+    note(
+        settings,
+        f"{plural(datagrams, 'datagram')}, {plural(records, 'record')}, {failed} times something was not decoded",
+    )
+
+
+def _open(name: str) -> IO[bytes]:
+    """Raises TeagentError."""
+    if name == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise TeagentError(f"cannot read {name}: {(error.strerror or str(error)).lower()}", file=name) from error
+
+
+def _progress(settings: Settings, sources: Sequence[IO[bytes]]) -> AbstractContextManager[Advance]:
+    """A bar on a terminal's stderr while stdout goes elsewhere, for files that take a while."""
+
+    def nothing(octets: int) -> None:
+        pass
+
+    total = sum(Path(s.name).stat().st_size for s in sources if isinstance(s.name, str) and Path(s.name).is_file())
+    if settings.quiet or total < PROGRESS_FROM_OCTETS or not sys.stderr.isatty() or sys.stdout.isatty():
+        return nullcontext(nothing)
+    from teagent.cli.progress import bar
+
+    return bar(total, "decoding")
+
+
+def _documents(
+    reader: OfflineReader, source: IO[bytes], tally: Tally, ports: frozenset[int], advance: Advance
+) -> Iterator[Document]:
+    from teagent.wire import capture
+
+    pieces = _pieces(source, tally.file, advance)
+    first = next(pieces, b"")
+    if first.startswith(capture.GZIP):
+        raise TeagentError(f"{tally.file} is compressed", hint="zcat FILE | teagent flow decode -", file=tally.file)
+    if capture.is_capture(first):
+        yield from _captured(reader, first, pieces, tally, ports)
+        return
+    payload = first
+    for piece in pieces:
+        payload += piece
+        if len(payload) > LARGEST_RAW:
+            raise TeagentError(f"{tally.file} is neither a capture nor the payload of datagrams", file=tally.file)
+    tally.datagrams += 1
+    yield from reader.read(payload, exporter="", port=0, at=math.nan)
+
+
+def _captured(
+    reader: OfflineReader, first: bytes, rest: Iterator[bytes], tally: Tally, ports: frozenset[int]
+) -> Iterator[Document]:
+    from itertools import chain
+
+    from teagent.wire.capture import frames
+    from teagent.wire.capture_udp import Skipped, UdpReader
+
+    udp = UdpReader()
+    try:
+        for datagram in udp.datagrams(frames(chain((first,), rest))):
+            if ports and datagram.port not in ports:
+                continue
+            tally.datagrams += 1
+            if datagram.missing:
+                reader.fail(datagram.source, Skipped.CUT, f"{datagram.missing} octets were not captured")
+            yield from reader.read(
+                datagram.payload, exporter=datagram.source, port=datagram.source_port, at=datagram.at
+            )
+    except WireError as error:
+        reader.fail("", "broken_capture", f"{tally.file}: {error.message}")
+    for reason, count in udp.skipped.items():
+        reader.fail("", reason, f"frames of {tally.file}", count)
+
+
+def _pieces(source: IO[bytes], name: str, advance: Advance) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = source.read(PIECE_OCTETS)
+        except OSError as error:
+            raise TeagentError(f"cannot read {name}: {(error.strerror or str(error)).lower()}", file=name) from error
+        if not piece:
+            return
+        advance(len(piece))
+        yield piece
