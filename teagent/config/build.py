@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from teagent.config import effective as e
-from teagent.config.check import exporters_of, home_of, neighbor_of
+from teagent.config.check import exporters_of, home_of, neighbor_of, short_window_of
 from teagent.config.policy_schema import (
     AnnouncedLinksGuardRow,
     GuardRow,
@@ -94,9 +94,10 @@ def build_config(
             retries=file.poll.retries,
             stale_after_seconds=file.poll.stale_after,
         ),
-        flows=_flows(file),
+        flows=_flows(file, path),
         store=e.StoreConfig(
             path=_resolved(path, file.store.path),
+            keep_short_seconds=file.store.keep.short,
             keep_raw_seconds=file.store.keep.raw,
             keep_hourly_seconds=file.store.keep.hourly,
         ),
@@ -121,12 +122,28 @@ def _resolved(config: Path, text: str) -> Path:
     return config.parent.absolute() / text
 
 
-def _flows(file: ConfigFile) -> e.FlowsConfig:
+def _flows(file: ConfigFile, path: Path) -> e.FlowsConfig:
+    origins, trust = file.flows.origins, file.flows.trust
     return e.FlowsConfig(
         listen=tuple(
             e.FlowListen(protocol=e.FlowProtocol(row.protocol), address=row.address) for row in file.flows.listen
         ),
         window_seconds=file.flows.window,
+        short_window_seconds=short_window_of(file.flows),
+        origins=None
+        if origins is None
+        else e.OriginsConfig(path=_resolved(path, origins.path), reload_seconds=origins.reload),
+        trust=e.FlowTrustConfig(
+            silent_seconds=trust.silent,
+            active_timeout_seconds=trust.active_timeout,
+            clock_skew_seconds=trust.clock_skew,
+            template_seconds=trust.template,
+            lost=trust.lost,
+            undecoded=trust.undecoded,
+            future=trust.future,
+            coverage_low=trust.coverage.low,
+            coverage_high=trust.coverage.high,
+        ),
         source_prefix_ipv4=file.flows.source_prefix.ipv4,
         source_prefix_ipv6=file.flows.source_prefix.ipv6,
         max_sources=file.flows.max_sources,

@@ -8,10 +8,13 @@ from ipaddress import IPv4Network, ip_address
 
 from teagent.config.document import Keys
 from teagent.config.readers import WITHHOLD, listed
-from teagent.config.schema import ConfigFile, LinkRow, PrefixRow, RouterRow, SnmpV3Row
+from teagent.config.schema import ConfigFile, Flows, LinkRow, PrefixRow, RouterRow, SnmpV3Row
 from teagent.model.bgp import Address
 from teagent.model.units import format_bps, format_duration
 
+MINUTE = 60.0
+SHORTEST_LOOKED_UP = {"ipv4": 24, "ipv6": 48}
+"""The longest prefixes that routing tables have: senders gathered to shorter ones may have several origins."""
 SOCKET_PATH_MAX = 107  # sun_path in Linux's sockaddr_un, less the final zero
 
 
@@ -44,6 +47,17 @@ def exporters_of(router: RouterRow) -> tuple[Address, ...]:
     return tuple(router.flows.exporter_addresses) or ((address,) if address else ())
 
 
+def short_window_of(flows: Flows) -> float:
+    """As given, else a minute where that divides the window, else the window."""
+    if flows.short_window is not None:
+        return flows.short_window
+    return MINUTE if _divides(MINUTE, flows.window) else flows.window
+
+
+def _divides(part: float, whole: float) -> bool:
+    return whole >= part and whole / part == round(whole / part)
+
+
 def _as_address(host: str) -> Address | None:
     try:
         return ip_address(host)
@@ -58,6 +72,7 @@ def check(file: ConfigFile) -> Iterator[Finding]:
     yield from _routers(file)
     yield from _bgp(file)
     yield from _times(file)
+    yield from _flows(file)
     yield from _paths(file)
 
 
@@ -191,6 +206,23 @@ def _times(file: ConfigFile) -> Iterator[Finding]:
     if file.store.keep.raw > file.store.keep.hourly:
         message = f"{_t(file.store.keep.raw)} is longer than hourly, which is {_t(file.store.keep.hourly)}"
         yield Finding(("store", "keep", "raw"), message)
+
+
+def _flows(file: ConfigFile) -> Iterator[Finding]:
+    short, window = file.flows.short_window, file.flows.window
+    if short is not None and not _divides(short, window):
+        message = f"{_t(short)} does not go into flows.window, which is {_t(window)}, a whole number of times"
+        yield Finding(("flows", "short_window"), message)
+    elif short is not None and short < file.poll.interval:
+        message = f"{_t(short)} is shorter than poll.interval, which is {_t(file.poll.interval)}"
+        yield Finding(("flows", "short_window"), message)
+    if file.flows.origins is None:
+        return
+    for family, shortest in SHORTEST_LOOKED_UP.items():
+        length = getattr(file.flows.source_prefix, family)
+        if length < shortest:
+            message = f"{length} is shorter than {shortest}: with flows.origins one sender would have several origins"
+            yield Finding(("flows", "source_prefix", family), message)
 
 
 def _paths(file: ConfigFile) -> Iterator[Finding]:

@@ -118,11 +118,37 @@ class FlowListen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OriginsConfig:
+    path: Path
+    reload_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowTrustConfig:
+    """What is still believed; `lost`, `undecoded`, `future` and the coverage limits are shares."""
+
+    silent_seconds: float
+    active_timeout_seconds: float
+    clock_skew_seconds: float
+    template_seconds: float
+    lost: float
+    undecoded: float
+    future: float
+    coverage_low: float
+    coverage_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowsConfig:
-    """`source_prefix_ipv4` and `_ipv6`: lengths to which senders are gathered where their AS is not known."""
+    """`window_seconds` is a multiple of `short_window_seconds`, or the same. `source_prefix_ipv4` and `_ipv6`: lengths
+    to which senders are gathered where their AS is not known.
+    """
 
     listen: tuple[FlowListen, ...]
     window_seconds: float
+    short_window_seconds: float
+    origins: OriginsConfig | None
+    trust: FlowTrustConfig
     source_prefix_ipv4: int
     source_prefix_ipv6: int
     max_sources: int
@@ -131,6 +157,7 @@ class FlowsConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
     path: Path
+    keep_short_seconds: float
     keep_raw_seconds: float
     keep_hourly_seconds: float
 

@@ -35,6 +35,7 @@ from teagent.config.fields import (
     duration,
     line,
     one_of,
+    share,
     whole,
     written,
 )
@@ -227,6 +228,58 @@ class SourcePrefix(Row):
     ipv6: Annotated[int, whole(16, 64, what="a prefix length", example=48)] = Field(default=48, description="For IPv6.")
 
 
+class Origins(Row):
+    """A file that says which AS originates which addresses, for senders whose AS the exporter does not name."""
+
+    path: FilePath = Field(
+        description="An MRT routing table (TABLE_DUMP, TABLE_DUMP_V2), or a text of `prefix asn`, `first last asn` or"
+        " `address length asn`; plain, gzip or bzip2.",
+        examples=["/var/lib/teagent/bview.gz"],
+    )
+    reload: Annotated[float, duration(60, 30 * 86400, example="1h")] = Field(
+        default=written("1h"),
+        description="How often it is looked whether the file has changed. The old table holds until the new one is"
+        " read, and on if that cannot be read.",
+    )
+
+
+class Coverage(Row):
+    """Flow octets as a share of interface octets."""
+
+    low: Annotated[float, share(example="50%")] = Field(default=written("50%"), description="At least.")
+    high: Annotated[float, share(1, 10, example="150%")] = Field(default=written("150%"), description="At most.")
+
+
+class FlowTrust(Row):
+    """What is still believed of flows. Past it nothing is decided that rests on the links in question."""
+
+    silent: Annotated[float, duration(5, 86400, example="3m")] = Field(
+        default=written("3m"), description="How long an exporter may send nothing."
+    )
+    active_timeout: Annotated[float, duration(1, 86400, example="90s")] = Field(
+        default=written("90s"),
+        description="How much time a record may sum up: the exporters' active timeout of a minute, with some room.",
+    )
+    clock_skew: Annotated[float, duration(1, 86400, example="2m")] = Field(
+        default=written("2m"), description="How far an exporter's clock may be from ours."
+    )
+    template: Annotated[float, duration(60, 30 * 86400, example="3h")] = Field(
+        default=written("3h"), description="How old an exporter's last template may be."
+    )
+    lost: Annotated[float, share(example="5%")] = Field(
+        default=written("5%"), description="The share of flows that may be lost on the way."
+    )
+    undecoded: Annotated[float, share(example="5%")] = Field(
+        default=written("5%"), description="The share of what came that may be undecoded."
+    )
+    future: Annotated[float, share(example="5%")] = Field(
+        default=written("5%"), description="The share of records that may end in the future."
+    )
+    coverage: Coverage = Field(
+        default_factory=Coverage, description="What share of a link's interface counters its flows have to make up."
+    )
+
+
 class Flows(Row):
     """How flow records become a traffic matrix."""
 
@@ -237,8 +290,20 @@ class Flows(Row):
     )
     window: Annotated[float, duration(5, 3600, example="5m")] = Field(
         default=written("5m"),
-        description="How much traffic one matrix sums up. Not shorter than the routers' active timeout.",
+        description="How much traffic the matrix that decisions rest on sums up. Not shorter than the routers' active"
+        " timeout.",
     )
+    short_window: Annotated[float, duration(5, 3600, example="1m")] | None = Field(
+        default=None,
+        description="The same, for a closer look; `window` is a multiple of it. Without it: 1m where `window` is a"
+        " multiple of that, else `window`.",
+    )
+    origins: Origins | None = Field(
+        default=None,
+        description="Tells the AS of senders that the exporter does not name. Without it: nobody does.",
+        examples=["{path: bview.gz}"],
+    )
+    trust: FlowTrust = Field(default_factory=FlowTrust, description="When flows are not to be trusted.")
     source_prefix: SourcePrefix = Field(
         default_factory=SourcePrefix, description="Senders whose AS is not known are told apart by these prefixes."
     )
@@ -250,6 +315,9 @@ class Flows(Row):
 class Keep(Row):
     """How long measurements are kept."""
 
+    short: Annotated[float, duration(60, 30 * 86400, example="1d")] = Field(
+        default=written("1d"), description="Matrices of `flows.short_window`."
+    )
     raw: Annotated[float, duration(3600, 366 * 86400, example="7d")] = Field(
         default=written("7d"), description="Every reading. Triggers look back on these."
     )

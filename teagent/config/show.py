@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from teagent.config.document import resolve
-from teagent.config.effective import Config, RouterConfig, SnmpV2c
+from teagent.config.effective import Config, FlowTrustConfig, OriginsConfig, RouterConfig, SnmpV2c
 from teagent.config.readers import WITHHOLD
 from teagent.model.link import Link
 from teagent.model.network import Network, OwnPrefix
@@ -123,12 +123,16 @@ def document_of(config: Config) -> dict[str, Any]:
         "flows": {
             "listen": [{"protocol": str(x.protocol), "address": str(x.address)} for x in config.flows.listen],
             "window": duration_text(config.flows.window_seconds),
+            "short_window": duration_text(config.flows.short_window_seconds),
+            **_given(origins=config.flows.origins, write=_origins),
+            "trust": _flow_trust(config.flows.trust),
             "source_prefix": {"ipv4": config.flows.source_prefix_ipv4, "ipv6": config.flows.source_prefix_ipv6},
             "max_sources": config.flows.max_sources,
         },
         "store": {
             "path": str(config.store.path),
             "keep": {
+                "short": duration_text(config.store.keep_short_seconds),
                 "raw": duration_text(config.store.keep_raw_seconds),
                 "hourly": duration_text(config.store.keep_hourly_seconds),
             },
@@ -144,6 +148,23 @@ def document_of(config: Config) -> dict[str, Any]:
         "metrics": _given(listen=config.metrics.listen, write=str),
         "log": {"level": str(config.log.level), "format": str(config.log.format)},
         "advisor": {"enabled": False},
+    }
+
+
+def _origins(origins: OriginsConfig) -> dict[str, Any]:
+    return {"path": str(origins.path), "reload": duration_text(origins.reload_seconds)}
+
+
+def _flow_trust(trust: FlowTrustConfig) -> dict[str, Any]:
+    return {
+        "silent": duration_text(trust.silent_seconds),
+        "active_timeout": duration_text(trust.active_timeout_seconds),
+        "clock_skew": duration_text(trust.clock_skew_seconds),
+        "template": duration_text(trust.template_seconds),
+        "lost": share_text(trust.lost),
+        "undecoded": share_text(trust.undecoded),
+        "future": share_text(trust.future),
+        "coverage": {"low": share_text(trust.coverage_low), "high": share_text(trust.coverage_high)},
     }
 
 

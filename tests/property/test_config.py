@@ -296,12 +296,27 @@ def configs(draw: st.DrawFn) -> e.Config:
         ),
         flows=e.FlowsConfig(
             listen=(e.FlowListen(protocol=e.FlowProtocol.NETFLOW, address=e.Listen(host="::1", port=draw(ports))),),
-            window_seconds=draw(st.integers(30, 300).map(float)),
-            source_prefix_ipv4=draw(st.integers(8, 32)),
-            source_prefix_ipv6=draw(st.integers(16, 64)),
+            window_seconds=300.0,
+            short_window_seconds=draw(st.sampled_from([30.0, 60.0, 150.0, 300.0])),
+            origins=draw(st.none() | st.just(e.OriginsConfig(path=Path("/b view.gz"), reload_seconds=3600.0))),
+            trust=e.FlowTrustConfig(
+                silent_seconds=180.0,
+                active_timeout_seconds=draw(st.integers(1, 86400).map(float)),
+                clock_skew_seconds=120.0,
+                template_seconds=3 * 3600.0,
+                lost=draw(st.integers(1, 100)) / 100,
+                undecoded=0.05,
+                future=0.05,
+                coverage_low=0.5,
+                coverage_high=draw(st.integers(100, 1000)) / 100,
+            ),
+            source_prefix_ipv4=draw(st.integers(24, 32)),
+            source_prefix_ipv6=draw(st.integers(48, 64)),
             max_sources=draw(st.integers(10, 10**6)),
         ),
-        store=e.StoreConfig(path=Path("/a b/#x"), keep_raw_seconds=86400.0, keep_hourly_seconds=86401.0),
+        store=e.StoreConfig(
+            path=Path("/a b/#x"), keep_short_seconds=3600.0, keep_raw_seconds=86400.0, keep_hourly_seconds=86401.0
+        ),
         bgp=e.BgpConfig(
             relay=Path("/run/relay.sock"),
             allow_list=Path("/run/allow.json"),

@@ -44,6 +44,21 @@ Bent = Callable[..., list[str]]
         ("policies: policies", "poll: {interval: 90s}", "poll.interval: 1m30s is not below stale_after, which is 1m3"),
         ("policies: policies", "poll: {timeout: 16s}", "poll.timeout: 2 tries of 16s take 32s, longer than the inter"),
         ("flows:\n", "flows:\n  window: 10s\n", "flows.window: 10s is shorter than poll.interval, which is 30s"),
+        (
+            "flows:\n",
+            "flows:\n  short_window: 2m\n",
+            "flows.short_window: 2m does not go into flows.window, which is 5m, a whole number of times",
+        ),
+        (
+            "flows:\n",
+            "flows:\n  short_window: 10s\n",
+            "flows.short_window: 10s is shorter than poll.interval, which is 30s",
+        ),
+        (
+            "flows:\n",
+            "flows:\n  origins: {path: bview.gz}\n  source_prefix: {ipv4: 20}\n",
+            "flows.source_prefix.ipv4: 20 is shorter than 24: with flows.origins one sender would have several origins",
+        ),
         ("policies: policies", "store: {keep: {hourly: 1d}}", "store.keep.raw: 1w is longer than hourly, which is 1d"),
         ("policies: policies", "control: {socket: /run/teagent/relay.sock}", "'/run/teagent/relay.sock' is bgp.relay"),
         ("policies: policies", f"control: {{socket: /{'x' * 107}}}", "control.socket: longer than 107 bytes"),
