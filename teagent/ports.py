@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
 from teagent.model.bgp import Prefix
 from teagent.model.link import CounterSample, Interface, NoData, Utilisation
+from teagent.model.origin import OriginRoutes
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.model.traffic import FlowBatch, TrafficMatrix
+from teagent.model.traffic import FlowBatch, MatrixSpan, TrafficMatrix
 
 
 class Clock(Protocol):
@@ -63,8 +65,23 @@ class FlowSource(Protocol):
     def exporters(self) -> Sequence[ExporterHealth]: ...
 
 
+class OriginSource(Protocol):
+    """A file of origin ASes. Both calls block, and raise TeagentError where it cannot be read."""
+
+    @property
+    def path(self) -> Path: ...
+    def version(self) -> object:
+        """Equal as long as the file is the same."""
+
+    def read(self) -> OriginRoutes: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterHealth:
+    """Counts are since the beginning. `expected` is what `lost` is a share of: received and lost, in the units of the
+    protocol's sequence numbers. None is what is not known, or what the protocol does not have.
+    """
+
     exporter: str
     router: str | None
     protocol: str
@@ -76,6 +93,12 @@ class ExporterHealth:
     sampling_rate: float | None
     templates: int
     awaiting_template: int
+    last_template_at: datetime | None = None
+    sequence_gaps: int = 0
+    expected: int = 0
+    clock_skew_seconds: float | None = None  # the exporter's clock less ours
+    active_timeout_seconds: float | None = None  # 1 in 20 octets comes in records that sum up this time or more
+    future_share: float = 0.0  # of the records, those that end in the future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +160,14 @@ class Store(Protocol):
     async def five_minute_buckets(self, *, link: str, since: datetime, until: datetime) -> Sequence[Utilisation]: ...
 
     # matrix
-    async def add_matrix(self, matrix: TrafficMatrix) -> None: ...
-    async def latest_matrix(self) -> TrafficMatrix | None: ...
-    async def matrices(self, *, since: datetime, until: datetime) -> Sequence[TrafficMatrix]: ...
+    async def add_matrix(self, matrix: TrafficMatrix, *, span: MatrixSpan = MatrixSpan.WINDOW) -> None:
+        """Those of an hour are made by `prune`."""
+
+    async def latest_matrix(self, *, span: MatrixSpan = MatrixSpan.WINDOW) -> TrafficMatrix | None: ...
+    async def matrices(
+        self, *, since: datetime, until: datetime, span: MatrixSpan = MatrixSpan.WINDOW
+    ) -> Sequence[TrafficMatrix]:
+        """Oldest first."""
 
     # proposals
     async def add_proposal(self, proposal: Proposal) -> None: ...

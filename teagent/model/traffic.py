@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +52,14 @@ class FlowBatch:
 
     def __len__(self) -> int:
         return len(self.octets)
+
+
+class MatrixSpan(StrEnum):
+    """What a matrix sums up: `flows.short_window`, `flows.window`, which decisions rest on, or an hour of these."""
+
+    SHORT = "short"
+    WINDOW = "window"
+    HOUR = "hour"
 
 
 @dataclass(frozen=True, slots=True, order=True)

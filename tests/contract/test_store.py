@@ -17,7 +17,7 @@ from teagent.model.bgp import parse_prefix
 from teagent.model.link import Utilisation
 from teagent.model.plan import Considered, Decision, Reason, Score, TriggerStatus
 from teagent.model.proposal import FINAL, ProposalEvent, ProposalState
-from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
+from teagent.model.traffic import Demand, MatrixSpan, Source, TrafficMatrix, build_matrix
 from teagent.ports import Store, StoredEvent
 from tests.fakes.proposals import NOW, example_plan, example_proposal
 from tests.fakes.store import MemoryStore
@@ -230,7 +230,8 @@ async def test_what_is_older_than_its_retention_goes(store: Store) -> None:
     await store.save_decision(decision(when=at(300), message="newest"))
     assert (await store.prune(now=at(6 * 86400)))["matrix"] == 0
     deleted = await store.prune(now=at(401 * 86400))
-    assert deleted == {"utilisation": 1, "utilisation_5m": 1, "utilisation_hourly": 1, "matrix": 1, "decision": 1}
+    one_each = {"utilisation", "utilisation_5m", "utilisation_hourly", "matrix", "matrix_hourly", "decision"}
+    assert deleted == {"matrix_short": 0, **dict.fromkeys(one_each, 1)}
     assert await store.five_minute_buckets(link="transit-a", since=at(0), until=at(300)) == []
     assert await store.latest_matrix() is None
     last = await store.last_decision("transit-balance")
@@ -291,6 +292,37 @@ async def test_the_latest_matrix_is_the_latest_by_its_time(store: Store) -> None
     assert latest is not None
     assert latest.at == at(900)
     assert [m.at for m in await store.matrices(since=at(300), until=at(900))] == [at(600), at(900)]
+
+
+async def test_matrices_of_the_spans_are_apart(store: Store) -> None:
+    await store.add_matrix(matrix(at(300)))
+    await store.add_matrix(matrix(at(360)), span=MatrixSpan.SHORT)
+    newest = [await store.latest_matrix(span=span) for span in MatrixSpan]
+    assert [None if found is None else found.at for found in newest] == [at(360), at(300), None]
+    assert [m.at for m in await store.matrices(since=at(0), until=at(900), span=MatrixSpan.SHORT)] == [at(360)]
+
+
+async def test_an_hour_that_has_ended_is_rolled_up_once_and_the_windows_stay(store: Store) -> None:
+    for second in (300, 3600, 3900):
+        await store.add_matrix(matrix(at(second)))
+    for _ in range(2):
+        await store.prune(now=at(7199))
+    (hour,) = await store.matrices(since=at(0), until=at(86400), span=MatrixSpan.HOUR)
+    assert (hour.at, hour.seconds) == (at(3600), 600)
+    assert list(hour.demands()) == list(matrix(at(300)).demands())
+    assert len(await store.matrices(since=at(0), until=at(86400))) == 3
+    await store.prune(now=at(7200))
+    assert [m.at for m in await store.matrices(since=at(0), until=at(86400), span=MatrixSpan.HOUR)] == [
+        at(3600),
+        at(7200),
+    ]
+
+
+async def test_short_windows_are_kept_for_their_own_time(store: Store) -> None:
+    for span in (MatrixSpan.SHORT, MatrixSpan.WINDOW):
+        await store.add_matrix(matrix(at(300)), span=span)
+    deleted = await store.prune(now=at(86400 + 300))
+    assert (deleted["matrix_short"], deleted["matrix"]) == (1, 0)
 
 
 # --- proposals ------------------------------------------------------------------------------------------------------

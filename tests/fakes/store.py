@@ -9,8 +9,10 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from teagent.adapters.store.measurements import HOURLY_ROWS
 from teagent.adapters.store.rollup import (
     FIVE_MINUTES_US,
     HOUR_US,
@@ -21,11 +23,12 @@ from teagent.adapters.store.rollup import (
     time_at,
 )
 from teagent.engine.lifecycle import CHAIN_START, ChainReport, ChainRow, chain_digest, verify_chain
+from teagent.engine.measure.windows import combined
 from teagent.errors import StoreError
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import FINAL, Proposal
-from teagent.model.traffic import TrafficMatrix
+from teagent.model.traffic import MatrixSpan, TrafficMatrix
 from teagent.ports import StoredEvent
 
 DAY_SECONDS = 86400.0
@@ -34,16 +37,21 @@ DECISIONS_KEPT = 100
 
 class MemoryStore:
     def __init__(
-        self, *, keep_raw_seconds: float = 7 * DAY_SECONDS, keep_rollup_seconds: float = 400 * DAY_SECONDS
+        self,
+        *,
+        keep_short_seconds: float = DAY_SECONDS,
+        keep_raw_seconds: float = 7 * DAY_SECONDS,
+        keep_rollup_seconds: float = 400 * DAY_SECONDS,
     ) -> None:
         self.fail_with: StoreError | None = None
+        self._keep_short = timedelta(seconds=keep_short_seconds)
         self._keep_raw = timedelta(seconds=keep_raw_seconds)
         self._keep_rollup = timedelta(seconds=keep_rollup_seconds)
         self._open = False
         self._readings: dict[tuple[str, datetime], Utilisation] = {}
         self._five_minutes: Buckets = {}
         self._hours: Buckets = {}
-        self._matrices: dict[datetime, TrafficMatrix] = {}
+        self._matrices: dict[MatrixSpan, dict[datetime, TrafficMatrix]] = {span: {} for span in MatrixSpan}
         self._proposals: dict[str, Proposal] = {}
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
         self._events: list[StoredEvent] = []
@@ -87,17 +95,20 @@ class MemoryStore:
 
     # matrix
 
-    async def add_matrix(self, matrix: TrafficMatrix) -> None:
+    async def add_matrix(self, matrix: TrafficMatrix, *, span: MatrixSpan = MatrixSpan.WINDOW) -> None:
         self._writing()
-        self._matrices[matrix.at] = matrix
+        self._matrices[span][matrix.at] = matrix
 
-    async def latest_matrix(self) -> TrafficMatrix | None:
+    async def latest_matrix(self, *, span: MatrixSpan = MatrixSpan.WINDOW) -> TrafficMatrix | None:
         self._reading()
-        return self._matrices[max(self._matrices)] if self._matrices else None
+        found = self._matrices[span]
+        return found[max(found)] if found else None
 
-    async def matrices(self, *, since: datetime, until: datetime) -> Sequence[TrafficMatrix]:
+    async def matrices(
+        self, *, since: datetime, until: datetime, span: MatrixSpan = MatrixSpan.WINDOW
+    ) -> Sequence[TrafficMatrix]:
         self._reading()
-        return [matrix for at, matrix in sorted(self._matrices.items()) if since < at <= until]
+        return [matrix for at, matrix in sorted(self._matrices[span].items()) if since < at <= until]
 
     # proposals
 
@@ -220,16 +231,32 @@ class MemoryStore:
             for key in over:
                 del buckets[key]
             deleted[name] = len(over)
-        aged = [at for at in self._matrices if at <= raw_until]
-        for at in aged:
-            del self._matrices[at]
-        deleted["matrix"] = len(aged)
+        self._roll_up_matrices(now)
+        for span, name, until in (
+            (MatrixSpan.SHORT, "matrix_short", now - self._keep_short),
+            (MatrixSpan.WINDOW, "matrix", raw_until),
+            (MatrixSpan.HOUR, "matrix_hourly", rollup_until),
+        ):
+            aged = [at for at in self._matrices[span] if at <= until]
+            for at in aged:
+                del self._matrices[span][at]
+            deleted[name] = len(aged)
         deleted["decision"] = 0
         for policy, decisions in self._decisions.items():
             kept = [d for d in decisions[:-1] if d.at > rollup_until] + decisions[-1:]
             deleted["decision"] += len(decisions) - len(kept)
             self._decisions[policy] = kept
         return deleted
+
+    def _roll_up_matrices(self, now: datetime) -> None:
+        hours: dict[datetime, list[TrafficMatrix]] = defaultdict(list)
+        for at, matrix in sorted(self._matrices[MatrixSpan.WINDOW].items()):
+            hours[time_at(-(-microseconds(at) // HOUR_US) * HOUR_US)].append(matrix)
+        for end, found in hours.items():
+            if end <= now and end > max(
+                (at for at in self._matrices[MatrixSpan.HOUR] if at <= now), default=time_at(0)
+            ):
+                self._matrices[MatrixSpan.HOUR][end] = replace(combined(found, max_rows=HOURLY_ROWS), at=end)
 
 
 def _check_history(proposal: Proposal) -> None:

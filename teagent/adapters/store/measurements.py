@@ -8,6 +8,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_network
 
@@ -23,11 +24,19 @@ from teagent.adapters.store.rollup import (
     microseconds,
     time_at,
 )
+from teagent.engine.measure.windows import combined
 from teagent.errors import StoreCorrupt
 from teagent.model.link import Utilisation
-from teagent.model.traffic import Column, Source, TrafficMatrix
+from teagent.model.traffic import Column, MatrixSpan, Source, TrafficMatrix
 
 ROLLUPS = {"utilisation_5m": FIVE_MINUTES_US, "utilisation_hourly": HOUR_US}
+MATRIX_TABLES = {
+    MatrixSpan.SHORT: "matrix_short",
+    MatrixSpan.WINDOW: "matrix",
+    MatrixSpan.HOUR: "matrix_hourly",
+}
+HOURLY_ROWS = 2000
+"""What is kept apart of an hour: the largest demands; with four hundred days of it the file stays small."""
 COLUMNS = ("link_index", "prefix_index", "source_index", "bps")
 
 
@@ -107,25 +116,55 @@ def _rolled_up(connection: sqlite3.Connection, table: str, where: str, arguments
 # --- matrices -------------------------------------------------------------------------------------------------------
 
 
-def add_matrix(connection: sqlite3.Connection, at_us: int, content: bytes) -> None:
-    connection.execute("INSERT OR REPLACE INTO matrix (at_us, content) VALUES (?, ?)", (at_us, content))
+def add_matrix(connection: sqlite3.Connection, span: MatrixSpan, at_us: int, content: bytes) -> None:
+    connection.execute(f"INSERT OR REPLACE INTO {MATRIX_TABLES[span]} (at_us, content) VALUES (?, ?)", (at_us, content))
 
 
-def latest_matrix(connection: sqlite3.Connection) -> TrafficMatrix | None:
-    row = connection.execute("SELECT content FROM matrix ORDER BY at_us DESC LIMIT 1").fetchone()
+def latest_matrix(connection: sqlite3.Connection, span: MatrixSpan) -> TrafficMatrix | None:
+    row = connection.execute(f"SELECT content FROM {MATRIX_TABLES[span]} ORDER BY at_us DESC LIMIT 1").fetchone()
     return unpack_matrix(row[0]) if row else None
 
 
-def matrices(connection: sqlite3.Connection, *, since: datetime, until: datetime) -> list[TrafficMatrix]:
+def matrices(
+    connection: sqlite3.Connection, *, span: MatrixSpan, since: datetime, until: datetime
+) -> list[TrafficMatrix]:
+    return _matrices(connection, span, microseconds(since), microseconds(until))
+
+
+def _matrices(connection: sqlite3.Connection, span: MatrixSpan, since_us: int, until_us: int) -> list[TrafficMatrix]:
     rows = connection.execute(
-        "SELECT content FROM matrix WHERE at_us > ? AND at_us <= ? ORDER BY at_us",
-        (microseconds(since), microseconds(until)),
+        f"SELECT content FROM {MATRIX_TABLES[span]} WHERE at_us > ? AND at_us <= ? ORDER BY at_us",
+        (since_us, until_us),
     )
     return [unpack_matrix(content) for (content,) in rows]
 
 
-def prune_matrices(connection: sqlite3.Connection, *, until: datetime) -> int:
-    return connection.execute("DELETE FROM matrix WHERE at_us <= ?", (microseconds(until),)).rowcount
+def prune_matrices(
+    connection: sqlite3.Connection, *, now: datetime, until: dict[MatrixSpan, datetime]
+) -> dict[str, int]:
+    """Rolls up the hours that have ended, and deletes those of each span up to its time."""
+    _roll_up_matrices(connection, microseconds(now))
+    return {
+        table: connection.execute(f"DELETE FROM {table} WHERE at_us <= ?", (microseconds(until[span]),)).rowcount
+        for span, table in MATRIX_TABLES.items()
+    }
+
+
+def _roll_up_matrices(connection: sqlite3.Connection, now_us: int) -> None:
+    """A window counts for the hour in which it ends, so that an hour may begin a little before the clock's."""
+    (done_us,) = connection.execute(
+        "SELECT coalesce(max(at_us), 0) FROM matrix_hourly WHERE at_us <= ?", (now_us,)
+    ).fetchone()
+    while True:
+        (first_us,) = connection.execute("SELECT min(at_us) FROM matrix WHERE at_us > ?", (done_us,)).fetchone()
+        if first_us is None:
+            return
+        end_us = -(-first_us // HOUR_US) * HOUR_US
+        if end_us > now_us:
+            return
+        found = combined(_matrices(connection, MatrixSpan.WINDOW, end_us - HOUR_US, end_us), max_rows=HOURLY_ROWS)
+        add_matrix(connection, MatrixSpan.HOUR, end_us, pack_matrix(replace(found, at=time_at(end_us))))
+        done_us = end_us
 
 
 def pack_matrix(matrix: TrafficMatrix) -> bytes:

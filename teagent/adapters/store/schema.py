@@ -64,7 +64,12 @@ LOG = (
     "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*MEASUREMENTS, *PROPOSALS, *LOG),)
+MATRICES = tuple(
+    f"CREATE TABLE {table} (at_us INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT"
+    for table in ("matrix_short", "matrix_hourly")
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*MEASUREMENTS, *PROPOSALS, *LOG), MATRICES)
 """MIGRATIONS[n] brings a store of `user_version` n to n + 1."""
 
 

@@ -14,7 +14,7 @@ from teagent.engine.lifecycle import ChainReport
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.model.traffic import TrafficMatrix
+from teagent.model.traffic import MatrixSpan, TrafficMatrix
 from teagent.ports import StoredEvent
 
 DAY_SECONDS = 86400.0
@@ -32,11 +32,13 @@ class SqliteStore:
         self,
         path: Path,
         *,
+        keep_short_seconds: float = DAY_SECONDS,
         keep_raw_seconds: float = 7 * DAY_SECONDS,
         keep_rollup_seconds: float = 400 * DAY_SECONDS,
         busy_timeout_seconds: float = 5.0,
     ) -> None:
         self.path = path
+        self._keep_short = timedelta(seconds=keep_short_seconds)
         self._keep_raw = timedelta(seconds=keep_raw_seconds)
         self._keep_rollup = timedelta(seconds=keep_rollup_seconds)
         self._database = Database(path, busy_timeout_seconds=busy_timeout_seconds)
@@ -65,18 +67,20 @@ class SqliteStore:
 
     # matrix
 
-    async def add_matrix(self, matrix: TrafficMatrix) -> None:
-        """A second matrix of the same time takes the place of the first."""
+    async def add_matrix(self, matrix: TrafficMatrix, *, span: MatrixSpan = MatrixSpan.WINDOW) -> None:
+        """A second matrix of the same time and span takes the place of the first."""
         await self._database.write(
-            lambda c: measurements.add_matrix(c, microseconds(matrix.at), measurements.pack_matrix(matrix))
+            lambda c: measurements.add_matrix(c, span, microseconds(matrix.at), measurements.pack_matrix(matrix))
         )
 
-    async def latest_matrix(self) -> TrafficMatrix | None:
-        return await self._database.read(measurements.latest_matrix)
+    async def latest_matrix(self, *, span: MatrixSpan = MatrixSpan.WINDOW) -> TrafficMatrix | None:
+        return await self._database.read(lambda c: measurements.latest_matrix(c, span))
 
-    async def matrices(self, *, since: datetime, until: datetime) -> Sequence[TrafficMatrix]:
-        """Oldest first."""
-        return await self._database.read(lambda c: measurements.matrices(c, since=since, until=until))
+    async def matrices(
+        self, *, since: datetime, until: datetime, span: MatrixSpan = MatrixSpan.WINDOW
+    ) -> Sequence[TrafficMatrix]:
+        """Oldest first. Those of an hour end on the hour, and keep the largest demands apart."""
+        return await self._database.read(lambda c: measurements.matrices(c, span=span, since=since, until=until))
 
     # proposals
 
@@ -153,10 +157,15 @@ class SqliteStore:
     async def prune(self, *, now: datetime) -> Mapping[str, int]:
         """Rolls up and deletes by retention; returns rows deleted by table. Proposals and the log are kept for good."""
         raw_until, rollup_until = now - self._keep_raw, now - self._keep_rollup
+        matrices_until = {
+            MatrixSpan.SHORT: now - self._keep_short,
+            MatrixSpan.WINDOW: raw_until,
+            MatrixSpan.HOUR: rollup_until,
+        }
         return await self._database.write(
             lambda c: {
                 **measurements.prune_utilisation(c, raw_until=raw_until, rollup_until=rollup_until),
-                "matrix": measurements.prune_matrices(c, until=raw_until),
+                **measurements.prune_matrices(c, now=now, until=matrices_until),
                 "decision": log.prune_decisions(c, until=time_text(rollup_until)),
             }
         )
