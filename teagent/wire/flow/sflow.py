@@ -28,6 +28,7 @@ from teagent.wire.flow.sequence import MODULUS, RESTART, Sequences
 VERSION: Final = 5
 MOST_AGENTS: Final = 64  # agents and their sub-agents behind one exporter address
 MOST_SOURCES: Final = 4096  # data sources of all of them
+LATE: Final = 1024  # samples by which one may come after a later one
 
 FLOW_SAMPLE: Final = 1
 COUNTERS_SAMPLE: Final = 2
@@ -168,7 +169,7 @@ class SFlowReader:
             self._sources[key] = _Source(sequence, drops)
             return
         gap = (sequence - last.sequence - 1) % MODULUS
-        if gap > MODULUS - RESTART and last.missing:  # it came late
+        if gap >= MODULUS - LATE and last.missing:
             last.missing -= 1
             self.samples_lost -= 1
             return
