@@ -135,7 +135,10 @@ def _pcapng(source: _Source) -> Generator[Frame]:
 
 
 def _order(source: _Source) -> str:
-    order = BYTE_ORDER.get(source.peek(12)[8:])
+    begin = source.peek(12)
+    order = BYTE_ORDER.get(begin[8:])
+    if len(begin) < 12:
+        raise Truncated("the file ends within a block's header", offset=source.offset + len(begin))
     if order is None:
         raise BadVersion("a section of unknown byte order", offset=source.offset)
     return order
