@@ -110,6 +110,8 @@ class Decider:
             frozen=self._freeze.frozen,
             distrust=self.distrust(now),
             digest="",
+            flow_doubts=self._ingest.flow_doubts(now),
+            coverage_limits=self._ingest.coverage_limits,
         )
         self._taken_at = now
         return await asyncio.to_thread(with_digest, snapshot)

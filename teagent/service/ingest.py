@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,12 +11,16 @@ import structlog
 
 from teagent.engine.measure.attribution import Attribution
 from teagent.engine.measure.matrix import MatrixBuilder, WindowCounts
+from teagent.engine.measure.trust import COVERAGE_LIMITS
+from teagent.engine.measure.windows import combined, flow_octets, scaled
 from teagent.errors import StoreError
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
-from teagent.model.traffic import TrafficMatrix
+from teagent.model.traffic import MatrixSpan, TrafficMatrix
 from teagent.ports import Clock, ExporterHealth, FlowSource, Store
+from teagent.service.exporters import ExporterWatch
 from teagent.service.observe import Observer
+from teagent.service.origins import Origins
 
 log = structlog.get_logger("ingest")
 
@@ -24,7 +29,11 @@ STALE_WINDOWS = 3
 
 
 class Ingest:
-    """One window after the other; `latest` is the last closed one, never the open one."""
+    """One window after the other; `latest` is the last closed one, never the open one.
+
+    `short_window_seconds` goes into `window_seconds` a whole number of times: a window is the sum of its short ones,
+    scaled anew. Without it, or where both are the same, there are no short ones.
+    """
 
     def __init__(
         self,
@@ -38,6 +47,10 @@ class Ingest:
         clock: Clock,
         window_seconds: float,
         max_rows: int,
+        short_window_seconds: float | None = None,
+        origins: Origins | None = None,
+        exporter_watch: ExporterWatch | None = None,
+        coverage_limits: tuple[float, float] = COVERAGE_LIMITS,
         source_prefix_ipv4: int = 24,
         source_prefix_ipv6: int = 48,
     ) -> None:
@@ -49,6 +62,12 @@ class Ingest:
         self._store = store
         self._clock = clock
         self._window_seconds = window_seconds
+        self._short_seconds = short_window_seconds or window_seconds
+        self._parts_of_window = round(window_seconds / self._short_seconds)
+        self._max_rows = max_rows
+        self._origins = origins
+        self._exporter_watch = exporter_watch
+        self.coverage_limits = coverage_limits
         self._interfaces: dict[tuple[str, int], str] = {}
         self._builder = MatrixBuilder(
             self._attribution(),
@@ -58,7 +77,8 @@ class Ingest:
         )
         self._opened_at = clock.now()
         self._started_at = clock.now()
-        self._matrix: TrafficMatrix | None = None
+        self._parts: list[TrafficMatrix] = []  # of the open window, as flows tell them
+        self._latest: dict[MatrixSpan, TrafficMatrix] = {}
         self.last_counts: WindowCounts | None = None
         self.counters: Counter[str] = Counter()
 
@@ -68,8 +88,17 @@ class Ingest:
         )
 
     async def load(self) -> None:
-        """The last matrix from the store, so that a restart loses the open window at most."""
-        self._matrix = await self._store.latest_matrix()
+        """The last matrices from the store, so that a restart loses the open window at most."""
+        for span in self._spans():
+            found = await self._store.latest_matrix(span=span)
+            if found is not None:
+                self._latest[span] = found
+
+    def _spans(self) -> tuple[MatrixSpan, ...]:
+        return (MatrixSpan.WINDOW,) if self._parts_of_window == 1 else (MatrixSpan.SHORT, MatrixSpan.WINDOW)
+
+    def window_seconds(self, span: MatrixSpan) -> float:
+        return self._short_seconds if span is MatrixSpan.SHORT else self._window_seconds
 
     def drain(self) -> None:
         """Takes what has been decoded since the last call into the open window."""
@@ -77,42 +106,85 @@ class Ingest:
         if interfaces != self._interfaces:
             self._interfaces = interfaces
             self._builder.use(self._attribution())
+        if self._origins is not None and self._origins.table is not self._builder.origins:
+            self._builder.use_origins(self._origins.table)
         for batch in self._source.take():
             self._builder.add(batch)
 
     async def close_window(self) -> None:
+        """A short window ends, and with the last of its short ones the window itself."""
         now = self._clock.now()
         self.drain()
         seconds = (now - self._opened_at).total_seconds()
-        if not self._window_seconds / 2 <= seconds <= self._window_seconds * 2:
-            # The clock stepped, or the machine slept: rates over an interval that nobody knows are no rates.
-            log.warning("window dropped", seconds=seconds, window_seconds=self._window_seconds)
-            self.counters["windows_dropped"] += 1
-            self._builder.build(at=now, seconds=self._window_seconds, interface_octets={})
-            self._opened_at = now
-            return
-        octets = {link: self._octets(link, seconds, now) for link in self._links}
-        self.last_counts = self._builder.counts()
-        self._matrix = self._builder.build(at=now, seconds=seconds, interface_octets=octets)
         self._opened_at = now
+        if not self._short_seconds / 2 <= seconds <= self._short_seconds * 2:
+            # The clock stepped, or the machine slept: rates over an interval that nobody knows are no rates.
+            log.warning("window dropped", seconds=seconds, window_seconds=self._short_seconds)
+            self.counters["windows_dropped"] += 1
+            self._builder.build(at=now, seconds=self._short_seconds, interface_octets={})
+            self._parts.clear()
+            return
+        if self._exporter_watch is not None:
+            self._exporter_watch.sample()
+        self.last_counts = self._builder.counts()
+        self._parts.append(self._builder.build(at=now, seconds=seconds, interface_octets={}))
+        if self._parts_of_window > 1:
+            await self._keep(MatrixSpan.SHORT, scaled(self._parts[-1], self._octets(seconds, now)))
+        if len(self._parts) >= self._parts_of_window:
+            await self._close_whole_window(now)
+
+    async def _close_whole_window(self, now: datetime) -> None:
+        parts, self._parts = self._parts, []
+        octets = self._octets(sum(part.seconds for part in parts), now)
+        counted = dict.fromkeys(self._links, 0.0)
+        for part in parts:
+            for link, flows in flow_octets(part).items():
+                counted[link] += flows
+        self._builder.sieve.judge(counted, octets)
+        whole = parts[0] if len(parts) == 1 else await asyncio.to_thread(combined, parts, max_rows=self._max_rows)
         self.counters["windows"] += 1
+        await self._keep(MatrixSpan.WINDOW, scaled(whole, octets))
+
+    async def _keep(self, span: MatrixSpan, matrix: TrafficMatrix) -> None:
+        self._latest[span] = matrix
         try:
-            await self._store.add_matrix(self._matrix)
+            await self._store.add_matrix(matrix, span=span)
         except StoreError as error:
             self.counters["store_failures"] += 1
             log.error("matrix could not be stored", error=error.message)
 
-    def _octets(self, link: str, seconds: float, now: datetime) -> float | NoData:
-        average = self._observer.average(link, since=now - timedelta(seconds=seconds), until=now)
-        return average if isinstance(average, NoData) else average.in_bps * seconds / 8
+    def _octets(self, seconds: float, now: datetime) -> dict[str, float | NoData]:
+        """What each link's interface counted in, over the seconds before `now`."""
+        octets: dict[str, float | NoData] = {}
+        for link in self._links:
+            average = self._observer.average(link, since=now - timedelta(seconds=seconds), until=now)
+            octets[link] = average if isinstance(average, NoData) else average.in_bps * seconds / 8
+        return octets
 
-    def latest(self, now: datetime) -> TrafficMatrix | NoData:
-        if self._matrix is None:
+    def latest(self, now: datetime, *, span: MatrixSpan = MatrixSpan.WINDOW) -> TrafficMatrix | NoData:
+        matrix = self._latest.get(span)
+        if matrix is None:
             return NoData(since=self._started_at, reason="no window of flows has closed yet")
-        age = (now - self._matrix.at).total_seconds()
-        if age > STALE_WINDOWS * self._window_seconds:
-            return NoData(since=self._matrix.at, reason=f"the last window of flows closed {age:.0f}s ago")
-        return self._matrix
+        age = (now - matrix.at).total_seconds()
+        if age > STALE_WINDOWS * self.window_seconds(span):
+            return NoData(since=matrix.at, reason=f"the last window of flows closed {age:.0f}s ago")
+        return matrix
+
+    def flow_doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
+        """By link, why its flows are not to be trusted, besides their coverage."""
+        if self._exporter_watch is None:
+            return {}
+        matrix, (low, high) = self.latest(now), self.coverage_limits
+        coverage = {} if isinstance(matrix, NoData) else matrix.coverage
+        disagreeing = frozenset(
+            name for name, share in coverage.items() if share is not None and not low <= share <= high
+        )
+        return self._exporter_watch.link_doubts(now, disagreeing)
+
+    @property
+    def counted_once(self) -> tuple[str, ...]:
+        """Links whose egress records are duplicates, and left out."""
+        return self._builder.sieve.left_out
 
     def exporters(self) -> Sequence[ExporterHealth]:
         return self._source.exporters()

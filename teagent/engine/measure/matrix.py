@@ -120,6 +120,10 @@ class MatrixBuilder:
             cells[(link_map[:, None] < 0) | (prefix_map[None, :] < 0)] = NOWHERE
             self._tables[family] = table.moved(cells.ravel(), self._form(attribution, family))
 
+    @property
+    def origins(self) -> OriginTable | None:
+        return self._origins
+
     def use_origins(self, origins: OriginTable | None) -> None:
         """From now on, and for what is not named yet of this window: senders whose AS is not known belong to the
         origin of the first address of their prefix.

@@ -69,6 +69,11 @@ class FlowDecoder:
         return self._state.templates
 
     @property
+    def template_at(self) -> float | None:
+        """Unix time at which the last template arrived, new or again; None before the first."""
+        return self._state.template_at
+
+    @property
     def awaiting_template(self) -> int:
         """Data sets that are held back until their template comes."""
         return self._state.awaiting_template

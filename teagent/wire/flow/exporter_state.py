@@ -34,6 +34,7 @@ class ExporterState:
         self.limits = limits
         self.undecoded: Counter[str] = Counter()
         self.refusals: deque[tuple[str, str]] = deque(maxlen=MOST_REFUSALS)  # the last ones, with the reason in words
+        self.template_at: float | None = None  # unix time of the last one
         self._domains: dict[DomainKey, Domain] = {}
         self._age: dict[tuple[DomainKey, int], None] = {}  # templates, the one refreshed longest ago first
         self._held: dict[tuple[DomainKey, int], deque[Held]] = {}

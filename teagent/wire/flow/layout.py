@@ -59,6 +59,7 @@ class Layout:
         self.layer2 = octets is not None and template.fields[octets].element == elements.LAYER2_OCTETS
         physical = find((elements.INPUT_PHYSICAL_INTERFACE,))
         self._physical = None if physical == self._numbers["in_if"] else physical
+        self._direction = find((elements.FLOW_DIRECTION,))
         self._addresses = {
             4: self._pair(find(elements.SOURCE_IPV4), find(elements.DESTINATION_IPV4), 4),
             6: self._pair(find(elements.SOURCE_IPV6), find(elements.DESTINATION_IPV6), 16),
@@ -95,6 +96,8 @@ class Layout:
         columns["end"] = _times(self.template, rows, self._end, batching)
         if self._physical is not None:
             columns["in_physical_if"] = unsigned(self.template, rows, self._physical)
+        if self._direction is not None:
+            columns["direction"] = unsigned(self.template, rows, self._direction)
         return columns
 
     def batches(self, rows: Rows, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:

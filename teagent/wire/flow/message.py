@@ -97,7 +97,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
                 text = f"more than {state.limits.max_new_templates} templates in a datagram"
                 state.refuse(Undecoded.LIMIT_EXCEEDED, text)
                 return None
-            _take(state, domain, template, sets)
+            _take(state, domain, template, at, sets)
     return records
 
 
@@ -112,10 +112,11 @@ def _templates(version: int, number: int, body: bytes, limits: Limits) -> Iterat
     return iter((BadLength(f"set id {number} has no meaning in version {version}"),))
 
 
-def _take(state: ExporterState, domain: Domain, found: Found, sets: list[RecordSet]) -> None:
+def _take(state: ExporterState, domain: Domain, found: Found, at: float, sets: list[RecordSet]) -> None:
     if isinstance(found, WireError):
         state.refuse(reason_of(found), found.message)
     elif isinstance(found, int):
         state.withdraw(domain, found)
     else:
+        state.template_at = at
         sets.extend(state.release(domain, state.define(domain, found)))

@@ -1,0 +1,109 @@
+"""Exporters: how each of them does over the last few minutes, and what is to be doubted on whose links."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from teagent.engine.measure.exporter_trust import ExporterBounds, ExporterFigures, doubts, unknown_sampling
+from teagent.ports import Clock, ExporterHealth, FlowSource
+
+HARMLESS = frozenset({"no_addresses", "not_ip"})
+"""Reasons for not decoding what would not have counted anyway: traffic that is not IP."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    expected: int
+    lost: int
+    datagrams: int
+    undecoded: int
+
+    @classmethod
+    def of(cls, health: ExporterHealth) -> _Sample:
+        undecoded = sum(count for reason, count in health.undecoded.items() if reason not in HARMLESS)
+        return cls(health.expected, health.lost, health.datagrams, undecoded)
+
+
+class ExporterWatch:
+    """`links` maps a link to its router; `active_timeouts` an exporter to what the configuration says of it."""
+
+    def __init__(
+        self,
+        *,
+        source: FlowSource,
+        links: Mapping[str, str],
+        clock: Clock,
+        bounds: ExporterBounds | None = None,
+        active_timeouts: Mapping[str, float] | None = None,
+        samples: int = 5,
+    ) -> None:
+        self._source = source
+        self._links = dict(links)
+        self._clock = clock
+        self._bounds = bounds or ExporterBounds()
+        self._active_timeouts = dict(active_timeouts or {})
+        self._started_at = clock.now()
+        self._samples: deque[dict[str, _Sample]] = deque(maxlen=samples)
+
+    def sample(self) -> None:
+        """Called window by window: shares are taken since the oldest of the samples."""
+        self._samples.append({health.exporter: _Sample.of(health) for health in self._source.exporters()})
+
+    def figures(self) -> dict[str, ExporterFigures]:
+        """By exporter."""
+        return {health.exporter: self._figures(health) for health in self._source.exporters()}
+
+    def _figures(self, health: ExporterHealth) -> ExporterFigures:
+        before = self._samples[0].get(health.exporter) if self._samples else None
+        now, then = _Sample.of(health), before or _Sample(0, 0, 0, 0)
+        undecoded = max(0, now.undecoded - then.undecoded)
+        return ExporterFigures(
+            exporter=health.exporter,
+            heard=health.last_at is not None,
+            heard_at=health.last_at or self._started_at,
+            template_at=health.last_template_at,
+            # A late datagram makes good for what was counted as lost before.
+            lost_share=_share(max(0, now.lost - then.lost), now.expected - then.expected),
+            undecoded_share=_share(undecoded, now.datagrams - then.datagrams + undecoded),
+            clock_skew_seconds=health.clock_skew_seconds,
+            active_timeout_seconds=self._active_timeouts.get(health.exporter, health.active_timeout_seconds),
+            future_share=health.future_share,
+            sampling_known=health.sampling_rate is not None,
+        )
+
+    def doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
+        """By exporter, those that there are doubts about."""
+        found = {name: doubts(figures, now, self._bounds) for name, figures in self.figures().items()}
+        return {name: reasons for name, reasons in found.items() if reasons}
+
+    def link_doubts(self, now: datetime, disagreeing: frozenset[str]) -> dict[str, tuple[str, ...]]:
+        """By link, for those that there are doubts about. A router that has several exporter addresses is silent when
+        all of them are. Of the links in `disagreeing`, whose flows are not what their interface counts, it is also
+        said where the sampling rate is not known.
+        """
+        by_router: dict[str, tuple[tuple[str, ...], str]] = {}
+        found: dict[str, tuple[str, ...]] = {}
+        for link, router in self._links.items():
+            if router not in by_router:
+                by_router[router] = self._router_doubts(router, now)
+            reasons, sampling = by_router[router]
+            if sampling and link in disagreeing:
+                reasons = (*reasons, sampling)
+            if reasons:
+                found[link] = reasons
+        return found
+
+    def _router_doubts(self, router: str, now: datetime) -> tuple[tuple[str, ...], str]:
+        figures = [self._figures(health) for health in self._source.exporters() if health.router == router]
+        talking = [f for f in figures if (now - f.heard_at).total_seconds() <= self._bounds.silent_seconds]
+        if any(f.heard for f in talking):
+            talking = [f for f in talking if f.heard]
+        reasons = tuple(reason for f in talking or figures for reason in doubts(f, now, self._bounds))
+        return reasons, unknown_sampling(figures)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole > 0 else None
