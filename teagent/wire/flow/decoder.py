@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,12 @@ import numpy as np
 from teagent.errors import BadVersion, Truncated, WireError
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import frames, message, netflow5
+from teagent.wire.flow.burst import BurstReader, read_lanes
 from teagent.wire.flow.exporter_state import ExporterState
+from teagent.wire.flow.header_times import exported_at, header_times
 from teagent.wire.flow.layout import Batching
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.records import RecordSet, Undecoded, joined, reason_of
+from teagent.wire.flow.records import DataSet, RecordSet, Run, Undecoded, joined, reason_of
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sflow import SFlowReader
 from teagent.wire.flow.template import Rows, decode_fixed
@@ -55,6 +57,10 @@ class FlowDecoder:
         self._state = ExporterState(limits or Limits())
         self._override = None if sampling_rate is None else SamplingRates.of_header(sampling_rate)
         self._sflow = SFlowReader(exporter, rate=sampling_rate)
+        self._bursts = BurstReader()
+        self._sets: list[DataSet] = []
+        self._ready: list[FlowBatch] = []
+        self._pending = 0
         self._lost = 0
         self.version = -1
         self.exported_at = math.nan  # unix time in the header of the last datagram
@@ -78,20 +84,50 @@ class FlowDecoder:
         """Data sets that are held back until their template comes."""
         return self._state.awaiting_template
 
+    def refusals(self) -> list[tuple[str, str]]:
+        """(reason, text) of what `read` could not use since this was asked before; of many, the last ones."""
+        refusals = list(self._state.refusals)
+        self._state.refusals.clear()
+        return refusals
+
+    def held(self) -> dict[tuple[int, int, int], int]:
+        """How many data sets wait for their template, by (version, domain, template)."""
+        return self._state.held()
+
+    @property
+    def pending(self) -> int:
+        """Records that `feed` found and `take` has not handed over."""
+        return self._pending + self._sflow.pending
+
     def decode(self, datagrams: Sequence[bytes], *, at: float, stream: int = 0) -> DecodeResult:
-        """Decodes datagrams that arrived at the unix time `at`, all at once where they share templates. `stream` is the
-        source port: sequence numbers are looked at stream by stream, templates belong to the exporter.
+        """`feed` and `take` in one."""
+        self.feed(datagrams, at=at, stream=stream)
+        return self.take()
+
+    def feed(self, datagrams: Sequence[bytes], *, at: float, stream: int = 0) -> None:
+        """Reads datagrams that arrived at the unix time `at`, all at once where they are of one shape, and keeps their
+        records until `take`. `stream` is the source port: sequence numbers are looked at stream by stream, templates
+        belong to the exporter.
 
         Never raises, whatever the bytes: what cannot be read is counted in `undecoded`, and the rest goes on.
         """
-        sets: list[RecordSet] = []
-        for datagram in datagrams:
-            try:
-                self._read(datagram, at, stream, sets)
-            except WireError as error:
-                self._state.undecoded[reason_of(error)] += 1
+        sets: list[DataSet] = []
+        self._feed(datagrams, at, stream, sets)
         self._state.expire(at)
-        batches = (*self._batches(sets), *self._sampled())
+        if any(found.layout.template.options for found in sets):
+            self._ready.extend(self._batches())  # what came before has the rates of its time
+            self._learn(sets)
+            sets = [found for found in sets if not found.layout.template.options]
+        self._sets += sets
+        self._pending += sum([found.records for found in sets])
+
+    def take(self) -> DecodeResult:
+        """All that was found since the last call, its records as columns; the more of them, the less it takes for
+        each.
+        """
+        batches = (*self._ready, *self._batches(), *self._rated(self._sflow.batches(self._state.undecoded)))
+        self._ready.clear()
+        self._pending = 0
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
         lost, self._lost = self._lost, 0
         sflow_lost, samples_lost, samples_dropped = self._sflow.taken()
@@ -107,12 +143,35 @@ class FlowDecoder:
     def read(self, datagram: bytes, *, at: float, stream: int = 0) -> list[RecordSet]:
         """The data sets of one datagram, options among them, for whoever wants every field and not only traffic; and
         those that had waited for a template in it. Takes note of templates and sampling like `decode`. Raises
-        Truncated, BadLength, BadVersion where the datagram as a whole cannot be read.
+        Truncated, BadLength, BadVersion where no data set of the datagram can be read; `refusals` has the rest.
         """
         sets: list[RecordSet] = []
-        self._read(datagram, at, stream, sets)
+        try:
+            self._read(datagram, at, stream, sets)
+        except WireError as error:
+            if not sets:
+                raise
+            self._state.refuse(reason_of(error), error.message)
         self._learn(sets)
         return sets
+
+    def _feed(self, datagrams: Sequence[bytes], at: float, stream: int, sets: list[DataSet]) -> None:
+        """Those that have to be read by themselves part the others into bursts."""
+        if not datagrams:
+            return
+        for part in self._bursts.parted(self._state, datagrams):
+            if isinstance(part, bytes):
+                found: list[RecordSet] = []
+                try:
+                    self._read(part, at, stream, found)
+                except WireError as error:
+                    self._state.undecoded[reason_of(error)] += 1
+                sets += found
+                continue
+            self._lost += read_lanes(self._state, part, stream, sets)
+            last = max(part, key=lambda lane: lane.positions[-1])
+            self.version = last.shape.version
+            self.exported_at = exported_at(self.version, last.last_header)
 
     def _read(self, datagram: bytes, at: float, stream: int, sets: list[RecordSet]) -> None:
         """Some exporters, and most files of captured payloads, put several messages into one datagram."""
@@ -150,57 +209,75 @@ class FlowDecoder:
         self.exported_at = found.exported_at
         return found.end
 
-    def _learn(self, sets: list[RecordSet]) -> None:
+    @staticmethod
+    def _learn(sets: Iterable[DataSet]) -> None:
         """Options first: the rates of a datagram hold for its flows, in whatever order they stand."""
-        for group in joined([found for found in sets if found.layout.template.options and found.records]):
+        for group in joined(found for found in sets if found.layout.template.options and found.records):
             first, rows = group[0], _rows(group)
             first.rates.learn(first.layout.template, rows)
             boot = first.layout.boot(rows)
             if boot is not None:
                 first.domain.boot = boot
 
-    def _sampled(self) -> Iterator[FlowBatch]:
-        for batch in self._sflow.batches(self._state.undecoded):
-            rate = float(batch.sampling_rate[-1])
-            self.sampling_rate = None if math.isnan(rate) else rate
-            yield batch
-
-    def _batches(self, sets: list[RecordSet]) -> Iterator[FlowBatch]:
-        self._learn(sets)
-        for group in joined([found for found in sets if not found.layout.template.options]):
+    def _batches(self) -> Iterator[FlowBatch]:
+        sets, self._sets = self._sets, []
+        for group in joined(sets):
             layout = group[0].layout
             rows = _rows(group)
             if not len(rows):
                 continue
             rates = group[0].rates if self._override is None else self._override
-            batching = Batching(exporter=self.exporter, boot=_boot(group), exported_at=group[0].exported_at)
+            batching = _batching(self.exporter, group)
             if layout.has_addresses:
                 batches = layout.batches(rows, rates, batching)
             elif layout.section is not None:
-                decoded = frames.joined([found.decode() for found in group])
+                decoded = frames.joined([found.decode() for found in group if isinstance(found, RecordSet)])
                 batches = frames.batches(layout, layout.section, decoded, rates, batching, self._state.undecoded)
             else:
                 self._state.undecoded[Undecoded.NO_ADDRESSES] += len(group)
                 continue
-            for batch in batches:
-                rate = float(batch.sampling_rate[-1])
-                self.sampling_rate = None if math.isnan(rate) else rate
-                yield batch
+            yield from self._rated(batches)
+
+    def _rated(self, batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
+        for batch in batches:
+            rate = float(batch.sampling_rate[-1])
+            self.sampling_rate = None if math.isnan(rate) else rate
+            yield batch
 
 
-def _rows(group: list[RecordSet]) -> Rows:
+def _rows(group: list[DataSet]) -> Rows:
     template = group[0].layout.template
     if template.variable:
-        return np.concatenate([found.decode().rows for found in group])
+        return np.concatenate([found.decode().rows for found in group if isinstance(found, RecordSet)])
     if len(group) == 1:
         return decode_fixed(template, group[0].body)
     size = template.least
     return np.frombuffer(b"".join([found.body[: found.records * size] for found in group]), template.dtype)
 
 
-def _boot(group: list[RecordSet]) -> Column | float:
-    """One boot time where the sets agree about it, otherwise that of each record."""
-    boots = [found.domain.boot if math.isnan(found.boot) else found.boot for found in group]
-    if max(boots) - min(boots) > SAME_BOOT_SECONDS:
-        return np.repeat(boots, [found.records for found in group])
-    return boots[0]
+def _batching(exporter: str, group: list[DataSet]) -> Batching:
+    if not group[0].layout.needs_header_times:
+        return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan)
+    times: list[tuple[Column, Column]] = []
+    records: list[int] = []  # of each datagram
+    for found in group:
+        if isinstance(found, Run):
+            times.append(header_times(found.domain.version, found.headers))
+            records += [found.records // found.datagrams] * found.datagrams
+        else:
+            times.append((np.array([found.exported_at]), np.array([found.boot])))
+            records.append(found.records)
+    exported_at, boot = (np.concatenate(column) for column in zip(*times, strict=True))
+    boot[np.isnan(boot)] = group[0].domain.boot
+    return Batching(
+        exporter=exporter,
+        boot=_of_each(boot, records, within=SAME_BOOT_SECONDS),
+        exported_at=_of_each(exported_at, records, within=0.0),
+    )
+
+
+def _of_each(values: Column, records: list[int], *, within: float) -> Column | float:
+    """One number where the datagrams agree about it, otherwise that of each record."""
+    if float(values.max() - values.min()) > within:
+        return np.repeat(values, records)
+    return float(values[0])

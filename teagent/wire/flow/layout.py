@@ -67,6 +67,9 @@ class Layout:
         self.section = _section(template)
         self._boot = find((elements.SYSTEM_INIT_MILLISECONDS,))
         self._start, self._end = _time_field(template, _STARTS), _time_field(template, _ENDS)
+        self.needs_header_times = any(time is not None and time[1] in _RELATIVE for time in (self._start, self._end))
+        # Data of such a template can be read many datagrams at a time.
+        self.plain = not template.options and not template.variable and self.has_addresses
 
     def _pair(self, source: int | None, destination: int | None, length: int) -> tuple[int | None, int] | None:
         """Fields of both addresses. A destination is what it takes; a source may be missing."""
@@ -140,6 +143,7 @@ def _section(template: Template) -> Section | None:
 
 _STARTS: Final = (152, 150, 154, 156, 158, elements.FLOW_START_SYS_UPTIME)
 _ENDS: Final = (153, 151, 155, 157, 159, elements.FLOW_END_SYS_UPTIME)
+_RELATIVE: Final = {158, 159, elements.FLOW_START_SYS_UPTIME, elements.FLOW_END_SYS_UPTIME}
 
 
 def _time_field(template: Template, candidates: tuple[int, ...]) -> tuple[int, int] | None:

@@ -32,13 +32,18 @@ LAYOUT: Final = Layout(
 )  # fmt: skip
 
 
+def rate(sampling: int) -> float:
+    """Of the header's sampling field, whatever its mode bits say: Juniper leaves them 0. An interval of 0 is
+    unsampled.
+    """
+    return float(sampling & 0x3FFF or 1)
+
+
 def read(
     state: ExporterState, datagram: bytes, start: int, stream: int, sets: list[RecordSet]
 ) -> tuple[int, int, float]:
     """Appends the records of the export packet that begins at `start`. Returns where it ends, how many records were
     lost before it, and when it was exported. Raises Truncated and BadLength.
-
-    The sampling interval is taken whatever the mode bits say: Juniper leaves them 0. An interval of 0 is unsampled.
     """
     if len(datagram) - start < HEADER.size:
         raise Truncated(
@@ -54,9 +59,8 @@ def read(
         )
     domain = state.domain(5, kind << 8 | engine)
     exported_at = seconds + nanoseconds * 1e-9
-    rate = float(sampling & 0x3FFF or 1)
-    if domain.rates.common != rate:
-        domain.rates = SamplingRates.of_header(rate)
+    if domain.rates.common != rate(sampling):
+        domain.rates = SamplingRates.of_header(rate(sampling))
     lost = domain.sequences.lost(stream, sequence, count)
     if count:
         boot = exported_at - uptime / 1000

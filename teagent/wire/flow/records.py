@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
 from teagent.wire.flow.layout import Layout
@@ -73,6 +73,20 @@ class RecordSet(NamedTuple):
         return self.decoded or Decoded(decode_fixed(self.layout.template, self.body), {})
 
 
+class Run(NamedTuple):
+    """The data sets that stand at one place in `datagrams` of one shape: all their records together. `headers` are
+    those of the datagrams, where the times of the records need them.
+    """
+
+    domain: Domain
+    rates: SamplingRates
+    layout: Layout
+    body: bytes
+    records: int
+    datagrams: int
+    headers: bytes
+
+
 def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: float, boot: float) -> RecordSet:
     template = layout.template
     if template.variable:
@@ -83,9 +97,12 @@ def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: floa
     return RecordSet(domain, domain.rates, layout, body, len(body) // template.least, exported_at, boot)
 
 
-def joined(sets: list[RecordSet]) -> Iterator[list[RecordSet]]:
+DataSet: TypeAlias = RecordSet | Run
+
+
+def joined(sets: Iterable[DataSet]) -> Iterator[list[DataSet]]:
     """Sets of one template and one domain together, in order of arrival."""
-    groups: dict[tuple[int, int], list[RecordSet]] = {}
+    groups: dict[tuple[int, int], list[DataSet]] = {}
     for found in sets:
         groups.setdefault((id(found.rates), id(found.layout)), []).append(found)
     yield from groups.values()

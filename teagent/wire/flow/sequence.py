@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 MODULUS: Final = 1 << 32
@@ -37,6 +38,21 @@ class SequenceTracker:
         self._before = (sequence, units)
         return gap
 
+    def lost_in_a_row(self, sequences: Sequence[int], units: Sequence[int]) -> int:
+        """The same for many messages. Mostly each begins where the one before it ended, and there is little to do."""
+        lost = 0
+        due, last = -1, -1  # where the message before ended, and its units
+        for sequence, count in zip(sequences, units, strict=True):
+            if sequence == due and (count == last or self._inclusive == -SURE):
+                self._before = (sequence, count)
+            else:
+                lost += self.lost(sequence, count)
+                if self._before != (sequence, count):  # it came late, and the next one is not due after it
+                    due = last = -1
+                    continue
+            due, last = (sequence + count) % MODULUS, count
+        return lost
+
     def _gap(self, sequence: int, units: int | None) -> int:
         if self._before is None:
             return 0
@@ -59,9 +75,16 @@ class Sequences:
         self._trackers: dict[int, SequenceTracker] = {}
 
     def lost(self, stream: int, sequence: int, units: int | None) -> int:
+        return self._of(stream).lost(sequence, units)
+
+    def lost_in_a_row(self, stream: int, sequences: Sequence[int], units: Sequence[int]) -> int:
+        """The same for many messages of one stream, at least one."""
+        return self._of(stream).lost_in_a_row(sequences, units)
+
+    def _of(self, stream: int) -> SequenceTracker:
         tracker = self._trackers.get(stream)
         if tracker is None:
             if len(self._trackers) >= MOST_STREAMS:
                 del self._trackers[next(iter(self._trackers))]
             tracker = self._trackers[stream] = SequenceTracker()
-        return tracker.lost(sequence, units)
+        return tracker

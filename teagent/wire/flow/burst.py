@@ -1,0 +1,283 @@
+"""Bursts: datagrams of one shape, read all at once.
+
+A router exports thousands of datagrams that differ in nothing but the header's counters and the records: the same
+length, the same data sets by the same templates at the same places. What takes time in reading a datagram is not its
+records but everything around them, so that is done once for all datagrams of a shape. Whatever has another shape
+(templates, options, fields of variable length, data whose template is not known, anything malformed) is read one by
+one, and the two ways give the same records and counts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from teagent.wire.flow import header_times, netflow5
+from teagent.wire.flow.exporter_state import ExporterState
+from teagent.wire.flow.layout import Layout
+from teagent.wire.flow.message import SET_HEADER
+from teagent.wire.flow.records import DataSet, Domain, Run
+from teagent.wire.flow.sampling import SamplingRates
+from teagent.wire.flow.template_sets import FIRST_DATA_SET
+
+MOST_SHAPES: Final = 256
+KEYS: Final = {5: slice(20, 24), 9: slice(16, 24), 10: slice(12, 20)}  # of a datagram of this version: domain and set
+_NUMBER: Final = struct.Struct(">I")
+_U4: Final = np.dtype(">u4")
+
+
+class Mark(NamedTuple):
+    """Octets that all datagrams of a shape have at one place."""
+
+    at: int
+    octets: bytes
+    dtype: np.dtype[Any]
+
+
+class Body(NamedTuple):
+    """Where the records of one data set are."""
+
+    layout: Layout
+    at: int
+    records: int
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shape:
+    """`step` is what one datagram adds to the sequence number."""
+
+    version: int
+    octets: int
+    domain: Domain
+    rates: SamplingRates
+    sequence_at: int
+    step: int
+    marks: tuple[Mark, ...]
+    bodies: tuple[Body, ...]
+
+    def holds(self, state: ExporterState) -> bool:
+        """Whether domain, templates and rates are still those that it was made of."""
+        domain = self.domain
+        if state.known(self.version, domain.number) is not domain or domain.rates is not self.rates:
+            return False
+        layouts = domain.layouts
+        return self.version == 5 or all(layouts.get(b.layout.template.id) is b.layout for b in self.bodies)
+
+    def fits(self, joined: bytes, count: int) -> bool:
+        """Whether all of `count` datagrams of its length, one after the other in `joined`, are of this shape."""
+        for at, octets, dtype in self.marks:
+            if np.ndarray((count,), dtype, joined, at, (self.octets,)).tobytes() != octets * count:
+                return False
+        return True
+
+    def sequences(self, joined: bytes, count: int) -> list[int]:
+        numbers: list[int] = np.ndarray((count,), _U4, joined, self.sequence_at, (self.octets,)).tolist()
+        return numbers
+
+    def runs(self, joined: bytes, count: int) -> list[Run]:
+        stride = (self.octets,)
+        headers = np.ndarray((count,), header_times.AS_OCTETS[self.version], joined, 0, stride)
+        return [
+            Run(
+                self.domain,
+                self.rates,
+                layout,
+                np.ndarray((count,), dtype, joined, at, stride).tobytes(),
+                records * count,
+                count,
+                headers.tobytes() if layout.needs_header_times else b"",
+            )
+            for layout, at, records, dtype in self.bodies
+        ]
+
+
+class Lane(NamedTuple):
+    """Datagrams of one shape, one after the other, and which ones of the burst they are."""
+
+    shape: Shape
+    joined: bytes
+    positions: Sequence[int]
+
+    @property
+    def last_header(self) -> bytes:
+        begin = (len(self.positions) - 1) * self.shape.octets
+        return self.joined[begin : begin + header_times.OCTETS[self.shape.version]]
+
+
+class BurstReader:
+    """Remembers shapes, of one exporter."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[tuple[int, bytes, bytes], Shape] = {}
+
+    def parted(self, state: ExporterState, datagrams: Sequence[bytes]) -> Iterator[list[Lane] | bytes]:
+        """Lanes, which may be read together, and datagrams that have to be read by themselves, in order. What such a
+        one changes in `state` counts for what comes after it: take the next only when it has been read.
+        """
+        lanes = self._by_length(state, datagrams)
+        if lanes is not None:
+            yield lanes
+            return
+        burst: dict[Shape, list[int]] = {}
+        for position, datagram in enumerate(datagrams):
+            shape = self._shape(state, datagram)
+            if shape is not None and shape.fits(datagram, 1):
+                burst.setdefault(shape, []).append(position)
+                continue
+            if burst:
+                yield _lanes(datagrams, burst)
+                burst.clear()
+            yield datagram
+        if burst:
+            yield _lanes(datagrams, burst)
+
+    def _by_length(self, state: ExporterState, datagrams: Sequence[bytes]) -> list[Lane] | None:
+        """Mostly datagrams of one length are of one shape, which costs least to find out; None where they are not."""
+        lengths = list(map(len, datagrams))
+        groups: dict[int, Sequence[int]] = {}
+        if lengths.count(lengths[0]) == len(lengths):
+            groups[lengths[0]] = range(len(lengths))
+        else:
+            positions: dict[int, list[int]] = {}
+            for position, length in enumerate(lengths):
+                positions.setdefault(length, []).append(position)
+            groups.update(positions)
+        lanes = []
+        for positions_of in groups.values():
+            shape = self._shape(state, datagrams[positions_of[0]])
+            if shape is None:
+                return None
+            lane = _lane(datagrams, shape, positions_of)
+            if not shape.fits(lane.joined, len(positions_of)):
+                return None
+            lanes.append(lane)
+        return lanes
+
+    def _shape(self, state: ExporterState, datagram: bytes) -> Shape | None:
+        key = (len(datagram), datagram[:2], datagram[KEYS.get(datagram[1], _NOTHING)] if len(datagram) > 1 else b"")
+        shape = self._shapes.get(key)
+        if shape is None or not shape.holds(state):
+            shape = shape_of(state, datagram)
+            if shape is None:
+                return None
+            if len(self._shapes) >= MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = shape
+        return shape
+
+
+_NOTHING: Final = slice(0, 0)
+
+
+def _lane(datagrams: Sequence[bytes], shape: Shape, positions: Sequence[int]) -> Lane:
+    if len(positions) == len(datagrams):
+        return Lane(shape, b"".join(datagrams), positions)
+    return Lane(shape, b"".join([datagrams[position] for position in positions]), positions)
+
+
+def _lanes(datagrams: Sequence[bytes], burst: dict[Shape, list[int]]) -> list[Lane]:
+    return [_lane(datagrams, shape, positions) for shape, positions in burst.items()]
+
+
+def read_lanes(state: ExporterState, lanes: list[Lane], stream: int, sets: list[DataSet]) -> int:
+    """Appends the data sets of a burst; returns the units missing by its sequence numbers, as SequenceTracker does."""
+    numbers: dict[Domain, list[tuple[int, int, int]]] = {}
+    lost = 0
+    for shape, joined, positions in lanes:
+        count = len(positions)
+        sets += shape.runs(joined, count)
+        sequences = shape.sequences(joined, count)
+        if len(lanes) == 1:
+            lost += shape.domain.sequences.lost_in_a_row(stream, sequences, [shape.step] * count)
+        else:
+            steps = [shape.step] * count
+            numbers.setdefault(shape.domain, []).extend(zip(positions, sequences, steps, strict=True))
+    for domain, found in numbers.items():
+        _, sequences_of, steps_of = zip(*sorted(found), strict=True)
+        lost += domain.sequences.lost_in_a_row(stream, sequences_of, steps_of)
+    for shape, _, _ in sorted(lanes, key=lambda lane: lane.positions[-1]):
+        state.domain(shape.version, shape.domain.number)  # is used now
+    return lost
+
+
+def shape_of(state: ExporterState, datagram: bytes) -> Shape | None:
+    """None where the datagram has to be read by itself."""
+    version = datagram[0] << 8 | datagram[1] if len(datagram) >= 20 else 0
+    if version == 5:
+        return _netflow5(state, datagram)
+    if version == 9:
+        domain = state.known(9, _NUMBER.unpack_from(datagram, 16)[0])
+        return None if domain is None else _sets(domain, datagram, 20, ((0, 2), (16, 4)), sequence_at=12)
+    if version == 10 and int.from_bytes(datagram[2:4], "big") == len(datagram):
+        domain = state.known(10, _NUMBER.unpack_from(datagram, 12)[0])
+        return None if domain is None else _sets(domain, datagram, 16, ((0, 4), (12, 4)), sequence_at=8)
+    return None
+
+
+def _netflow5(state: ExporterState, datagram: bytes) -> Shape | None:
+    if len(datagram) <= netflow5.HEADER.size:
+        return None
+    _, count, _, _, _, _, kind, engine, sampling = netflow5.HEADER.unpack_from(datagram)
+    domain = state.known(5, kind << 8 | engine)
+    if (
+        domain is None
+        or domain.rates.common != netflow5.rate(sampling)
+        or len(datagram) != netflow5.HEADER.size + count * netflow5.RECORD_OCTETS
+    ):
+        return None
+    return Shape(
+        version=5,
+        octets=len(datagram),
+        domain=domain,
+        rates=domain.rates,
+        sequence_at=16,
+        step=count,
+        marks=(_mark(datagram, 0, 4), _mark(datagram, 20, 4)),
+        bodies=(_body(netflow5.LAYOUT, netflow5.HEADER.size, count),),
+    )
+
+
+def _sets(
+    domain: Domain, datagram: bytes, at: int, marks: tuple[tuple[int, int], ...], *, sequence_at: int
+) -> Shape | None:
+    """NetFlow v9 and IPFIX, whose sets begin at `at`; `marks` are (offset, octets) in the header."""
+    bodies: list[Body] = []
+    found = [*marks]
+    while len(datagram) - at >= SET_HEADER.size:
+        number, length = SET_HEADER.unpack_from(datagram, at)
+        layout = domain.layouts.get(number)
+        if number < FIRST_DATA_SET or layout is None or not layout.plain or at + length > len(datagram):
+            return None
+        records = (length - SET_HEADER.size) // layout.template.least
+        if records < 1:
+            return None
+        found.append((at, SET_HEADER.size))
+        bodies.append(_body(layout, at + SET_HEADER.size, records))
+        at += length
+    if not bodies:
+        return None
+    if found[1][0] + found[1][1] == found[2][0]:  # domain and first set stand together
+        found[1:3] = [(found[1][0], found[1][1] + found[2][1])]
+    return Shape(
+        version=domain.version,
+        octets=len(datagram),
+        domain=domain,
+        rates=domain.rates,
+        sequence_at=sequence_at,
+        step=1 if domain.version == 9 else sum(body.records for body in bodies),
+        marks=tuple(_mark(datagram, *mark) for mark in found),
+        bodies=tuple(bodies),
+    )
+
+
+def _mark(datagram: bytes, at: int, octets: int) -> Mark:
+    return Mark(at, datagram[at : at + octets], np.dtype(f"V{octets}"))
+
+
+def _body(layout: Layout, at: int, records: int) -> Body:
+    return Body(layout, at, records, np.dtype(f"V{records * layout.template.least}"))
