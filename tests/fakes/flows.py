@@ -24,7 +24,7 @@ class Flow:
     physical: int | None = None
 
 
-def batch(flows: Sequence[Flow], *, exporter: str = "192.0.2.1") -> FlowBatch:
+def batch(flows: Sequence[Flow], *, exporter: str = "192.0.2.1", layer2: bool = False) -> FlowBatch:
     """All flows must be of one family."""
     family = ip_address(flows[0].src).version
     n = len(flows)
@@ -34,6 +34,7 @@ def batch(flows: Sequence[Flow], *, exporter: str = "192.0.2.1") -> FlowBatch:
 
     return FlowBatch(
         exporter=exporter,
+        layer2=layer2,
         family=family,
         in_if=column([f.in_if for f in flows], "u4"),
         out_if=column([f.out_if for f in flows], "u4"),

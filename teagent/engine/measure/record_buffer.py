@@ -14,8 +14,8 @@ BLOCK: Final = 1 << 14
 
 
 class RecordBuffer:
-    """Holds what the matrix wants of each record, in the machine's byte order. `octets` are those on the wire before
-    sampling: with `overhead_octets` a packet, times the sampling rate.
+    """Holds what the matrix wants of each record, in the machine's byte order. `octets` are those of layer 2 before
+    sampling: with `overhead_octets` a packet where the exporter has not counted these, times the sampling rate.
     """
 
     def __init__(self, family: int, overhead_octets: float) -> None:
@@ -50,7 +50,7 @@ class RecordBuffer:
         self.dst[here] = batch.dst[there]
         self.asn[here] = batch.src_asn[there]
         octets = self.octets[here]
-        np.multiply(batch.packets[there], self._overhead, out=octets)
+        np.multiply(batch.packets[there], 0.0 if batch.layer2 else self._overhead, out=octets)
         octets += batch.octets[there]
         self._sample(octets, batch.sampling_rate[there])
         self.used += n

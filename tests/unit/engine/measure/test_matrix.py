@@ -70,6 +70,12 @@ def test_small_packets_weigh_more_than_their_l3_octets_say(builder):
     assert matrix.coverage["transit-a"] == pytest.approx(1)
 
 
+def test_octets_that_were_counted_on_layer_2_get_no_more(builder):
+    builder.add(batch([inbound(octets=1000, packets=10)], layer2=True))
+    builder.add(batch([inbound(octets=1000, packets=10)]))
+    assert build(builder, transit_a=2140).coverage["transit-a"] == pytest.approx(1)
+
+
 def test_a_source_without_as_is_its_covering_prefix_in_both_families(builder):
     builder.add(batch([inbound(src="192.0.2.77"), inbound(src="192.0.2.78"), inbound(src="192.0.3.1")]))
     builder.add(batch([inbound(src="2001:db8:f:1::1", dst="2001:db8:1::5")]))
