@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+
+from teagent.wire.flow.decoder import FlowDecoder
+from teagent.wire.flow.element_names import ELEMENTS, DataType, name_and_type
+from teagent.wire.flow.offline import MOST_TROUBLES, OfflineReader
+from teagent.wire.flow.record_view import shown, time_text, views
+from teagent.wire.flow.template import Field
+from tests.fakes.netflow import (
+    flow_set,
+    ipfix,
+    netflow5,
+    netflow9,
+    options_template9,
+    options_template10,
+    record,
+    record5,
+    template,
+)
+from tests.fakes.sflow import (
+    INTERNAL,
+    counter_sample,
+    datagram,
+    ethernet,
+    flow_sample,
+    gateway,
+    if_counters,
+    ipv4,
+    ipv6,
+    sampled_header,
+    sampled_ipv4,
+    udp,
+)
+from tests.fakes.sflow import record as sflow_record
+
+VARIABLE = 0xFFFF
+FRAME = ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1234, 53)))
+
+
+def view(message: bytes):
+    return [found for one in FlowDecoder("192.0.2.1").read(message, at=0) for found in views(one)]
+
+
+def documents(*payloads: bytes) -> tuple[list[dict], dict]:
+    reader = OfflineReader()
+    found = [document for p in payloads for document in reader.read(p, exporter="192.0.2.1", port=50000, at=1.7e9)]
+    reader.finish()
+    return found, dict(reader.undecoded)
+
+
+def test_the_registry_is_whole_up_to_its_end_but_for_what_iana_keeps_for_netflow():
+    missing = set(range(1, max(ELEMENTS) + 1)) - set(ELEMENTS)
+    assert missing <= {*range(65, 70), 97, *range(105, 128), 416, 419}
+    names = [name for name, _ in ELEMENTS.values()]
+    assert len(set(names)) == len(names)
+    assert ELEMENTS[1] == ("octetDeltaCount", DataType.UNSIGNED)
+    assert ELEMENTS[27] == ("sourceIPv6Address", DataType.IPV6_ADDRESS)
+    assert ELEMENTS[315] == ("dataLinkFrameSection", DataType.OCTET_ARRAY)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (Field(8, 4), "sourceIPv4Address"),
+        (Field(999, 4), "element999"),
+        (Field(12, 4, enterprise=9), "element9.12"),
+        (Field(1, 8, enterprise=29305), "reverseOctetDeltaCount"),
+        (Field(2, 4, scope=True, v9_scope=True), "scopeInterface"),
+        (Field(10, 4, scope=True), "ingressInterface"),
+    ],
+)
+def test_fields_are_called_as_their_registry_calls_them(field, name):
+    assert name_and_type(field)[0] == name
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind", "value"),
+    [
+        (b"\x01\x00\x00", DataType.UNSIGNED, 65536),
+        (bytes(9), DataType.UNSIGNED, "000000000000000000"),
+        (b"\xff\xff", DataType.SIGNED, -1),
+        (struct.pack(">f", 0.5), DataType.FLOAT, 0.5),
+        (struct.pack(">d", math.inf), DataType.FLOAT, None),
+        (b"\x01", DataType.BOOLEAN, True),
+        (b"\x02", DataType.BOOLEAN, False),
+        (b"\x03", DataType.BOOLEAN, "03"),
+        (bytes([192, 0, 2, 1]), DataType.IPV4_ADDRESS, "192.0.2.1"),
+        (bytes(3), DataType.IPV4_ADDRESS, "000000"),
+        (bytes(15) + b"\x01", DataType.IPV6_ADDRESS, "::1"),
+        (bytes(range(6)), DataType.MAC_ADDRESS, "00:01:02:03:04:05"),
+        (b"eth0\0\0", DataType.STRING, "eth0"),
+        (b"\xff", DataType.STRING, "\ufffd"),
+        (b"\xab", DataType.OCTET_ARRAY, "ab"),
+        (b"\xab", None, "ab"),
+        (struct.pack(">I", 1_700_000_000), DataType.SECONDS, "2023-11-14T22:13:20Z"),
+        (struct.pack(">Q", 1_700_000_000_123), DataType.MILLISECONDS, "2023-11-14T22:13:20.123000Z"),
+        (struct.pack(">Q", 2**63), DataType.MILLISECONDS, 2**63),
+        (
+            struct.pack(">II", 1_700_000_000 + 2_208_988_800, 1 << 31),
+            DataType.NANOSECONDS,
+            "2023-11-14T22:13:20.500000Z",
+        ),
+        (bytes(8), DataType.MICROSECONDS, 0),
+        (bytes(4), DataType.MICROSECONDS, 0),
+        (b"", DataType.SECONDS, ""),
+    ],
+)
+def test_values_are_shown_by_type_and_as_octets_where_they_do_not_fit_it(octets, kind, value):
+    assert shown(octets, kind) == value
+
+
+def test_a_time_that_is_none_is_null():
+    assert [time_text(t) for t in (1.7e9, math.nan, -1.0, 1e18)] == ["2023-11-14T22:13:20Z", None, None, None]
+
+
+def test_a_record_has_its_fields_and_what_is_derived_from_them():
+    fields = ((8, 4), (12, 4), (10, 2), (14, 2), (1, 4), (2, 4), (34, 4), (82, VARIABLE), (9 << 16 | 5, 2), (210, 3))
+    row = record(fields, 0xC0000201, 0xC6336407, 3, 0, 1500, 1, 100, b"eth0", 0xABCD, b"pad")
+    [one] = view(ipfix(flow_set(2, template(300, fields)), flow_set(300, row), domain=7))
+    assert (one.version, one.domain, one.template, one.options) == (10, 7, 300, False)
+    assert (one.input_interface, one.output_interface, one.sampling_rate) == (3, None, 100)
+    assert one.fields == {
+        "sourceIPv4Address": "192.0.2.1",
+        "destinationIPv4Address": "198.51.100.7",
+        "ingressInterface": 3,
+        "egressInterface": 0,
+        "octetDeltaCount": 1500,
+        "packetDeltaCount": 1,
+        "samplingInterval": 100,
+        "interfaceName": "eth0",
+        "element9.5": "abcd",
+    }
+
+
+def test_an_element_that_stands_there_several_times_is_a_list_and_one_of_no_octets_is_left_out():
+    fields = ((70, 3), (70, 3), (70, 3), (4, 0), (1, 8))
+    [one] = view(
+        ipfix(flow_set(2, template(300, fields)), flow_set(300, record(fields, b"abc", b"def", b"ghi", b"", 9)))
+    )
+    assert one.fields == {"mplsTopLabelStackSection": ["616263", "646566", "676869"], "octetDeltaCount": 9}
+
+
+def test_the_packet_in_a_record_is_shown_by_its_fields():
+    fields = ((12, 0), (10, 4), (315, VARIABLE))
+    rows = [record(fields, b"", 7, frame) for frame in (FRAME, b"short")]
+    whole, short = view(ipfix(flow_set(2, template(300, fields)), flow_set(300, b"".join(rows))))
+    assert whole.fields["dataLinkFrameSection"] == FRAME.hex()
+    assert whole.fields["destinationIPv4Address"] == "198.51.100.7"
+    assert (whole.fields["destinationTransportPort"], whole.fields["ipTotalLength"]) == (53, 48)
+    assert list(short.fields) == ["ingressInterface", "dataLinkFrameSection"]
+
+
+def test_netflow5_is_shown_by_the_same_names():
+    [one] = view(
+        netflow5(record5(src=0xC0000201, dst=0xC6336407, octets=100, in_if=3, out_if=4, asn=64496), sampling=10)
+    )
+    assert (one.version, one.input_interface, one.output_interface, one.sampling_rate) == (5, 3, 4, 10)
+    assert one.fields["sourceIPv4Address"] == "192.0.2.1"
+    assert (one.fields["octetDeltaCount"], one.fields["bgpSourceAsNumber"]) == (100, 64496)
+
+
+def test_options_are_told_from_flows_and_their_rate_is_that_of_later_records():
+    options = options_template9(400, ((1, 4),), ((48, 1), (50, 4)))
+    fields = ((8, 4), (48, 1))
+    message = netflow9(
+        flow_set(1, options),
+        flow_set(400, record(((1, 4), (48, 1), (50, 4)), 0, 1, 512)),
+        flow_set(0, template(300, fields)),
+        flow_set(300, record(fields, 1, 1)),
+    )
+    told, flow = view(message)
+    assert (told.options, told.sampling_rate, told.fields["scopeSystem"]) == (True, None, 0)
+    assert (flow.options, flow.sampling_rate) == (False, 512)
+
+
+def test_a_flow_sample_is_shown_by_ianas_names_and_the_specifications():
+    octets = datagram(
+        flow_sample(
+            sampled_header(FRAME),
+            gateway(64496, (64501, 64502)),
+            sequence=9,
+            source=3,
+            rate=1000,
+            drops=5,
+            in_if=(0, 3),
+            out_if=(1, 2),
+        ),
+        sequence=77,
+        sub_agent=2,
+    )
+    [one], undecoded = documents(octets)
+    assert undecoded == {}
+    header, path = one["records"]
+    assert header == {
+        "structure": "sampled_header",
+        "header_protocol": 1,
+        "frame_length": 66,
+        "stripped": 4,
+        "header": FRAME.hex(),
+    }
+    assert (path["structure"], path["dst_as_path"], path["nexthop"]) == (
+        "extended_gateway",
+        [64501, 64502],
+        "192.0.2.9",
+    )
+    assert one["fields"] == {
+        "dataLinkFrameSize": 66,
+        "bgpSourceAsNumber": 64496,
+        "bgpDestinationAsNumber": 64502,
+        "sourceIPv4Address": "192.0.2.1",
+        "destinationIPv4Address": "198.51.100.7",
+        "protocolIdentifier": 17,
+        "sourceTransportPort": 1234,
+        "destinationTransportPort": 53,
+        "ipTotalLength": 48,
+    }
+    kept = (
+        "kind",
+        "protocol",
+        "version",
+        "agent",
+        "sub_agent",
+        "sequence",
+        "sample_sequence",
+        "sampling_rate",
+        "drops",
+    )
+    assert [one[key] for key in kept] == ["flow", "sflow-v5", 5, "192.0.2.1", 2, 77, 9, 1000.0, 5]
+    assert (one["input_interface"], one["input"], one["output_interface"], one["output"]) == (3, "3", None, "discarded")
+    assert one["source"] == {"class": 0, "index": 3}
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+@pytest.mark.parametrize(
+    ("interface", "text"),
+    [((0, 0), "unknown"), ((0, 9), "9"), ((0, INTERNAL), "internal"), ((1, 3), "discarded"), ((2, 4), "multiple")],
+)
+def test_interfaces_of_samples_are_said_in_words(interface, text, expanded):
+    [one], _ = documents(datagram(flow_sample(sampled_header(FRAME), out_if=interface, expanded=expanded)))
+    assert one["output"] == text
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+def test_counter_samples_are_shown(expanded):
+    [one], undecoded = documents(datagram(counter_sample(if_counters(3, in_octets=10**15), expanded=expanded)))
+    assert (one["kind"], one["source"], undecoded) == ("counters", {"class": 0, "index": 3}, {})
+    [counters] = one["records"]
+    assert (counters["structure"], counters["ifIndex"], counters["ifInOctets"]) == ("if_counters", 3, 10**15)
+    assert (counters["ifSpeed"], counters["ifPromiscuousMode"]) == (10**10, 5)
+
+
+def test_samples_without_a_header_are_shown_by_their_ip_record():
+    [one], _ = documents(datagram(flow_sample(sampled_ipv4("192.0.2.1", "198.51.100.7", length=99))))
+    assert (one["fields"]["ipTotalLength"], one["fields"]["sourceIPv4Address"]) == (99, "192.0.2.1")
+
+
+def test_what_a_sample_holds_that_is_not_known_is_named_by_number():
+    [one], undecoded = documents(
+        datagram(flow_sample(sflow_record(8800 << 12 | 5, b"abcd"), sampled_header(FRAME)), sflow_record(5, bytes(8)))
+    )
+    assert [row["structure"] for row in one["records"]] == ["record 8800:5", "sampled_header"]
+    assert undecoded == {("192.0.2.1", "no_addresses", "sample type 0:5 is not read"): 1}
+
+
+def test_what_cannot_be_read_of_a_sample_is_said_with_its_reason():
+    arp, cut = ethernet(bytes(46), kind=0x0806), FRAME[:20]
+    shown, undecoded = documents(
+        datagram(
+            flow_sample(sampled_header(arp), sequence=4),
+            flow_sample(sampled_header(cut), sequence=5),
+            flow_sample(sflow_record(1002, bytes(4)), sampled_header(FRAME)),
+            sflow_record(1, bytes(20)),
+        )
+        + b"more"
+    )
+    assert len(shown) == 3
+    assert {(reason, text) for _, reason, text in undecoded} == {
+        ("not_ip", "sample 4: the sampled header is not IP"),
+        ("truncated", "sample 5: the sampled header ends before the addresses"),
+        ("truncated", "extended_router: 4 octets are wanted, 0 are left in the record"),
+        ("truncated", "a sample of 20 octets, its fixed part takes 32"),
+        ("bad_length", "4 octets after the last of 4 samples"),
+    }
+
+
+def test_an_ipv6_sample_shows_its_addresses():
+    six = ethernet(ipv6("2001:db8::1", "2001:db8:100::7", udp(1, 2)))
+    [one], _ = documents(datagram(flow_sample(sampled_header(six)), agent="2001:db8::99"))
+    assert (one["fields"]["sourceIPv6Address"], one["agent"]) == ("2001:db8::1", "2001:db8::99")
+
+
+def test_the_reasons_of_templates_and_sets_come_with_words():
+    fields = ((8, 4), (12, 4))
+    _, undecoded = documents(
+        netflow9(flow_set(0, template(99, fields)), flow_set(5, b"")),
+        ipfix(
+            flow_set(2, template(300, ((8, 4), (371, VARIABLE)))),
+            flow_set(300, record(((8, 4), (371, 2)), 1, b"\x09x")),
+        ),
+        netflow9(flow_set(301, bytes(8)), flow_set(301, bytes(8)), source=5),
+        b"\x00\x01rest",
+        netflow9(b"\x01\x2c\x01\x00rest"),
+    )
+    assert {(reason, text): count for (_, reason, text), count in undecoded.items()} == {
+        ("bad_length", "template id 99 is below 256"): 1,
+        ("bad_length", "set id 5 has no meaning in version 9"): 1,
+        ("truncated", "the last record of set 300 goes past the end of the set"): 1,
+        ("no_template", "netflow-v9 template 301 of domain 5 did not come"): 2,
+        ("bad_version", "version 1 is not NetFlow v5, v9, IPFIX or sFlow"): 1,
+        ("truncated", "set 300 states a length of 256, 8 octets are left"): 1,
+    }
+
+
+def test_records_before_something_unreadable_in_a_datagram_are_kept():
+    shown, undecoded = documents(netflow5(record5(src=1, dst=2)) + b"\x00\x07junk")
+    assert (len(shown), list(undecoded.values())) == (1, [1])
+
+
+def test_data_before_its_template_is_shown_when_that_comes_with_the_head_of_its_own_export():
+    fields = ((8, 4), (1, 4))
+    shown, undecoded = documents(
+        ipfix(flow_set(300, record(fields, 1, 10)), seconds=1_700_000_000),
+        ipfix(flow_set(2, template(300, fields)), seconds=1_700_000_600),
+    )
+    assert ([row["exported_at"] for row in shown], undecoded) == (["2023-11-14T22:13:20Z"], {})
+
+
+def test_exporters_have_their_own_templates():
+    reader = OfflineReader()
+    fields = ((8, 4), (1, 4))
+    first = ipfix(flow_set(2, template(300, fields)))
+    data = ipfix(flow_set(300, record(fields, 1, 10)))
+    assert list(reader.read(first, exporter="192.0.2.1", port=1, at=0)) == []
+    assert list(reader.read(data, exporter="192.0.2.2", port=1, at=0)) == []
+    assert len(list(reader.read(data, exporter="192.0.2.1", port=1, at=0))) == 1
+
+
+def test_options_of_ipfix_are_shown_with_their_scope():
+    fields = ((302, 4), (309, 4), (310, 4))
+    message = ipfix(
+        flow_set(3, options_template10(400, fields[:1], fields[1:])), flow_set(400, record(fields, 5, 1, 100))
+    )
+    [one], _ = documents(message)
+    assert (one["kind"], one["fields"]) == ("options", {"selectorId": 5, "samplingSize": 1, "samplingPopulation": 100})
+
+
+def test_troubles_of_many_kinds_are_bounded():
+    reader = OfflineReader()
+    for number in range(MOST_TROUBLES + 50):
+        reader.fail(f"192.0.2.{number}", "truncated", "text")
+    assert len(reader.undecoded) == MOST_TROUBLES + 1
+    assert reader.undecoded["", "truncated", "more of the same kind"] == 50
