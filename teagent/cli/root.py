@@ -20,6 +20,7 @@ COMMANDS = {
     "prefix": ("teagent.cli.traffic:prefix", "Where a prefix is announced, with what, by whom."),
     "router": ("teagent.cli.traffic:router", "Polls of the routers; probe one before it is configured."),
     "exporter": ("teagent.cli.traffic:exporter", "Health of the flow exporters."),
+    "flow": ("teagent.cli.flow:flow", "Captured flow exports, decoded without a daemon."),
     "matrix": ("teagent.cli.traffic:matrix", "Who sends what by which link."),
     "policy": ("teagent.cli.policy:policy", "Policies, and why they did or did not fire."),
     "plan": ("teagent.cli.policy:plan", "Compute now and print; nothing is announced."),
