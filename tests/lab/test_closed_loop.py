@@ -69,6 +69,9 @@ def quick_config(directory: Path) -> Path:
         ("settle: 20s", "settle: 10s"),
         ("cooldown: 60s", "cooldown: 5s"),
         ("expires_after: 10m", "expires_after: 30s"),
+        # on a busy machine the senders do not fill the link, and a lighter plan may be chosen that leaves it nearly
+        # full: what trips a guard is tested elsewhere, here a change is to live until somebody ends it
+        ("    - {guard: in_utilisation, above: 95%}\n", ""),
     ):
         assert slow in text
         text = text.replace(slow, quick)

@@ -69,7 +69,11 @@ def test_one_place_has_one_problem(bent: Bent) -> None:
         ("version: 2c, ", "version: 2c, prot: 1, ", "routers.edge1.snmp.prot: unknown key, known keys are port"),
         ('"env:EDGE1"', "public", "routers.edge1.snmp.community: a secret is not written here but referred to"),
         ("sha256", "sha", "routers.edge2.snmp.auth.protocol: 'sha' is not a known authentication protocol"),
-        ("netflow", "xflow", "flows.listen[0].protocol: 'xflow' is not a known flow protocol, known are sflow, netflow"),
+        (
+            "netflow",
+            "xflow",
+            "flows.listen[0].protocol: 'xflow' is not a known flow protocol, known are sflow, netflow",
+        ),
         ('[{protocol: netflow, address: "127.0.0.1:2055"}]', "[]", "flows.listen: nothing in it, at least 1"),
         (
             "tags: [eyeball]",
