@@ -130,7 +130,7 @@ class UtilisationGuardRow(Row):
 
     guard: Literal["in_utilisation"] = Field(description="`in_utilisation`")
     above: Annotated[float, share(example="95%")] = Field(
-        description="A link that the change affects is above this, in a reading after `settle`."
+        description="A link that the change affects is above this in two readings running, after `settle`."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -10,7 +10,7 @@ import structlog
 
 from teagent.engine.lifecycle import is_confirm_overdue, is_expired
 from teagent.errors import StoreError
-from teagent.model.link import Link, NoData, Reading
+from teagent.model.link import Link, NoData, Reading, Utilisation
 from teagent.model.policy import AnnouncedLinksGuard, Guard, NoDataGuard, Policy, UtilisationGuard
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
 from teagent.model.units import format_duration, format_share
@@ -19,6 +19,9 @@ from teagent.service.observe import Observer
 from teagent.service.proposals import ProposalBook
 
 log = structlog.get_logger("watch")
+
+READINGS_ABOVE = 2
+"""Agents look at their counters every few seconds, so that one reading may hold what belongs to the one before it."""
 
 MOVED_SHARE = 0.005
 """A link whose expected load changes by less than this share of its capacity is not affected by a plan."""
@@ -43,16 +46,22 @@ def tripped(
     policy: Policy,
     *,
     readings: Mapping[str, Reading],
+    history: Mapping[str, Sequence[Utilisation]],
     links: Mapping[str, Link],
     now: datetime,
 ) -> tuple[str, str] | None:
-    """(guard, reason) of the first guard that forces a revert, or None. Pure."""
+    """(guard, reason) of the first guard that forces a revert, or None. Pure.
+
+    `history` are each link's readings, oldest first; only the last few are looked at.
+    """
     since = applied_at(proposal)
     if since is None:
         return None
     settled_at = since + timedelta(seconds=policy.confirm.settle_seconds)
     for guard in policy.confirm.revert_if:
-        reason = _breach(guard, proposal, readings=readings, links=links, settled_at=settled_at, now=now)
+        reason = _breach(
+            guard, proposal, readings=readings, history=history, links=links, settled_at=settled_at, now=now
+        )
         if reason:
             return guard_name(guard), reason
     return None
@@ -75,6 +84,7 @@ def _breach(
     proposal: Proposal,
     *,
     readings: Mapping[str, Reading],
+    history: Mapping[str, Sequence[Utilisation]],
     links: Mapping[str, Link],
     settled_at: datetime,
     now: datetime,
@@ -83,15 +93,14 @@ def _breach(
     match guard:
         case UtilisationGuard(above=above):
             for name in affected:
-                reading = readings.get(name)
+                if not isinstance(readings.get(name), Utilisation):
+                    continue
                 # Until the change has settled a queue may still be draining: only what was counted after that counts.
-                if reading is None or isinstance(reading, NoData):
-                    continue
-                if reading.at - timedelta(seconds=reading.seconds) < settled_at:
-                    continue
-                share = reading.in_bps / links[name].capacity_bps
-                if share > above:
-                    return f"{name} in_utilisation {format_share(share)} is above {format_share(above)}"
+                last = history.get(name, ())[-READINGS_ABOVE:]
+                settled = [row for row in last if row.at - timedelta(seconds=row.seconds) >= settled_at]
+                shares = [row.in_bps / links[name].capacity_bps for row in settled]
+                if len(shares) == READINGS_ABOVE and min(shares) > above:
+                    return f"{name} in_utilisation {format_share(shares[-1])} is above {format_share(above)}"
         case AnnouncedLinksGuard(below=below):
             for prefix in proposal.plan.prefixes():
                 announced = [
@@ -172,7 +181,9 @@ class Watcher:
         policy = self._policies.get(proposal.policy)
         if policy is None:
             return
-        breach = tripped(proposal, policy, readings=readings, links=self._links, now=now)
+        breach = tripped(
+            proposal, policy, readings=readings, history=self._observer.history(), links=self._links, now=now
+        )
         if breach is not None:
             guard, reason = breach
             await self._revert(proposal, ProposalEvent.TRIP, f"guard:{guard}", reason)

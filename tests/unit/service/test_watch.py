@@ -118,3 +118,13 @@ async def test_stopping_reverts_the_unconfirmed_and_leaves_the_active(world: Wor
     assert world.state(active) == "active"
     assert world.state(unconfirmed) == "reverted"
     assert set(world.on_wire()) == {str(HEAVY)}
+
+
+async def test_one_reading_that_holds_what_belongs_to_another_trips_no_guard(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 60 * M
+    proposal = await world.applied()
+    await world.run(70)
+    for rate in (99 * M, 30 * M, 99 * M, 60 * M):
+        world.telemetry.rates["edge1"]["eth1"] = rate
+        await world.run(10)
+    assert world.state(proposal) == "confirming"
