@@ -96,10 +96,8 @@ def decode(settings: Settings, files: tuple[str, ...], ports: tuple[int, ...]) -
     sink.end(undecoded, rows)
     datagrams, records = sum(t.datagrams for t in tallies), sum(t.records for t in tallies)
     failed = sum(reader.undecoded.values())
-    note(
-        settings,
-        f"{plural(datagrams, 'datagram')}, {plural(records, 'record')}, {failed} times something was not decoded",
-    )
+    text = f"{plural(datagrams, 'datagram')}, {plural(records, 'record')}"
+    note(settings, f"{text}, something was not decoded {plural(failed, 'time')}" if failed else text)
 
 
 def _open(name: str) -> IO[bytes]:
@@ -118,7 +116,7 @@ def _progress(settings: Settings, sources: Sequence[IO[bytes]]) -> AbstractConte
     def nothing(octets: int) -> None:
         pass
 
-    total = sum(Path(s.name).stat().st_size for s in sources if isinstance(s.name, str) and Path(s.name).is_file())
+    total = sum(Path(source.name).stat().st_size for source in sources if source is not sys.stdin.buffer)
     if settings.quiet or total < PROGRESS_FROM_OCTETS or not sys.stderr.isatty() or sys.stdout.isatty():
         return nullcontext(nothing)
     from teagent.cli.progress import bar
