@@ -45,6 +45,8 @@ def _counter(name: str, labels: str, meaning: str, action: str = "") -> MetricSp
     return MetricSpec(name=name, kind="counter", labels=tuple(labels.split()), meaning=meaning, action=action)
 
 
+_DOUBTS = "teagent exporter; docs/reference/flows.md"
+
 METRICS: tuple[MetricSpec, ...] = (
     _gauge("teagent_info", "version", "1, labelled with the version that runs"),
     _gauge("teagent_dry_run", "", "1 while bgp.dry_run keeps everything off the wire", "docs/how-to/go-live.md"),
@@ -79,6 +81,19 @@ METRICS: tuple[MetricSpec, ...] = (
         "datagrams dropped before decoding, by reason",
         "docs/reference/flows.md",
     ),
+    _counter("teagent_flow_sequence_gaps_total", "exporter", "times that something was missing by sequence number"),
+    _gauge("teagent_flow_lost_share", "exporter", "share lost on the way, over the last few minutes", _DOUBTS),
+    _gauge("teagent_flow_undecoded_share", "exporter", "share not decoded, over the last few minutes", _DOUBTS),
+    _gauge("teagent_flow_exporter_silent_seconds", "exporter", "since its last datagram; absent before one", _DOUBTS),
+    _gauge("teagent_flow_template_age_seconds", "exporter", "since its last template; absent without any", _DOUBTS),
+    _gauge("teagent_flow_clock_skew_seconds", "exporter", "its clock less ours", _DOUBTS),
+    _gauge("teagent_flow_active_timeout_seconds", "exporter", "how much time its records sum up", _DOUBTS),
+    _gauge("teagent_flow_future_share", "exporter", "share of records that end in the future", _DOUBTS),
+    _gauge("teagent_flow_sampling_unknown", "exporter", "1 while it does not say its sampling rate", _DOUBTS),
+    _gauge("teagent_flow_exporter_doubts", "exporter", "reasons not to trust it", "teagent exporter"),
+    _gauge("teagent_link_counted_once", "link", "1 while egress records of its flows are left out as duplicates"),
+    _gauge("teagent_origins_prefixes", "family", "prefixes or ranges in the table of origins", "flows.origins"),
+    _counter("teagent_origins_failures_total", "", "times that it could not be read", "the log says why"),
     _gauge("teagent_matrix_sources", "", "sources in the last traffic matrix"),
     _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent without one", "teagent exporter"),
     _gauge(

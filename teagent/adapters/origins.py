@@ -7,18 +7,21 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import threading
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import numpy as np
 
 from teagent.errors import TeagentError, WireError
 from teagent.model.origin import OriginRanges, OriginRoutes
 from teagent.wire import ip_to_asn, mrt
+
+T = TypeVar("T")
 
 CHUNK_OCTETS: Final = 1 << 20
 MOST_RANGES: Final = 8_000_000
@@ -27,10 +30,16 @@ BAD_SHARE: Final = 0.01
 
 
 class OriginFile:
-    """Implements ports.OriginSource. Every call blocks for as long as the disk and the parsing take."""
+    """Implements ports.OriginSource. Every call blocks for as long as the disk and the parsing take; `stop` ends one
+    that is under way in another thread.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
 
     def version(self) -> object:
         """Equal as long as the file is the same. Raises TeagentError where it is not there."""
@@ -46,9 +55,9 @@ class OriginFile:
         try:
             with _opened(self.path) as source:
                 if _is_text(source.peek(64)[:64]):
-                    _read_text(source, gathered)
+                    self._read_text(source, gathered)
                 else:
-                    _read_mrt(source, gathered)
+                    _read_mrt(self._until_stopped(_chunks(source)), gathered)
         except (OSError, EOFError, zlib.error) as error:
             raise _cannot(self.path, error) from error
         except WireError as error:
@@ -58,6 +67,34 @@ class OriginFile:
                 path=str(self.path),
             ) from error
         return gathered.routes()
+
+    def _read_text(self, source: io.BufferedReader, gathered: _Gathered) -> None:
+        bad: list[ip_to_asn.BadLine] = []
+        good = 0
+        with io.TextIOWrapper(source, encoding="utf-8", errors="replace") as text:
+            for found in ip_to_asn.ranges(self._until_stopped(_lines(text))):
+                if isinstance(found, ip_to_asn.BadLine):
+                    gathered.skipped["bad_line"] += 1
+                    bad = bad or [found]
+                elif found.last - found.first == (1 << (32 if found.family == 4 else 128)) - 1:
+                    gathered.skipped["default_route"] += 1
+                else:
+                    good += 1
+                    gathered.add(*found)
+        count = gathered.skipped["bad_line"]
+        if bad and count > good * BAD_SHARE:
+            raise TeagentError(
+                f"{gathered.path}:{bad[0].number}: {bad[0].reason} ({count} such lines, {good} good ones)",
+                hint="lines are `prefix asn`, `first last asn` or `address length asn`",
+                path=str(gathered.path),
+                line=bad[0].number,
+            )
+
+    def _until_stopped(self, pieces: Iterable[T]) -> Iterator[T]:
+        for piece in pieces:
+            if self._stopping.is_set():
+                raise TeagentError(f"{self.path} is not read to its end: the daemon stops", path=str(self.path))
+            yield piece
 
 
 class _Gathered:
@@ -102,9 +139,9 @@ class _Gathered:
 _LOW_HALF: Final = (1 << 64) - 1
 
 
-def _read_mrt(source: io.BufferedReader, gathered: _Gathered) -> None:
+def _read_mrt(chunks: Iterable[bytes], gathered: _Gathered) -> None:
     bits = {4: 32, 6: 128}
-    for family, network, length, asn in mrt.routes(mrt.records(_chunks(source))):
+    for family, network, length, asn in mrt.routes(mrt.records(chunks)):
         if not asn:
             gathered.skipped["no_origin"] += 1
         elif not length:
@@ -117,29 +154,6 @@ def _read_mrt(source: io.BufferedReader, gathered: _Gathered) -> None:
 def _chunks(source: IO[bytes]) -> Iterator[bytes]:
     while chunk := source.read(CHUNK_OCTETS):
         yield chunk
-
-
-def _read_text(source: io.BufferedReader, gathered: _Gathered) -> None:
-    bad: list[ip_to_asn.BadLine] = []
-    good = 0
-    with io.TextIOWrapper(source, encoding="utf-8", errors="replace") as text:
-        for found in ip_to_asn.ranges(_lines(text)):
-            if isinstance(found, ip_to_asn.BadLine):
-                gathered.skipped["bad_line"] += 1
-                bad = bad or [found]
-            elif found.last - found.first == (1 << (32 if found.family == 4 else 128)) - 1:
-                gathered.skipped["default_route"] += 1
-            else:
-                good += 1
-                gathered.add(*found)
-    count = gathered.skipped["bad_line"]
-    if bad and count > good * BAD_SHARE:
-        raise TeagentError(
-            f"{gathered.path}:{bad[0].number}: {bad[0].reason} ({count} such lines, {good} good ones)",
-            hint="lines are `prefix asn`, `first last asn` or `address length asn`",
-            path=str(gathered.path),
-            line=bad[0].number,
-        )
 
 
 def _lines(text: IO[str]) -> Iterator[str]:

@@ -293,8 +293,15 @@ EXPORTERS = (
     Column("UNDECODED", right=True),
     Column("SAMPLING", right=True),
     Column("AGE", right=True),
+    Column("STATE"),
     Column("TEMPLATES", right=True, wide=True),
     Column("AWAITING", right=True, wide=True),
+    Column("TEMPLATE AGE", right=True, wide=True),
+    Column("GAPS", right=True, wide=True),
+    Column("LOST%", right=True, wide=True),
+    Column("SKEW", right=True, wide=True),
+    Column("ACTIVE TIMEOUT", right=True, wide=True),
+    Column("FUTURE%", right=True, wide=True),
 )
 
 
@@ -310,8 +317,15 @@ def exporters(document: Document, *, wide: bool = False) -> str:
             sum(row["undecoded"].values()),
             None if row["sampling_rate"] is None else f"1:{row['sampling_rate']:g}",
             age(row["last_at"], document["at"]),
+            row["state"],
             row["templates"],
             row["awaiting_template"],
+            age(row["last_template_at"], document["at"]),
+            row["sequence_gaps"],
+            _share(row["lost_share"]),
+            _seconds(row["clock_skew_seconds"]),
+            _seconds(row["active_timeout_seconds"]),
+            _share(row["future_share"]),
         )
         for row in document["exporters"]
     ]
@@ -321,7 +335,30 @@ def exporters(document: Document, *, wide: bool = False) -> str:
         if row["undecoded"]
     ]
     text = table(EXPORTERS, rows, wide=wide)
-    return f"{text}\n\nundecoded\n{fields(reasons)}" if reasons else text
+    if reasons:
+        text += f"\n\nundecoded\n{fields(reasons)}"
+    doubts = [doubt for row in document["exporters"] for doubt in row["doubts"]]
+    if doubts:
+        text += "\n\ndecisions that rest on their links wait\n" + "\n".join(f"{GAP}{doubt}" for doubt in doubts)
+    origins = document.get("origins")
+    return f"{text}\n\n{_origins(origins, document['at'])}" if origins else text
+
+
+def _share(share: float | None) -> str | None:
+    return None if share is None else f"{share * 100:.1f}"
+
+
+def _seconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds:.0f}s"
+
+
+def _origins(origins: Document, now: str) -> str:
+    if origins["loaded_at"] is None:
+        state = "not read yet"
+    else:
+        state = f"{origins['ipv4']} IPv4 and {origins['ipv6']} IPv6 prefixes, read {age(origins['loaded_at'], now)} ago"
+    problem = f"; now: {origins['problem']}" if origins["problem"] else ""
+    return f"origins {origins['path']}: {state}{problem}"
 
 
 def matrix(document: Document) -> str:

@@ -12,6 +12,7 @@ from teagent.cli.grammar import ObjectGroup, common_options
 from teagent.cli.output import answer
 from teagent.cli.settings import Settings
 from teagent.errors import NotFound
+from teagent.model.bgp import parse_asn
 from teagent.model.units import parse_duration_seconds
 
 MAX_SINCE_SECONDS = 400 * 86400
@@ -26,6 +27,14 @@ def duration(text: str) -> float:
     if not 0 < seconds <= MAX_SINCE_SECONDS:
         raise click.BadParameter(f"'{text}' is not between 1ms and 400d")
     return seconds
+
+
+def asn(text: str) -> int:
+    """`AS64500`, or asdot -> 64500."""
+    try:
+        return parse_asn(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 SINCE = click.option(
@@ -121,6 +130,13 @@ def exporter(settings: Settings) -> None:
 @click.command()
 @click.option("--link", metavar="NAME", help="Only this link.")
 @click.option("--prefix", metavar="PREFIX", help="Only this prefix of ours.")
+@click.option("--source-as", type=asn, metavar="ASN", help="Only this sender, as in 64500 or AS64500.")
+@click.option(
+    "--window", "window_seconds", type=duration, metavar="DURATION", help="The window to show, as in 1m: of the two."
+)
+@click.option(
+    "--since", "since_seconds", type=duration, metavar="DURATION", help="The mean over so long, not one window."
+)
 @click.option(
     "--top",
     type=click.IntRange(1, 10_000),
@@ -131,7 +147,23 @@ def exporter(settings: Settings) -> None:
 )
 @common_options
 @click.pass_obj
-def matrix(settings: Settings, link: str | None, prefix: str | None, top: int) -> None:
+def matrix(
+    settings: Settings,
+    link: str | None,
+    prefix: str | None,
+    source_as: int | None,
+    window_seconds: float | None,
+    since_seconds: float | None,
+    top: int,
+) -> None:
     """Who sends what by which link: flows, scaled to the interface counters."""
-    document = Client(settings.socket_path()).call("matrix.show", link=link, prefix=prefix, top=top)
+    document = Client(settings.socket_path()).call(
+        "matrix.show",
+        link=link,
+        prefix=prefix,
+        source_as=source_as,
+        window_seconds=window_seconds,
+        since_seconds=since_seconds,
+        top=top,
+    )
     answer(settings, document, render_traffic.matrix)

@@ -21,6 +21,16 @@ def sampling_rates(config: Config) -> dict[str, float]:
     }
 
 
+def active_timeouts(config: Config) -> dict[str, float]:
+    """Exporter address -> after how long it reports a flow that goes on, where the operator says so."""
+    return {
+        str(address): router.active_timeout_seconds
+        for router in config.routers.values()
+        if router.active_timeout_seconds is not None
+        for address in router.exporter_addresses
+    }
+
+
 def engineered(config: Config) -> list[OwnPrefix]:
     return [own for own in config.network.prefixes if own.engineer]
 

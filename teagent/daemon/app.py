@@ -12,11 +12,12 @@ from teagent.adapters.clock import SystemClock
 from teagent.adapters.exabgp.speaker import RelaySpeaker
 from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.metrics import MetricsServer
+from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
-from teagent.config.derived import exporters, sampling_rates
+from teagent.config.derived import active_timeouts, exporters, sampling_rates
 from teagent.config.effective import Config
-from teagent.daemon.build import allow, binding, snmp_target
+from teagent.daemon.build import allow, binding, exporter_bounds, snmp_target
 from teagent.daemon.control import ControlServer
 from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
@@ -26,9 +27,11 @@ from teagent.errors import Refused, TeagentError
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
 from teagent.service.decide import Decider
+from teagent.service.exporters import ExporterWatch
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
+from teagent.service.origins import Origins
 from teagent.service.proposals import ProposalBook
 from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
@@ -49,7 +52,7 @@ class App:
     """Built inert from a configuration; `start` opens in order, `stop` closes in reverse.
 
     `before` is the app whose place this one takes: a listener that would be the same is taken over from it, with the
-    templates that it has learned and with what arrives meanwhile.
+    templates that it has learned and with what arrives meanwhile, and so is a table of origins.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class App:
         self._on_reload = on_reload
         self.store = SqliteStore(
             config.store.path,
+            keep_short_seconds=config.store.keep_short_seconds,
             keep_raw_seconds=config.store.keep_raw_seconds,
             keep_rollup_seconds=config.store.keep_hourly_seconds,
         )
@@ -83,6 +87,10 @@ class App:
             before.flows if before is not None and before.listening == self.listening else self._flow_listener()
         )
         self._flows_passed_on = False
+        self.origin_file: OriginFile | None = None
+        self.origins: Origins | None = None
+        self._origins_passed_on = False
+        self._take_origins(before)
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -97,6 +105,13 @@ class App:
             stale_after_seconds=config.poll.stale_after_seconds,
             history_seconds=_look_back(config),
         )
+        self.exporter_watch = ExporterWatch(
+            source=self.flows,
+            links={link.name: link.router for link in network.links.values()},
+            clock=self.clock,
+            bounds=exporter_bounds(config.flows.trust),
+            active_timeouts=active_timeouts(config),
+        )
         self.ingest = Ingest(
             source=self.flows,
             links=network.links,
@@ -107,6 +122,10 @@ class App:
             clock=self.clock,
             window_seconds=config.flows.window_seconds,
             max_rows=config.flows.max_sources,
+            short_window_seconds=config.flows.short_window_seconds,
+            origins=self.origins,
+            exporter_watch=self.exporter_watch,
+            coverage_limits=(config.flows.trust.coverage_low, config.flows.trust.coverage_high),
             source_prefix_ipv4=config.flows.source_prefix_ipv4,
             source_prefix_ipv6=config.flows.source_prefix_ipv6,
         )
@@ -169,6 +188,16 @@ class App:
         bindings, known, rates = self.listening
         return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
 
+    def _take_origins(self, before: App | None) -> None:
+        wanted = self.config.flows.origins
+        if wanted is None:
+            return
+        if before is not None and before.origin_file is not None and before.origin_file.path == wanted.path:
+            self.origin_file, self.origins = before.origin_file, before.origins
+        else:
+            self.origin_file = OriginFile(wanted.path)
+            self.origins = Origins(source=self.origin_file, clock=self.clock)
+
     def admit(self, config: Config) -> None:
         """Raises Refused where `config` may not follow on this app."""
         refuse_dry_run(config, self.book)
@@ -197,6 +226,7 @@ class App:
             stack.push_async_callback(self.telemetry.stop)
             self.flows.start()
             stack.callback(self._stop_flows)
+            stack.callback(self._stop_origins)
             self.metrics.start()
             stack.callback(self.metrics.stop)
             if self.speaker is not None:
@@ -245,7 +275,10 @@ class App:
         config = self.config
         self.jobs.every(config.poll.interval_seconds, "poll", self.observer.poll, at_once=True, breakable=True)
         self.jobs.every(DRAIN_SECONDS, "drain", self._drain)
-        self.jobs.every(config.flows.window_seconds, "window", self.ingest.close_window)
+        self.jobs.every(config.flows.short_window_seconds, "window", self.ingest.close_window)
+        if config.flows.origins is not None and self.origins is not None:
+            every = config.flows.origins.reload_seconds
+            self.jobs.every(every, "origins", self.origins.reload, at_once=True, breakable=True)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
         self.jobs.every(WATCH_SECONDS, "watch", self._watch)
         self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
@@ -280,12 +313,17 @@ class App:
         if not self._flows_passed_on:
             self.flows.stop()
 
+    def _stop_origins(self) -> None:
+        if self.origin_file is not None and not self._origins_passed_on:
+            self.origin_file.stop()
+
     async def stop(self, *, reverting: bool, after: App | None = None) -> None:
         """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does.
 
         `after` is the app that takes this one's place. May be called twice.
         """
         self._flows_passed_on = after is not None and after.flows is self.flows
+        self._origins_passed_on = after is not None and after.origin_file is self.origin_file
         # Nobody may ask for anything any more before it is looked what there is to take back.
         await self.control.stop()
         await self.jobs.stop()

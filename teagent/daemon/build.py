@@ -6,7 +6,8 @@ from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, w
 from teagent.adapters.flow.listener import Binding
 from teagent.adapters.snmp.target import SnmpTarget
 from teagent.config.derived import engineered, families, speaking_routers
-from teagent.config.effective import Config, FlowListen, PollConfig, RouterConfig, SnmpV2c
+from teagent.config.effective import Config, FlowListen, FlowTrustConfig, PollConfig, RouterConfig, SnmpV2c
+from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.errors import TeagentError
 from teagent.model.announcement import PREPEND_HARD_MAX
 
@@ -34,6 +35,18 @@ def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
         priv_key=None if snmp.priv_key is None else snmp.priv_key.reveal(),
         timeout_seconds=poll.timeout_seconds,
         retries=poll.retries,
+    )
+
+
+def exporter_bounds(trust: FlowTrustConfig) -> ExporterBounds:
+    return ExporterBounds(
+        silent_seconds=trust.silent_seconds,
+        active_timeout_seconds=trust.active_timeout_seconds,
+        clock_skew_seconds=trust.clock_skew_seconds,
+        template_seconds=trust.template_seconds,
+        lost=trust.lost,
+        undecoded=trust.undecoded,
+        future=trust.future,
     )
 
 

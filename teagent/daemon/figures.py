@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from teagent import __version__
@@ -57,8 +58,10 @@ def _flows(app: App) -> Iterator[Figure]:
         yield Figure("teagent_flow_datagrams_total", health.datagrams, (health.exporter,))
         yield Figure("teagent_flow_records_total", health.records, (health.exporter,))
         yield Figure("teagent_flow_lost_total", health.lost, (health.exporter,))
+        yield Figure("teagent_flow_sequence_gaps_total", health.sequence_gaps, (health.exporter,))
         for reason, count in health.undecoded.items():
             yield Figure("teagent_flow_undecoded_total", count, (health.exporter, reason))
+    yield from _exporters(app, now)
     for reason, count in app.flows.dropped().items():
         yield Figure("teagent_flow_dropped_total", count, (reason,))
     matrix = app.ingest.latest(now)
@@ -69,6 +72,33 @@ def _flows(app: App) -> Iterator[Figure]:
     for link, coverage in matrix.coverage.items():
         if coverage is not None:
             yield Figure("teagent_link_flow_coverage", coverage, (link,))
+
+
+def _exporters(app: App, now: datetime) -> Iterator[Figure]:
+    doubts = app.exporter_watch.doubts(now)
+    for name, found in app.exporter_watch.figures().items():
+        if found.heard:
+            yield Figure("teagent_flow_exporter_silent_seconds", (now - found.heard_at).total_seconds(), (name,))
+            yield Figure("teagent_flow_sampling_unknown", not found.sampling_known, (name,))
+            yield Figure("teagent_flow_future_share", found.future_share, (name,))
+        if found.template_at is not None:
+            yield Figure("teagent_flow_template_age_seconds", (now - found.template_at).total_seconds(), (name,))
+        for metric, value in (
+            ("teagent_flow_lost_share", found.lost_share),
+            ("teagent_flow_undecoded_share", found.undecoded_share),
+            ("teagent_flow_clock_skew_seconds", found.clock_skew_seconds),
+            ("teagent_flow_active_timeout_seconds", found.active_timeout_seconds),
+        ):
+            if value is not None:
+                yield Figure(metric, value, (name,))
+        yield Figure("teagent_flow_exporter_doubts", len(doubts.get(name, ())), (name,))
+    for link in app.config.network.links:
+        yield Figure("teagent_link_counted_once", link in app.ingest.counted_once, (link,))
+    if app.origins is not None:
+        yield Figure("teagent_origins_failures_total", app.origins.counters["failures"])
+        if app.origins.table is not None:
+            for family, count in app.origins.table.prefixes.items():
+                yield Figure("teagent_origins_prefixes", count, (f"ipv{family}",))
 
 
 def _decisions(app: App) -> Iterator[Figure]:

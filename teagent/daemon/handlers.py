@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from teagent import __version__
+from teagent.daemon.arguments import count_of, seconds_of, text_of
 from teagent.daemon.control import Actor, Command, Handler
+from teagent.daemon.which_matrix import matrix_of
 from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.measure.percentile import percentile_95
 from teagent.errors import NotFound, Refused
-from teagent.model.bgp import Prefix, parse_prefix
+from teagent.model.bgp import ASN_MAX, Prefix, parse_prefix
 from teagent.model.link import P95, NoData
 from teagent.model.plan import Decision, TriggerStatus
 from teagent.model.policy import Policy
@@ -93,7 +95,7 @@ class Handlers:
             distrust=app.decider.distrust(now),
             links=_rows(links, "links"),
             routers=self._routers(),
-            exporters=[documents.exporter_document(each) for each in app.ingest.exporters()],
+            exporters=self._exporters(now),
             policies=[self._policy_document(policy) for policy in app.config.policies],
             proposals=[documents.proposal_summary_document(each) for each in app.book.live()],
         )
@@ -110,7 +112,7 @@ class Handlers:
             history = None
             if since is not None:
                 history = await app.store.utilisation(
-                    since=now - timedelta(seconds=_seconds(since)), until=now, link=link.name
+                    since=now - timedelta(seconds=seconds_of(since)), until=now, link=link.name
                 )
             rows.append(
                 documents.link_document(
@@ -125,11 +127,11 @@ class Handlers:
 
     async def link_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         app, now = self._app, self._now
-        name = _text(arguments, "name")
+        name = text_of(arguments, "name")
         link = app.config.network.links.get(name)
         if link is None:
             raise NotFound("link", name, known=list(app.config.network.links))
-        span = _seconds(arguments.get("since_seconds") or 3600)
+        span = seconds_of(arguments.get("since_seconds") or 3600)
         return documents.link_document(
             link,
             latest=app.observer.readings(now)[name],
@@ -174,24 +176,39 @@ class Handlers:
         return documents.listing("routers", self._routers(), at=self._now)
 
     async def exporter_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
-        rows = [documents.exporter_document(each) for each in self._app.ingest.exporters()]
-        return documents.listing("exporters", rows, at=self._now)
+        origins = self._app.origins
+        return documents.listing("exporters", self._exporters(self._now), at=self._now) | {
+            "origins": None if origins is None else documents.origins_document(origins)
+        }
+
+    def _exporters(self, now: datetime) -> list[Document]:
+        figures, doubts = self._app.exporter_watch.figures(), self._app.exporter_watch.doubts(now)
+        return [
+            documents.exporter_document(each, figures=figures.get(each.exporter), doubts=doubts.get(each.exporter, ()))
+            for each in self._app.ingest.exporters()
+        ]
 
     async def matrix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         link = arguments.get("link")
         if link is not None and link not in self._app.config.network.links:
             raise NotFound("link", str(link), known=list(self._app.config.network.links))
         prefix = None if arguments.get("prefix") is None else self._own(arguments)
+        now = self._now
+        window, since = (
+            None if arguments.get(key) is None else seconds_of(arguments[key], key)
+            for key in ("window_seconds", "since_seconds")
+        )
         return documents.matrix_document(
-            self._app.ingest.latest(self._now),
-            at=self._now,
+            await matrix_of(self._app, now, window_seconds=window, since_seconds=since),
+            at=now,
             link=None if link is None else str(link),
             prefix=prefix,
-            top=_count(arguments, "top", 20, MAX_TOP),
+            source_as=None if arguments.get("source_as") is None else count_of(arguments, "source_as", 0, ASN_MAX),
+            top=count_of(arguments, "top", 20, MAX_TOP),
         )
 
     def _own(self, arguments: Mapping[str, object]) -> Prefix:
-        text = _text(arguments, "prefix")
+        text = text_of(arguments, "prefix")
         try:
             prefix = parse_prefix(text if "/" in text else f"{text}/{128 if ':' in text else 32}")
         except ValueError as error:
@@ -236,7 +253,7 @@ class Handlers:
         return documents.listing("policies", rows, at=self._now)
 
     async def policy_explain(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        name = _text(arguments, "policy")
+        name = text_of(arguments, "policy")
         if name not in self._app.policies:
             raise NotFound("policy", name, known=list(self._app.policies))
         decision = self._app.decider.last().get(name) or (await self._app.decider.compute(name))[0]
@@ -265,7 +282,7 @@ class Handlers:
         return documents.listing("proposals", map(documents.proposal_summary_document, rows), at=self._now)
 
     async def proposal_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        return self._proposal_document(self._app.book.find(_text(arguments, "id")))
+        return self._proposal_document(self._app.book.find(text_of(arguments, "id")))
 
     def _proposal_document(self, proposal: Proposal) -> Document:
         app = self._app
@@ -288,7 +305,7 @@ class Handlers:
 
     async def log_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         events = await self._app.store.events(
-            limit=_count(arguments, "limit", 200, MAX_EVENTS), subject=self._subject(arguments)
+            limit=count_of(arguments, "limit", 200, MAX_EVENTS), subject=self._subject(arguments)
         )
         return documents.listing("events", map(documents.event_document, events), at=self._now)
 
@@ -317,31 +334,31 @@ class Handlers:
         digest = arguments.get("digest")
         return self._proposal_document(
             await self._app.approver.approve(
-                _text(arguments, "id"), digest=None if digest is None else str(digest), actor=actor.user
+                text_of(arguments, "id"), digest=None if digest is None else str(digest), actor=actor.user
             )
         )
 
     async def reject(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
         return self._proposal_document(
             await self._app.approver.reject(
-                _text(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
+                text_of(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
             )
         )
 
     async def confirm(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
-        return self._proposal_document(await self._app.approver.confirm(_text(arguments, "id"), actor=actor.user))
+        return self._proposal_document(await self._app.approver.confirm(text_of(arguments, "id"), actor=actor.user))
 
     async def revert(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
         return self._proposal_document(
             await self._app.approver.revert(
-                _text(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
+                text_of(arguments, "id"), actor=actor.user, reason=str(arguments.get("reason") or "")
             )
         )
 
     async def resolve(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
         return self._proposal_document(
             await self._app.approver.resolve(
-                _text(arguments, "id"), actor=actor.user, reason=_text(arguments, "reason")
+                text_of(arguments, "id"), actor=actor.user, reason=text_of(arguments, "reason")
             )
         )
 
@@ -366,28 +383,6 @@ class Handlers:
         """The file is checked here and now, with all its problems in the answer; the exchange follows the answer."""
         self._app.request_reload(actor.user)
         return {"at": format_time(self._now), "reloading": str(self._app.config.path)}
-
-
-def _text(arguments: Mapping[str, object], key: str) -> str:
-    value = arguments.get(key)
-    if not isinstance(value, str) or not value:
-        raise Refused(f"the request lacks {key}")
-    return value
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 400 * 86400:
-        raise Refused(f"since_seconds {value} is not a number of seconds from 1 to {400 * 86400}")
-    return float(value)
-
-
-def _count(arguments: Mapping[str, object], key: str, default: int, limit: int) -> int:
-    value = arguments.get(key)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
-        raise Refused(f"{key} {value} is not a number from 1 to {limit}")
-    return value
 
 
 def _rows(document: Document, key: str) -> Sequence[Document]:

@@ -75,34 +75,37 @@ class ExporterWatch:
         )
 
     def doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
-        """By exporter, those that there are doubts about."""
-        found = {name: doubts(figures, now, self._bounds) for name, figures in self.figures().items()}
+        """By exporter, those that there are doubts about. One that is silent while another address of its router is
+        not, is merely not in use.
+        """
+        listed = self._source.exporters()
+        figures = {health.exporter: self._figures(health) for health in listed}
+        silent_after = self._bounds.silent_seconds
+        talking = {
+            name for name, f in figures.items() if f.heard and (now - f.heard_at).total_seconds() <= silent_after
+        }
+        heard_routers = {health.router for health in listed if health.exporter in talking}
+        found = {}
+        for health in listed:
+            if health.exporter in talking or health.router not in heard_routers:
+                found[health.exporter] = doubts(figures[health.exporter], now, self._bounds)
         return {name: reasons for name, reasons in found.items() if reasons}
 
     def link_doubts(self, now: datetime, disagreeing: frozenset[str]) -> dict[str, tuple[str, ...]]:
-        """By link, for those that there are doubts about. A router that has several exporter addresses is silent when
-        all of them are. Of the links in `disagreeing`, whose flows are not what their interface counts, it is also
-        said where the sampling rate is not known.
+        """By link, for those that there are doubts about. Of the links in `disagreeing`, whose flows are not what their
+        interface counts, it is also said where the sampling rate is not known.
         """
-        by_router: dict[str, tuple[tuple[str, ...], str]] = {}
+        by_exporter = self.doubts(now)
+        routers = {health.exporter: health.router for health in self._source.exporters()}
+        figures = self.figures()
         found: dict[str, tuple[str, ...]] = {}
         for link, router in self._links.items():
-            if router not in by_router:
-                by_router[router] = self._router_doubts(router, now)
-            reasons, sampling = by_router[router]
-            if sampling and link in disagreeing:
-                reasons = (*reasons, sampling)
-            if reasons:
-                found[link] = reasons
+            ours = [exporter for exporter, of in routers.items() if of == router]
+            reasons = tuple(reason for exporter in ours for reason in by_exporter.get(exporter, ()))
+            sampling = unknown_sampling([figures[exporter] for exporter in ours]) if link in disagreeing else ""
+            if reasons or sampling:
+                found[link] = (*reasons, sampling) if sampling else reasons
         return found
-
-    def _router_doubts(self, router: str, now: datetime) -> tuple[tuple[str, ...], str]:
-        figures = [self._figures(health) for health in self._source.exporters() if health.router == router]
-        talking = [f for f in figures if (now - f.heard_at).total_seconds() <= self._bounds.silent_seconds]
-        if any(f.heard for f in talking):
-            talking = [f for f in talking if f.heard]
-        reasons = tuple(reason for f in talking or figures for reason in doubts(f, now, self._bounds))
-        return reasons, unknown_sampling(figures)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -24,6 +24,7 @@ from teagent.service.origins import Origins
 
 log = structlog.get_logger("ingest")
 
+BY_THE_HOUR_SECONDS = 6 * 3600.0
 STALE_WINDOWS = 3
 """A matrix older than this many windows is no data."""
 
@@ -169,6 +170,32 @@ class Ingest:
         if age > STALE_WINDOWS * self.window_seconds(span):
             return NoData(since=matrix.at, reason=f"the last window of flows closed {age:.0f}s ago")
         return matrix
+
+    async def over(self, now: datetime, *, since: datetime, span: MatrixSpan) -> TrafficMatrix | NoData:
+        """The mean of those of the store that ended after `since`. What is far back is told by the hour, with the
+        largest demands apart.
+        """
+        parts: list[TrafficMatrix] = []
+        begin = since
+        if span is MatrixSpan.WINDOW and (now - since).total_seconds() > BY_THE_HOUR_SECONDS:
+            while begin < now:
+                end = min(begin + timedelta(days=1), now)
+                hours = await self._store.matrices(since=begin, until=end, span=MatrixSpan.HOUR)
+                begin = end
+                parts += await self._sum(hours)
+            begin = parts[-1].at if parts else since
+        while begin < now:
+            end = min(begin + timedelta(hours=1), now)
+            parts += await self._sum(await self._store.matrices(since=begin, until=end, span=span))
+            begin = end
+        whole = await self._sum(parts)
+        return whole[0] if whole else NoData(since=since, reason="no window of flows has closed since then")
+
+    async def _sum(self, matrices: Sequence[TrafficMatrix]) -> list[TrafficMatrix]:
+        """One, or none of none: put together piece by piece, so that few are in memory at once."""
+        if not matrices:
+            return []
+        return [await asyncio.to_thread(combined, matrices, max_rows=self._max_rows)]
 
     def flow_doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
         """By link, why its flows are not to be trusted, besides their coverage."""

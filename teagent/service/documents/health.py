@@ -135,6 +135,11 @@ def _telemetry(status: Mapping[str, object]) -> list[Document]:
     distrust = status["distrust"]
     if isinstance(distrust, list):
         problems += [_problem(WARNING, "telemetry", str(reason)) for reason in distrust]
+    problems += [
+        _problem(WARNING, row["exporter"], str(doubt))
+        for row in _rows(status, "exporters")
+        for doubt in (row["doubts"] if isinstance(row["doubts"], list) else ())
+    ]
     for row in _rows(status, "links"):
         trigger = row["trigger"]
         if isinstance(trigger, dict) and trigger["firing"]:

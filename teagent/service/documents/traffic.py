@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from teagent.engine.measure.exporter_trust import ExporterFigures
 from teagent.model.announcement import Announcement, AnnouncementSet, Signal, signal_community
 from teagent.model.bgp import Prefix
 from teagent.model.link import P95, Link, NoData, Reading, Utilisation
@@ -25,6 +26,7 @@ from teagent.service.documents.values import (
     time_or_none,
     whole,
 )
+from teagent.service.origins import Origins
 
 
 def listing(key: str, rows: Iterable[Document], *, at: datetime) -> Document:
@@ -116,7 +118,10 @@ def router_document(name: str, *, address: str, links: Sequence[str], reading: R
     }
 
 
-def exporter_document(health: ExporterHealth) -> Document:
+def exporter_document(
+    health: ExporterHealth, *, figures: ExporterFigures | None = None, doubts: Sequence[str] = ()
+) -> Document:
+    """`figures` are those of the last few minutes; `doubts` say why it is not trusted."""
     return {
         "exporter": health.exporter,
         "router": health.router,
@@ -129,6 +134,28 @@ def exporter_document(health: ExporterHealth) -> Document:
         "sampling_rate": decimal(health.sampling_rate),
         "templates": health.templates,
         "awaiting_template": health.awaiting_template,
+        "last_template_at": time_or_none(health.last_template_at),
+        "sequence_gaps": health.sequence_gaps,
+        "lost_share": None if figures is None else decimal(figures.lost_share, 4),
+        "undecoded_share": None if figures is None else decimal(figures.undecoded_share, 4),
+        "clock_skew_seconds": decimal(health.clock_skew_seconds),
+        "active_timeout_seconds": decimal(
+            health.active_timeout_seconds if figures is None else figures.active_timeout_seconds
+        ),
+        "future_share": decimal(health.future_share, 4),
+        "state": "doubtful" if doubts else "never heard" if health.last_at is None else "ok",
+        "doubts": list(doubts),
+    }
+
+
+def origins_document(origins: Origins) -> Document:
+    table = origins.table
+    return {
+        "path": origins.path,
+        "loaded_at": time_or_none(origins.loaded_at),
+        "ipv4": None if table is None else table.prefixes[4],
+        "ipv6": None if table is None else table.prefixes[6],
+        "problem": origins.problem or None,
     }
 
 
@@ -200,6 +227,7 @@ def matrix_document(
     at: datetime,
     link: str | None = None,
     prefix: Prefix | None = None,
+    source_as: int | None = None,
     top: int = 20,
 ) -> Document:
     """The `top` demands by rate, after the filters; what is left out is summed in `rest`."""
@@ -207,11 +235,12 @@ def matrix_document(
         "at": format_time(at),
         "link": link,
         "prefix": None if prefix is None else str(prefix),
+        "source_as": source_as,
         "top": top,
     }
     if isinstance(matrix, NoData):
         return {**document, "matrix": no_data(matrix)}
-    rows, rest_rows, rest_bps, total_bps = _rows(matrix, link, prefix, top)
+    rows, rest_rows, rest_bps, total_bps = _rows(matrix, link, prefix, top, source_as)
     shown = [name for name in matrix.links if link in (None, name)]
     return {
         **document,
@@ -228,7 +257,7 @@ def matrix_document(
 
 
 def _rows(
-    matrix: TrafficMatrix, link: str | None, prefix: Prefix | None, top: int
+    matrix: TrafficMatrix, link: str | None, prefix: Prefix | None, top: int, source_as: int | None = None
 ) -> tuple[list[Document], int, float, float]:
     """The rows shown, then how many are not shown, their sum, and the sum of all that passed the filters."""
     keep = np.ones(len(matrix), dtype=bool)
@@ -236,6 +265,8 @@ def _rows(
         keep &= matrix.link_index == (matrix.links.index(link) if link in matrix.links else -1)
     if prefix is not None:
         keep &= matrix.prefix_index == (matrix.prefixes.index(prefix) if prefix in matrix.prefixes else -1)
+    if source_as is not None:
+        keep &= np.array([each.asn == source_as for each in matrix.sources], dtype=bool)[matrix.source_index]
     chosen = np.flatnonzero(keep)
     # Stable, so that equal rates come in the matrix's own order and two runs print the same.
     chosen = chosen[np.argsort(-matrix.bps[chosen], kind="stable")]
