@@ -25,6 +25,7 @@ COMMANDS = {
     "policy": ("teagent.cli.policy:policy", "Policies, and why they did or did not fire."),
     "plan": ("teagent.cli.policy:plan", "Compute now and print; nothing is announced."),
     "proposal": ("teagent.cli.proposal:proposal", "Show, approve, reject, confirm, revert proposals."),
+    "graph": ("teagent.cli.graph:graph", "The Internet's AS graph, and how announcements spread over it."),
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),
     "freeze": ("teagent.cli.daemon:freeze", "Kill switch: nothing is approved or applied."),
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),

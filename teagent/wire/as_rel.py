@@ -63,6 +63,14 @@ def parse(data: bytes) -> AsRelationships:
     )
 
 
+def render(*, transit: tuple[Asns, Asns], peering: tuple[Asns, Asns], comment: str) -> str:
+    """serial-1: first transit (providers, customers), then peering, in the order given."""
+    lines = [f"# {comment}"]
+    lines += [f"{a}|{b}|{_PROVIDER}" for a, b in zip(*(side.tolist() for side in transit), strict=True)]
+    lines += [f"{a}|{b}|{_PEER}" for a, b in zip(*(side.tolist() for side in peering), strict=True)]
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Rows:
     """The lines that hold something: their number (from 1) and where they start and end in the text."""

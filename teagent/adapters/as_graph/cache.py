@@ -26,7 +26,8 @@ def read(directory: Path, digest: str) -> AsGraph | None:
     """None where there is no such graph, or one that is damaged or of another version."""
     path = _path(directory, digest)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: of an archive that is cut off, numpy would leave the file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             graph = _graph({name: arrays[name] for name in arrays.files})
     # A damaged archive shows itself in many ways (of zipfile, of numpy, as a missing member).
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError):

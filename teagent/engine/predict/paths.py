@@ -13,6 +13,7 @@ class Paths:
     """The routes of one vector with their next hops. `route_class` and `length` are as in `Routes`, for one vector."""
 
     def __init__(self, propagator: Propagator, vector: Mapping[str, int]) -> None:
+        self.propagator = propagator
         self._graph = propagator.graph
         self._origin = propagator.origin
         self.route_class, self.length, _ = propagator.shortest(vector)

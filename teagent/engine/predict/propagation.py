@@ -205,9 +205,9 @@ class Propagator:
         route_class[self._origin] = RouteClass.OWN
         return Reach(route_class=route_class, columns=columns, hops=hops)
 
-    def shortest(self, vector: Mapping[str, int]) -> tuple[Classes, Hops, Iterator[tuple[str, Nodes]]]:
-        """One vector on any number of links: class and length as in `Routes`, and, link by link, the nodes that have
-        it among their equally good ones. The links are worked out as they are asked for. Raises as `propagate`.
+    def shortest(self, vector: Mapping[str, int]) -> tuple[Classes, Hops, Iterator[tuple[Session, Nodes]]]:
+        """One vector on any number of links: class and length as in `Routes`, and, session by session, the nodes that
+        have it among their equally good ones. The sessions are worked out as they are asked for. Raises as `propagate`.
         """
         self._check_vector(vector)
         ground = self._ground(vector)
@@ -219,15 +219,14 @@ class Propagator:
         route_class[nothing] = RouteClass.NONE
         route_class[self._origin] = RouteClass.OWN
 
-        def links() -> Iterator[tuple[str, Nodes]]:
-            for link in self.links:
-                mine = [(s, node, 1 + prepends[_column(s)]) for s, node in ground.live if s.link == link]
-                if mine:
-                    yield link, np.flatnonzero((self._hops(ground, mine) == length) & ~nothing)
+        def best() -> Iterator[tuple[Session, Nodes]]:
+            for session, node in ground.live:
+                hops = self._hops(ground, [(session, node, 1 + prepends[_column(session)])])
+                yield session, np.flatnonzero((hops == length) & ~nothing)
 
         shown = np.where(nothing, np.int16(-1), length)
         shown[self._origin] = 0
-        return route_class, shown, links()
+        return route_class, shown, best()
 
     # --- one set of announcing links -------------------------------------------------------------------------------
 
@@ -259,8 +258,7 @@ class Propagator:
         """How far each node is from these sessions, each of which starts with a length, in the node's own class."""
         up = self._climb(ground.held[_CUSTOMER], seeds)
         over = self._cross(ground.held[_PEER], up, seeds)
-        hops = np.where(ground.route_class == _PEER, over, up)
-        hops[ground.route_class == _PROVIDER] = FAR
+        hops = np.where(ground.route_class == _PEER, over, up)  # where the class is PROVIDER, `up` is FAR
         for session, node, length in seeds:
             if session.heard_as is _PROVIDER and ground.route_class[node] == _PROVIDER:
                 hops[node] = min(int(hops[node]), length)

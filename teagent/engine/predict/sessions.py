@@ -54,6 +54,22 @@ def sessions_of_links(
     )
 
 
+def exchange_sessions(graph: AsGraph, asn: Asn, links: Iterable[Link]) -> tuple[Session, ...]:
+    """The peers that the graph gives us and no link names, over the exchange, where exactly one link is one.
+
+    A route server shows in no AS path, so that the members behind it are what can be known of such a link.
+    """
+    known = tuple(links)
+    exchanges = [link for link in known if link.kind is LinkKind.IX]
+    if len(exchanges) != 1 or asn not in graph:
+        return ()
+    named = {link.peer_asn for link in known}
+    peers = (Asn(int(number)) for number in graph.asn[graph.peers[graph.node(asn)]])
+    return tuple(
+        Session(link=exchanges[0].name, neighbor=peer, heard_as=RouteClass.PEER) for peer in peers if peer not in named
+    )
+
+
 def sessions_in_graph(graph: AsGraph, asn: Asn) -> tuple[Session, ...]:
     """One link, `AS3356` say, for each neighbour that the graph gives an AS. Raises NotFound."""
     node = graph.node(asn)
