@@ -275,6 +275,7 @@ class _Columns:
         self._rate = self._sampling(sample + 2 + wider, rate)
         self._in_if = self._interface(sample + 5 + wider, expanded)
         self._out_if = self._interface(sample + 6 + 2 * wider, expanded)
+        self._egress = self._taken_at(sample + 1, expanded, self._out_if) & (self._out_if != self._in_if)
 
     def _at(self, words: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._words[words].astype(np.int64)
@@ -293,6 +294,14 @@ class _Columns:
         kind = np.where(expanded, first, first >> 30)
         one = (kind == SINGLE_INTERFACE) & (value != INTERNAL) & (value != INTERNAL_EXPANDED)
         return np.where(one, value, 0).astype(np.uint32)
+
+    def _taken_at(self, at: npt.NDArray[np.int64], expanded: Column, if_index: Column) -> Column:
+        """Whether the data source of a sample is this interface (sflow_data_source of class 0 is an ifIndex)."""
+        first = self._at(at)
+        kind = np.where(expanded, first, first >> 24)
+        index = np.where(expanded, self._at(at + expanded), first & 0xFFFFFF)
+        same: Column = (kind == 0) & (index == if_index) & (index != 0)
+        return same
 
     def of_headers(self, undecoded: Counter[str]) -> Iterator[FlowBatch]:
         which = np.flatnonzero(self._format == SAMPLED_HEADER)
@@ -339,6 +348,7 @@ class _Columns:
         self, packets: Packets, sample: npt.NDArray[np.int64], octets: npt.NDArray[np.int64], *, layer2: bool
     ) -> FlowBatch:
         count = len(sample)
+        egress = self._egress[sample]
         unknown = np.full(count, np.nan)  # samples carry no time of their own
         return FlowBatch(
             exporter=self._exporter,
@@ -357,5 +367,6 @@ class _Columns:
             sampling_rate=self._rate[sample],
             start=unknown,
             end=unknown,
+            direction=egress.astype(np.uint8) if egress.any() else None,
             layer2=layer2,
         )

@@ -142,6 +142,20 @@ def test_an_expanded_interface_may_have_all_32_bits(decoder):
     assert (batch.in_if.tolist(), batch.out_if.tolist()) == ([0xFFFFFFFE], [0])
 
 
+@pytest.mark.parametrize("expanded", [False, True])
+def test_a_sample_taken_where_the_packet_left_is_an_egress_record(decoder, expanded):
+    def directions(*samples: tuple[int, int, int]) -> list[int] | None:
+        found = [
+            flow_sample(sampled_header(FRAME), source=source, in_if=(0, a), out_if=(0, b), expanded=expanded)
+            for source, a, b in samples
+        ]
+        [batch] = decode(decoder, datagram(*found)).batches
+        return None if batch.direction is None else batch.direction.tolist()
+
+    assert directions((3, 3, 4), (4, 3, 4), (9, 3, 4), (3, 3, 3)) == [0, 1, 0, 0]
+    assert directions((3, 3, 4), (0, 3, 0)) is None
+
+
 def test_the_gateway_record_tells_both_as_numbers(decoder):
     result = decode(
         decoder,
