@@ -1,4 +1,4 @@
-"""The origin table against the plain rule: of all ranges that hold an address the narrowest, the later of equal ones."""
+"""The table of origins against the plainest search there is, and what it does with nested and repeated prefixes."""
 
 from __future__ import annotations
 
