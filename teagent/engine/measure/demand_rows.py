@@ -195,11 +195,20 @@ class DemandTable:
         if len(keys) <= self._max_rows:
             self._fill(keys, octets, len(self._keys))
             return 0
-        apart = np.flatnonzero(keys & self.form.mask)
-        small = apart[~_largest(keys[apart], octets[apart], self._max_rows // 2)]
-        keys[small] &= ~self.form.mask
-        self._fill(keys, octets, len(self._keys))
-        return len(small)
+        rests = (keys & self.form.mask) == 0
+        large = _largest(np.where(rests, -1.0, octets), keys, self._max_rows // 2)
+        others = np.flatnonzero(~large)
+        cells = (keys.take(others) >> np.uint64(self.form.bits)).astype(np.intp)
+        sums = np.bincount(cells, weights=octets.take(others))
+        found = np.bincount(cells).nonzero()[0]
+        chosen = large.nonzero()[0]
+        folded = len(others) - int(np.count_nonzero(rests))
+        self._fill(
+            np.concatenate((keys.take(chosen), found.astype(np.uint64) << np.uint64(self.form.bits))),
+            np.concatenate((octets.take(chosen), sums.take(found))),
+            len(self._keys),
+        )
+        return folded
 
     def _used(self) -> tuple[Keys, Octets]:
         used = np.flatnonzero(self._keys != FREE)
@@ -233,18 +242,26 @@ class DemandTable:
         return table
 
 
-def _largest(keys: Keys, octets: Octets, count: int) -> npt.NDArray[np.bool_]:
-    """Which are the `count` largest, of equal ones those of the smaller keys."""
-    if count >= len(octets):
-        return np.ones(len(octets), dtype=bool)
+def _largest(octets: Octets, keys: Keys, count: int) -> npt.NDArray[np.bool_]:
+    """Which are the `count` largest, at the most, of those that are not below 0; of equal ones those of the smaller
+    keys.
+    """
     if count == 0:
         return np.zeros(len(octets), dtype=bool)
-    least = np.partition(octets, len(octets) - count)[len(octets) - count]
-    largest: npt.NDArray[np.bool_] = octets > least
-    ties = np.flatnonzero(octets == least)
-    left = count - int(np.count_nonzero(largest))
-    largest[ties[np.argsort(keys[ties])[:left]]] = True
-    return largest
+    if count >= len(octets):
+        return octets >= 0
+    # Octets that are not below 0 are in the order of their bits. The first of these tell nearly all of them apart.
+    leading = (np.maximum(octets, 0.0).view(np.int64) >> _LEADING).astype(np.intp)
+    above = np.cumsum(np.bincount(leading)[::-1])[::-1]  # how many lead as far as that, or further
+    edge = int(np.flatnonzero(above >= count)[-1])
+    at_edge = np.flatnonzero(leading == edge)
+    largest: npt.NDArray[np.bool_] = leading > edge
+    order = np.lexsort((keys.take(at_edge), -octets.take(at_edge)))
+    largest[at_edge.take(order[: count - np.count_nonzero(largest)])] = True
+    return largest & (octets >= 0)
+
+
+_LEADING: Final = 48  # leaves the exponent and four digits of the mantissa
 
 
 def _summed(keys: Keys, octets: Octets) -> tuple[Keys, Octets]:
