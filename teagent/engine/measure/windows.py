@@ -66,14 +66,13 @@ def combined(matrices: Sequence[TrafficMatrix], *, max_rows: int) -> TrafficMatr
             ("sources", "source_index", sources),
         )
     ]
-    weighted = np.concatenate([matrix.bps * (matrix.seconds / seconds) for matrix in matrices])
-    columns, bps = _grouped(columns, weighted)
-    if len(bps) > max_rows:
+    columns, bits = _grouped(columns, np.concatenate([matrix.bps * matrix.seconds for matrix in matrices]))
+    if len(bits) > max_rows:
         rest = sources.index(Source())
         apart = np.flatnonzero(columns[2] != rest)
-        small = apart[np.argsort(-bps[apart], kind="stable")[max_rows:]]
+        small = apart[np.argsort(-bits[apart], kind="stable")[max_rows:]]
         columns[2][small] = rest
-        columns, bps = _grouped(columns, bps)
+        columns, bits = _grouped(columns, bits)
     used, columns[2] = np.unique(columns[2], return_inverse=True)
     return TrafficMatrix(
         at=max(matrix.at for matrix in matrices),
@@ -84,7 +83,7 @@ def combined(matrices: Sequence[TrafficMatrix], *, max_rows: int) -> TrafficMatr
         link_index=columns[0].astype(np.int32),
         prefix_index=columns[1].astype(np.int32),
         source_index=columns[2].astype(np.int32),
-        bps=bps,
+        bps=bits / seconds,
         coverage={name: _coverage(name, matrices, seconds) for name in links},
         unattributed_bps={
             name: sum(m.unattributed_bps.get(name, 0.0) * m.seconds for m in matrices) / seconds for name in links
@@ -97,18 +96,18 @@ def _numbers(names: Sequence[Any], into: Sequence[Any]) -> npt.NDArray[np.int64]
     return np.array([number[value] for value in names], dtype=np.int64)
 
 
-def _grouped(columns: list[Column], bps: Column) -> tuple[list[Column], Column]:
+def _grouped(columns: list[Column], bits: Column) -> tuple[list[Column], Column]:
     """Sums by link, prefix and source, in that order."""
     order = np.lexsort(columns[::-1])
-    columns, bps = [column[order] for column in columns], bps[order]
-    if not len(bps):
-        return columns, bps
-    changes = np.zeros(len(bps), dtype=bool)
+    columns, bits = [column[order] for column in columns], bits[order]
+    if not len(bits):
+        return columns, bits
+    changes = np.zeros(len(bits), dtype=bool)
     changes[0] = True
     for column in columns:
         changes[1:] |= column[1:] != column[:-1]
     first = np.flatnonzero(changes)
-    return [column[first] for column in columns], np.add.reduceat(bps, first)
+    return [column[first] for column in columns], np.add.reduceat(bits, first)
 
 
 def _coverage(link: str, matrices: Sequence[TrafficMatrix], seconds: float) -> float | None:

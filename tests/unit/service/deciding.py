@@ -73,8 +73,10 @@ class DecidingWorld(World):
         self.approver._policies = self.policies
         self.decider.approver = self.approver
 
-    def send(self, seconds: float, *, towards: dict[str, float] | None = None) -> None:
-        """What the exporter tells of `seconds`, in bits per second by destination, on link a."""
+    def send(self, seconds: float, *, towards: dict[str, float] | None = None, asn: int = 64600) -> None:
+        """What the exporter tells of `seconds`, in bits per second by destination, on link a. The senders' ASes are
+        numbered from `asn` on; with 0 the exporter knows none.
+        """
         rates = towards or {"198.51.100.7": 60 * M, "203.0.113.7": 30 * M}
         flows = [
             Flow(
@@ -83,7 +85,7 @@ class DecidingWorld(World):
                 octets=round(bps * seconds / 8),
                 packets=1,
                 in_if=2,
-                src_asn=64600 + number,
+                src_asn=asn + number if asn else 0,
             )
             for number, (dst, bps) in enumerate(rates.items())
         ]
