@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
@@ -75,7 +76,9 @@ TARGETS: Final[tuple[Callable[[bytes], None], ...]] = (one_by_one, together, off
 
 def run(octets: bytes) -> None:
     if octets:
-        TARGETS[octets[0] % len(TARGETS)](octets[1:])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            TARGETS[octets[0] % len(TARGETS)](octets[1:])
 
 
 def _decoded(decoder: FlowDecoder, datagrams: list[bytes]) -> None:

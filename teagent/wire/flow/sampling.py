@@ -8,6 +8,7 @@ own; otherwise, if all samplers of the domain agree, theirs. Anything else is un
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from teagent.model.traffic import Column
 from teagent.wire.flow import elements
 from teagent.wire.flow.columns import constant, unsigned, unsigned_of
 from teagent.wire.flow.template import Rows, Template
+
+LARGEST_RATE: Final = 2.0**32  # a rate above is none: it would stand for more than there is in the world
 
 
 class SamplingRates:
@@ -82,7 +85,7 @@ class SamplingRates:
         by_sampler = fields.sampler is not None and bool(self._of_sampler)
         if not fields.stated and not by_sampler and not self._of_interface:
             return constant(len(rows), self._common)
-        rates: Column = np.full(len(rows), self._common)
+        rates = constant(len(rows), self._common)
         if self._of_interface:
             rates = _looked_up(self._of_interface, in_if, rates)
         if by_sampler and fields.sampler is not None:
@@ -128,7 +131,8 @@ def rates_in(template: Template, rows: Rows) -> Column | None:
     probability = template.find((elements.SAMPLING_PROBABILITY,))
     if probability is not None and template.fields[probability].length in {4, 8}:
         length = template.fields[probability].length
-        share = np.ascontiguousarray(rows[f"f{probability}"]).view(f">f{length}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # what is no number stays none
+            share = np.ascontiguousarray(rows[f"f{probability}"]).view(f">f{length}").astype(np.float64)
         stated.append(_ratio(np.where(share <= 1, 1.0, 0.0), share))
     for element in (elements.SAMPLING_INTERVAL, elements.SAMPLER_RANDOM_INTERVAL):
         rate = numbers(element)
@@ -143,11 +147,15 @@ def rates_in(template: Template, rows: Rows) -> Column | None:
 
 
 def _ratio(above: Column, below: Column) -> Column:
-    valid = (below > 0) & (above > 0)
-    return np.where(valid, above / np.where(below > 0, below, 1), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rate: Column = above / np.where(below > 0, below, np.nan)
+        return np.where((rate > 0) & (rate <= LARGEST_RATE), rate, np.nan)
 
 
 def _looked_up(table: dict[int, float], keys: Column, otherwise: Column) -> Column:
+    if len(keys) and bool((keys == keys[0]).all()):  # mostly all records of a router name one sampler
+        rate = table.get(int(keys[0]))
+        return otherwise if rate is None else constant(len(keys), rate)
     known = np.array(sorted(table), dtype=np.uint64)
     rates = np.array([table[int(key)] for key in known])
     keys = keys.astype(np.uint64)
