@@ -1,4 +1,4 @@
-"""The table of origins against the plainest search there is, and what it does with nested and repeated prefixes."""
+"""The origin table against the plain rule: the narrowest range that holds an address, the later of equal ones."""
 
 from __future__ import annotations
 
