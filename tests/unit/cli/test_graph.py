@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,32 @@ def test_a_bad_file_is_said_with_its_line(graph: Run, as_rel: Path) -> None:
     result = graph("info")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {as_rel}: line 2: 'nonsense' is not a|b|relation")
+
+
+@pytest.mark.parametrize(
+    ("section", "arguments"),
+    [
+        ("info", ["info"]),
+        ("cone", ["cone", "20", "--with", "10", "--origin", "64500"]),
+        ("propagate", ["propagate", "--origin", "64500"]),
+        ("path", ["path", "30", "--origin", "64500"]),
+    ],
+)
+def test_the_reference_has_every_key_and_no_other(graph: Run, section: str, arguments: list[str]) -> None:
+    page = (ROOT / "docs" / "reference" / "graph.md").read_text(encoding="utf-8")
+    route, own = keys(page, "A route:"), keys(page, f"## `graph {section}`")
+    found = document(graph(*arguments, "--json"))
+    assert set(found) == (own | route if section == "path" else own)
+    for one in found.get("ases", []):
+        assert set(one) == route
+
+
+def keys(page: str, heading: str) -> set[str]:
+    """Of the first table below the heading."""
+    rows = re.search(r"(?:^\|.*\n)+", page.split(heading)[1], re.MULTILINE)
+    assert rows is not None
+    first = [line.split("|")[1] for line in rows[0].splitlines()[2:]]
+    return set(re.findall(r"`(\w+)`", " ".join(first)))
 
 
 def test_a_generated_graph_is_one(graph: Run, as_rel: Path) -> None:
