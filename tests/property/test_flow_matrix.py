@@ -76,7 +76,7 @@ def test_every_record_is_counted_somewhere_once(flows):
 
 PREFIXES = st.sampled_from(("10.0.0.0/8", "2001:db8::/32")).flatmap(
     lambda root: st.lists(
-        st.tuples(st.integers(0, 2**16 - 1), st.integers(0, 16)).map(lambda t: _within(root, *t)),
+        st.tuples(st.integers(0, 2**24 - 1), st.integers(0, 24)).map(lambda t: _within(root, *t)),
         max_size=20,
     )
 )
@@ -85,7 +85,7 @@ PREFIXES = st.sampled_from(("10.0.0.0/8", "2001:db8::/32")).flatmap(
 def _within(root: str, bits: int, more: int):
     outer = ip_network(root)
     length = outer.prefixlen + more
-    address = int(outer.network_address) | bits << (outer.max_prefixlen - outer.prefixlen - 16)
+    address = int(outer.network_address) | bits << (outer.max_prefixlen - outer.prefixlen - 24)
     return ip_network((address >> (outer.max_prefixlen - length) << (outer.max_prefixlen - length), length))
 
 

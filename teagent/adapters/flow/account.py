@@ -14,6 +14,7 @@ from teagent.wire.flow.export_time import export_time
 from teagent.wire.flow.limits import Limits
 
 INTERNAL_ERROR = "internal_error"
+READ_AT_ONCE = 256  # datagrams
 SPANS_EVERY_SECONDS = 1.0
 """How often the times of records are looked at: they say the same all the time, and it would be work for each."""
 COUNTING_RECORDS = frozenset({"netflow-v5", "ipfix"})
@@ -31,6 +32,9 @@ class ExporterAccount:
         self._datagrams = 0
         self._records = 0
         self._lost = 0
+        self._waiting: list[bytes] = []
+        self._port = 0  # that they came from
+        self._fed = 0  # datagrams read since `collect`
         self._gaps = 0
         self._expected = 0
         self._skew: float | None = None
@@ -41,25 +45,57 @@ class ExporterAccount:
     def _new_decoder(self) -> FlowDecoder:
         return FlowDecoder(self._exporter, limits=self._limits, sampling_rate=self._sampling_rate)
 
-    def decode(self, payloads: Sequence[bytes], *, port: int, at: float) -> Sequence[FlowBatch]:
-        self._last_at = at
+    @property
+    def pending(self) -> int:
+        """Records that were read and wait for `collect`."""
+        return self._decoder.pending
+
+    def feed(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
+        """Datagrams that came from one port together. They are read when there are many of them."""
+        if port != self._port:
+            self._read()
+        self._last_at, self._port = at, port
         self._datagrams += len(payloads)
+        self._waiting += payloads
+        if len(self._waiting) >= READ_AT_ONCE:
+            self._read()
+
+    def _read(self) -> None:
+        payloads, self._waiting = self._waiting, []
+        if not payloads or self._last_at is None:
+            return
+        self._fed += len(payloads)
         exported_at = export_time(payloads[-1])
-        self._skew = None if exported_at is None else exported_at - at
+        self._skew = None if exported_at is None else exported_at - self._last_at
         try:
-            result = self._decoder.decode(payloads, at=at, stream=port)
+            self._decoder.feed(payloads, at=self._last_at, stream=self._port)
         except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
-            self._undecoded[INTERNAL_ERROR] += len(payloads)
-            self._decoder = self._new_decoder()
+            self._begin_anew()
+
+    def collect(self) -> Sequence[FlowBatch]:
+        """What was fed since the last time. Many records at once take less work than few."""
+        self._read()
+        if self._fed == 0:
+            return ()
+        try:
+            result = self._decoder.take()
+        except Exception:  # noqa: BLE001
+            self._begin_anew()
             return ()
         self._records += result.records
         self._lost = max(0, self._lost + result.lost)
         self._gaps += result.lost > 0
-        units = result.records if self._decoder.protocol in COUNTING_RECORDS else len(payloads)
+        units = result.records if self._decoder.protocol in COUNTING_RECORDS else self._fed
         self._expected += max(0, units + result.lost)
-        self._measure_spans(result.batches, at)
+        self._fed = 0
+        self._measure_spans(result.batches, self._last_at or 0.0)
         self._undecoded.update({str(reason): count for reason, count in result.undecoded.items()})
         return result.batches
+
+    def _begin_anew(self) -> None:
+        self._undecoded[INTERNAL_ERROR] += self._fed
+        self._fed = 0
+        self._decoder = self._new_decoder()
 
     def _measure_spans(self, batches: Sequence[FlowBatch], at: float) -> None:
         if batches and not 0 <= at - self._spans_at < SPANS_EVERY_SECONDS:
@@ -68,6 +104,7 @@ class ExporterAccount:
                 self._spans.add(batch, at=at)
 
     def health(self) -> ExporterHealth:
+        """As of the last `collect`."""
         decoder = self._decoder
         return ExporterHealth(
             exporter=self._exporter,

@@ -24,6 +24,8 @@ __all__ = ["Binding", "FlowListener"]
 
 QUEUE_SIZE: Final = 16_384  # datagrams, some 24 MB when they are full
 MOST_UNTAKEN_RECORDS: Final = 2_000_000
+BLOCK: Final = 8_192
+"""Records that are made into columns at once: what they take stays in the second-level cache."""
 
 
 class FlowListener:
@@ -87,6 +89,7 @@ class FlowListener:
 
     def take(self) -> Sequence[FlowBatch]:
         with self._lock:
+            self._collect()
             batches, self._batches = self._batches, []
             self._untaken = 0
         return batches
@@ -94,6 +97,7 @@ class FlowListener:
     def exporters(self) -> Sequence[ExporterHealth]:
         """All that are configured, heard or not."""
         with self._lock:
+            self._collect()
             return tuple(account.health() for account in self._accounts.values())
 
     def ports(self) -> tuple[int, ...]:
@@ -116,7 +120,14 @@ class FlowListener:
                 streams.setdefault((exporter, port), []).append(payload)
             with self._lock:
                 for (exporter, port), payloads in streams.items():
-                    self._keep(self._accounts[exporter].decode(payloads, port=port, at=chunk.at))
+                    account = self._accounts[exporter]
+                    account.feed(payloads, port=port, at=chunk.at)
+                    if account.pending >= BLOCK:
+                        self._keep(account.collect())
+
+    def _collect(self) -> None:
+        for account in self._accounts.values():
+            self._keep(account.collect())
 
     def _keep(self, batches: Sequence[FlowBatch]) -> None:
         """Newer records are worth more than older ones that nobody took."""

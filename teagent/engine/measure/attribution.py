@@ -28,8 +28,9 @@ NOWHERE = -1
 class PrefixTable:
     """Longest match of addresses against a set of prefixes of one family; immutable.
 
-    IPv4 is a tree of pages: 16 bits of the address, 8, and 8 (as DIR-24-8 does it in routers). IPv6 is a search among
-    the disjoint ranges that the prefixes make, by the high half of the address where no prefix is longer than /64.
+    IPv4 is a tree of pages: by the first 16 bits of the address, the next 8, and the last 8 (as DIR-24-8 does it in
+    routers). IPv6 is a search among the disjoint ranges that the prefixes make, by the high half of the address where
+    no prefix is longer than /64.
     """
 
     def __init__(self, family: int, prefixes: Iterable[Prefix]) -> None:
@@ -40,10 +41,7 @@ class PrefixTable:
         self._owners = np.array([NOWHERE, *owners], dtype=np.int32)
         if family == 4:
             self._starts: Column = np.array(starts, dtype=np.uint32)
-            every = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
-            self._levels = [self._answers(every, np.uint32(0xFFFF))]
-            for step in (8, 0):
-                self._levels.append(self._pages_below(step))
+            self._top, self._pages, self._tails = self._tree()
             return
         self._by_half = not any(start & _LOW_HALF for start in starts)
         if self._by_half:
@@ -51,19 +49,32 @@ class PrefixTable:
         else:
             self._starts = np.array([start.to_bytes(16, "big") for start in starts], dtype="S16")
 
-    def _answers(self, first: Column, span: np.uint32) -> npt.NDArray[np.int32]:
-        """For each range from `first` on the one answer that holds for all of it, or where its page is: -2 - number."""
-        low, high = (np.searchsorted(self._starts, edge, "right") for edge in (first, first + span))
-        answers: npt.NDArray[np.int32] = self._owners[low]
-        mixed = low != high
-        answers[mixed] = -2 - np.arange(np.count_nonzero(mixed), dtype=np.int32)
-        self._mixed = first[mixed]
-        return answers
+    def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """(top, pages, tails). `top` has for each /16 where its page begins, or -1 for NOWHERE; `pages` for each /24
+        of such a /16 an answer, or where its page of `tails` begins, written as -2 - begin.
+        """
+        every = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
+        owner, mixed = self._answers(every, 0xFFFF)
+        top = np.full(1 << 16, -1, dtype=np.int32)
+        # One page is enough for all that belong to one prefix as a whole.
+        whole = np.flatnonzero(~mixed & (owner != NOWHERE))
+        _, first, page = np.unique(owner[whole], return_index=True, return_inverse=True)
+        top[whole] = page << 8
+        top[mixed] = len(first) + np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8
+        every = np.concatenate((every[whole[first]], every[mixed]))
+        every = (every[:, None] + (_OCTET << np.uint32(8))).ravel()
+        pages, mixed = self._answers(every, 0xFF)
+        pages[mixed] = -2 - (np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8)
+        tails, _ = self._answers((every[mixed][:, None] + _OCTET).ravel(), 0)
+        return top, pages, tails
 
-    def _pages_below(self, step: int) -> npt.NDArray[np.int32]:
-        """256 answers for each range of the level above that has no single one."""
-        children = np.arange(256, dtype=np.uint32) << np.uint32(step)
-        return self._answers((self._mixed[:, None] + children[None, :]).ravel(), np.uint32((1 << step) - 1))
+    def _answers(self, first: Column, span: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """For each range of `span` addresses after `first` the one answer that holds for it, and whether there are
+        others.
+        """
+        low, high = (np.searchsorted(self._starts, edge, "right") for edge in (first, first + np.uint32(span)))
+        answers: npt.NDArray[np.int32] = self._owners[low]
+        return answers, low != high
 
     def match(self, addresses: Column) -> npt.NDArray[np.int32]:
         """For each address (shaped as in FlowBatch, in the machine's byte order) the index of its longest prefix,
@@ -71,13 +82,20 @@ class PrefixTable:
         """
         if self.family == 6:
             return self._match_ipv6(addresses)
-        found: npt.NDArray[np.int32] = self._levels[0].take(addresses >> np.uint32(16))
-        for pages, step in zip(self._levels[1:], (8, 0), strict=True):
-            mixed = np.flatnonzero(found < NOWHERE)
-            if not len(mixed):
-                break
-            child = addresses.take(mixed) >> np.uint32(step) & np.uint32(255)
-            found[mixed] = pages.take((-2 - found.take(mixed)) * 256 + child.astype(np.int32))
+        found: npt.NDArray[np.int32] = self._top.take(addresses >> np.uint32(16))
+        paged = (found >= 0).nonzero()[0]
+        if len(paged) < len(found):
+            found[paged] = self._paged(found.take(paged), addresses.take(paged))
+            return found
+        return self._paged(found, addresses)
+
+    def _paged(self, page: npt.NDArray[np.int32], addresses: Column) -> npt.NDArray[np.int32]:
+        page += (addresses >> np.uint32(8) & np.uint32(255)).view(np.int32)
+        found: npt.NDArray[np.int32] = self._pages.take(page)
+        if len(self._tails):
+            tailed = (found < NOWHERE).nonzero()[0]
+            tail = -2 - found.take(tailed) + (addresses.take(tailed) & np.uint32(255)).view(np.int32)
+            found[tailed] = self._tails.take(tail)
         return found
 
     def _match_ipv6(self, addresses: Column) -> npt.NDArray[np.int32]:
@@ -97,6 +115,7 @@ class PrefixTable:
 
 
 _LOW_HALF = (1 << 64) - 1
+_OCTET = np.arange(256, dtype=np.uint32)
 
 
 def _disjoint(prefixes: Sequence[Prefix]) -> tuple[list[int], list[int]]:

@@ -190,13 +190,11 @@ class MatrixBuilder:
         self._unattributed += np.bincount(
             link.take(other), weights=octets.take(other), minlength=len(attribution.links)
         )
-        counted = int(np.count_nonzero(demand))
+        keys = self._keys(family, link, prefix, buffer.src[:n], buffer.asn[:n])
+        chosen = np.flatnonzero(demand)
+        counted = len(chosen)
         if counted < n:
-            chosen = np.flatnonzero(demand)
-            keys = self._keys(family, *(column[chosen] for column in (link, prefix, buffer.src[:n], buffer.asn[:n])))
-            octets = octets.take(chosen)
-        else:
-            keys = self._keys(family, link, prefix, buffer.src[:n], buffer.asn[:n])
+            keys, octets = keys.take(chosen), octets.take(chosen)
         counts["folded"] += self._tables[family].add(keys, octets)
         counts["demand"] += counted
         counts["unattributed"] += len(other)
@@ -207,6 +205,7 @@ class MatrixBuilder:
         buffer.clear()
 
     def _keys(self, family: int, link: Column, prefix: Column, src: Column, asn: Column) -> Keys:
+        """Of all records; those without a link or prefix get keys without meaning."""
         form = self._tables[family].form
         cells = link.astype(np.uint64)
         cells *= np.uint64(len(self._attribution.tables[family].prefixes))

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from teagent.model.traffic import Column
 from teagent.wire.flow import header_times, netflow5
 from teagent.wire.flow.exporter_state import ExporterState
 from teagent.wire.flow.layout import Layout
@@ -26,6 +28,7 @@ from teagent.wire.flow.template_sets import FIRST_DATA_SET
 
 MOST_SHAPES: Final = 256
 KEYS: Final = {5: slice(20, 24), 9: slice(16, 24), 10: slice(12, 20)}  # of a datagram of this version: domain and set
+Positions = npt.NDArray[np.int64]
 _NUMBER: Final = struct.Struct(">I")
 _U4: Final = np.dtype(">u4")
 
@@ -60,48 +63,46 @@ class Shape:
     marks: tuple[Mark, ...]
     bodies: tuple[Body, ...]
 
-    def holds(self, state: ExporterState) -> bool:
-        """Whether domain, templates and rates are still those that it was made of."""
-        domain = self.domain
-        if state.known(self.version, domain.number) is not domain or domain.rates is not self.rates:
-            return False
-        layouts = domain.layouts
-        return self.version == 5 or all(layouts.get(b.layout.template.id) is b.layout for b in self.bodies)
-
     def fits(self, joined: bytes, count: int) -> bool:
         """Whether all of `count` datagrams of its length, one after the other in `joined`, are of this shape."""
+        if count == 1:
+            return all(joined.startswith(octets, at) for at, octets, _ in self.marks)
         for at, octets, dtype in self.marks:
             if np.ndarray((count,), dtype, joined, at, (self.octets,)).tobytes() != octets * count:
                 return False
         return True
 
-    def sequences(self, joined: bytes, count: int) -> list[int]:
-        numbers: list[int] = np.ndarray((count,), _U4, joined, self.sequence_at, (self.octets,)).tolist()
-        return numbers
+    def sequences(self, joined: bytes, count: int) -> Column:
+        return np.ndarray((count,), _U4, joined, self.sequence_at, (self.octets,))
 
     def runs(self, joined: bytes, count: int) -> list[Run]:
-        stride = (self.octets,)
-        headers = np.ndarray((count,), header_times.AS_OCTETS[self.version], joined, 0, stride)
+        headers = self._cut(joined, count, 0, header_times.AS_OCTETS[self.version])
         return [
             Run(
                 self.domain,
                 self.rates,
                 layout,
-                np.ndarray((count,), dtype, joined, at, stride).tobytes(),
+                self._cut(joined, count, at, dtype),
                 records * count,
                 count,
-                headers.tobytes() if layout.needs_header_times else b"",
+                headers if layout.needs_header_times else b"",
             )
             for layout, at, records, dtype in self.bodies
         ]
 
+    def _cut(self, joined: bytes, count: int, at: int, dtype: np.dtype[Any]) -> bytes:
+        """The octets at one place of each datagram."""
+        if count == 1:
+            return joined[at : at + dtype.itemsize]
+        return np.ndarray((count,), dtype, joined, at, (self.octets,)).tobytes()
+
 
 class Lane(NamedTuple):
-    """Datagrams of one shape, one after the other, and which ones of the burst they are."""
+    """Datagrams of one shape, one after the other, and which ones of the burst they are, ascending."""
 
     shape: Shape
     joined: bytes
-    positions: Sequence[int]
+    positions: Positions
 
     @property
     def last_header(self) -> bytes:
@@ -114,6 +115,7 @@ class BurstReader:
 
     def __init__(self) -> None:
         self._shapes: dict[tuple[int, bytes, bytes], Shape] = {}
+        self._changes = 0  # of the state that they hold for
 
     def parted(self, state: ExporterState, datagrams: Sequence[bytes]) -> Iterator[list[Lane] | bytes]:
         """Lanes, which may be read together, and datagrams that have to be read by themselves, in order. What such a
@@ -138,30 +140,29 @@ class BurstReader:
 
     def _by_length(self, state: ExporterState, datagrams: Sequence[bytes]) -> list[Lane] | None:
         """Mostly datagrams of one length are of one shape, which costs least to find out; None where they are not."""
-        lengths = list(map(len, datagrams))
-        groups: dict[int, Sequence[int]] = {}
-        if lengths.count(lengths[0]) == len(lengths):
-            groups[lengths[0]] = range(len(lengths))
-        else:
-            positions: dict[int, list[int]] = {}
-            for position, length in enumerate(lengths):
-                positions.setdefault(length, []).append(position)
-            groups.update(positions)
+        lengths = np.fromiter(map(len, datagrams), np.int64, len(datagrams))
         lanes = []
-        for positions_of in groups.values():
-            shape = self._shape(state, datagrams[positions_of[0]])
+        for length in dict.fromkeys(lengths.tolist()):
+            positions = np.flatnonzero(lengths == length)
+            shape = self._shape(state, datagrams[positions[0]])
             if shape is None:
                 return None
-            lane = _lane(datagrams, shape, positions_of)
-            if not shape.fits(lane.joined, len(positions_of)):
+            lane = _lane(datagrams, shape, positions)
+            if not shape.fits(lane.joined, len(positions)):
                 return None
             lanes.append(lane)
         return lanes
 
     def _shape(self, state: ExporterState, datagram: bytes) -> Shape | None:
-        key = (len(datagram), datagram[:2], datagram[KEYS.get(datagram[1], _NOTHING)] if len(datagram) > 1 else b"")
+        if state.changes != self._changes:
+            self._shapes.clear()
+            self._changes = state.changes
+        place = KEYS.get(datagram[1]) if len(datagram) > 1 else None
+        if place is None:
+            return None
+        key = (len(datagram), datagram[:2], datagram[place])
         shape = self._shapes.get(key)
-        if shape is None or not shape.holds(state):
+        if shape is None:
             shape = shape_of(state, datagram)
             if shape is None:
                 return None
@@ -171,36 +172,29 @@ class BurstReader:
         return shape
 
 
-_NOTHING: Final = slice(0, 0)
-
-
-def _lane(datagrams: Sequence[bytes], shape: Shape, positions: Sequence[int]) -> Lane:
+def _lane(datagrams: Sequence[bytes], shape: Shape, positions: Positions) -> Lane:
     if len(positions) == len(datagrams):
         return Lane(shape, b"".join(datagrams), positions)
-    return Lane(shape, b"".join([datagrams[position] for position in positions]), positions)
+    return Lane(shape, b"".join([datagrams[position] for position in positions.tolist()]), positions)
 
 
 def _lanes(datagrams: Sequence[bytes], burst: dict[Shape, list[int]]) -> list[Lane]:
-    return [_lane(datagrams, shape, positions) for shape, positions in burst.items()]
+    return [_lane(datagrams, shape, np.array(positions)) for shape, positions in burst.items()]
 
 
 def read_lanes(state: ExporterState, lanes: list[Lane], stream: int, sets: list[DataSet]) -> int:
     """Appends the data sets of a burst; returns the units missing by its sequence numbers, as SequenceTracker does."""
-    numbers: dict[Domain, list[tuple[int, int, int]]] = {}
+    of_domain: dict[Domain, list[Lane]] = {}
+    for lane in lanes:
+        sets += lane.shape.runs(lane.joined, len(lane.positions))
+        of_domain.setdefault(lane.shape.domain, []).append(lane)
     lost = 0
-    for shape, joined, positions in lanes:
-        count = len(positions)
-        sets += shape.runs(joined, count)
-        sequences = shape.sequences(joined, count)
-        if len(lanes) == 1:
-            lost += shape.domain.sequences.lost_in_a_row(stream, sequences, [shape.step] * count)
-        else:
-            steps = [shape.step] * count
-            numbers.setdefault(shape.domain, []).extend(zip(positions, sequences, steps, strict=True))
-    for domain, found in numbers.items():
-        _, sequences_of, steps_of = zip(*sorted(found), strict=True)
-        lost += domain.sequences.lost_in_a_row(stream, sequences_of, steps_of)
-    for shape, _, _ in sorted(lanes, key=lambda lane: lane.positions[-1]):
+    for domain, its in of_domain.items():
+        order = np.argsort(np.concatenate([positions for _, _, positions in its]))
+        numbers = np.concatenate([shape.sequences(joined, len(positions)) for shape, joined, positions in its])
+        steps = np.repeat([shape.step for shape, _, _ in its], [len(positions) for _, _, positions in its])
+        lost += domain.sequences.lost_in_a_row(stream, numbers[order], steps[order])
+    for shape, _, _ in sorted(lanes, key=lambda lane: int(lane.positions[-1])):
         state.domain(shape.version, shape.domain.number)  # is used now
     return lost
 

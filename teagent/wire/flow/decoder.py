@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -169,7 +170,7 @@ class FlowDecoder:
                 sets += found
                 continue
             self._lost += read_lanes(self._state, part, stream, sets)
-            last = max(part, key=lambda lane: lane.positions[-1])
+            last = max(part, key=lambda lane: int(lane.positions[-1]))
             self.version = last.shape.version
             self.exported_at = exported_at(self.version, last.last_header)
 
@@ -258,16 +259,8 @@ def _rows(group: list[DataSet]) -> Rows:
 def _batching(exporter: str, group: list[DataSet]) -> Batching:
     if not group[0].layout.needs_header_times:
         return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan)
-    times: list[tuple[Column, Column]] = []
-    records: list[int] = []  # of each datagram
-    for found in group:
-        if isinstance(found, Run):
-            times.append(header_times(found.domain.version, found.headers))
-            records += [found.records // found.datagrams] * found.datagrams
-        else:
-            times.append((np.array([found.exported_at]), np.array([found.boot])))
-            records.append(found.records)
-    exported_at, boot = (np.concatenate(column) for column in zip(*times, strict=True))
+    times = [_times(list(sets)) for _, sets in groupby(group, lambda found: isinstance(found, Run))]
+    exported_at, boot, records = (np.concatenate(column) for column in zip(*times, strict=True))
     boot[np.isnan(boot)] = group[0].domain.boot
     return Batching(
         exporter=exporter,
@@ -276,7 +269,19 @@ def _batching(exporter: str, group: list[DataSet]) -> Batching:
     )
 
 
-def _of_each(values: Column, records: list[int], *, within: float) -> Column | float:
+def _times(sets: list[DataSet]) -> tuple[Column, Column, Column]:
+    """(exported_at, boot, records) of the datagrams of some runs, or of some other sets."""
+    runs = [found for found in sets if isinstance(found, Run)]
+    if runs:
+        times = header_times(runs[0].domain.version, b"".join([run.headers for run in runs]))
+        datagrams = [run.datagrams for run in runs]
+        return *times, np.repeat([run.records // run.datagrams for run in runs], datagrams)
+    others = [found for found in sets if isinstance(found, RecordSet)]
+    exported_at, boot, records = zip(*((found.exported_at, found.boot, found.records) for found in others), strict=True)
+    return np.array(exported_at), np.array(boot), np.array(records)
+
+
+def _of_each(values: Column, records: Column, *, within: float) -> Column | float:
     """One number where the datagrams agree about it, otherwise that of each record."""
     if float(values.max() - values.min()) > within:
         return np.repeat(values, records)

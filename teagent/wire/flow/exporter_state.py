@@ -32,6 +32,7 @@ class Held:
 class ExporterState:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.changes = 0  # of domains, their templates and rates
         self.undecoded: Counter[str] = Counter()
         self.refusals: deque[tuple[str, str]] = deque(maxlen=MOST_REFUSALS)  # the last ones, with the reason in words
         self.template_at: float | None = None  # unix time of the last one
@@ -58,6 +59,7 @@ class ExporterState:
         key = (version, number)
         domain = self._domains.pop(key, None)
         if domain is None:
+            self.changes += 1
             if len(self._domains) >= self.limits.max_domains:
                 oldest = next(iter(self._domains))
                 for template in self._domains.pop(oldest).layouts:
@@ -94,6 +96,7 @@ class ExporterState:
             and known.template.options == template.options
         ):
             return known
+        self.changes += 1
         layout = domain.layouts[template.id] = Layout(template)
         if len(self._age) > self.limits.max_templates:
             oldest, number = next(iter(self._age))
@@ -103,6 +106,7 @@ class ExporterState:
 
     def withdraw(self, domain: Domain, template: int) -> None:
         """RFC 7011 section 8.1: ids 2 and 3 withdraw all templates, or all options templates, of the domain."""
+        self.changes += 1
         for number, layout in list(domain.layouts.items()):
             if number == template or (template in {2, 3} and layout.template.options == (template == 3)):
                 del domain.layouts[number]

@@ -61,6 +61,7 @@ def read(
     exported_at = seconds + nanoseconds * 1e-9
     if domain.rates.common != rate(sampling):
         domain.rates = SamplingRates.of_header(rate(sampling))
+        state.changes += 1
     lost = domain.sequences.lost(stream, sequence, count)
     if count:
         boot = exported_at - uptime / 1000

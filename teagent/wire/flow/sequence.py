@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
+
+from teagent.model.traffic import Column
 
 MODULUS: Final = 1 << 32
 RESTART: Final = 1 << 20  # a jump over more than this is an exporter that began anew
@@ -38,20 +41,16 @@ class SequenceTracker:
         self._before = (sequence, units)
         return gap
 
-    def lost_in_a_row(self, sequences: Sequence[int], units: Sequence[int]) -> int:
+    def lost_in_a_row(self, sequences: Column, units: Column) -> int:
         """The same for many messages. Mostly each begins where the one before it ended, and there is little to do."""
-        lost = 0
-        due, last = -1, -1  # where the message before ended, and its units
-        for sequence, count in zip(sequences, units, strict=True):
-            if sequence == due and (count == last or self._inclusive == -SURE):
-                self._before = (sequence, count)
-            else:
-                lost += self.lost(sequence, count)
-                if self._before != (sequence, count):  # it came late, and the next one is not due after it
-                    due = last = -1
-                    continue
-            due, last = (sequence + count) % MODULUS, count
-        return lost
+        first = (int(sequences[0]), int(units[0]))
+        lost = self.lost(*first)
+        due = (sequences[:-1].astype(np.int64) + units[:-1]) & MODULUS - 1
+        alike = self._inclusive == -SURE or bool((units == units[0]).all())
+        if self._before == first and alike and bool((sequences[1:] == due).all()):
+            self._before = (int(sequences[-1]), int(units[-1]))
+            return lost
+        return lost + sum(map(self.lost, sequences[1:].tolist(), units[1:].tolist()))
 
     def _gap(self, sequence: int, units: int | None) -> int:
         if self._before is None:
@@ -77,7 +76,7 @@ class Sequences:
     def lost(self, stream: int, sequence: int, units: int | None) -> int:
         return self._of(stream).lost(sequence, units)
 
-    def lost_in_a_row(self, stream: int, sequences: Sequence[int], units: Sequence[int]) -> int:
+    def lost_in_a_row(self, stream: int, sequences: Column, units: Column) -> int:
         """The same for many messages of one stream, at least one."""
         return self._of(stream).lost_in_a_row(sequences, units)
 
