@@ -57,6 +57,21 @@ def golden(data_dir: Path) -> list[Golden]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "ases", "relations"),
+    [
+        ("20161101.as-rel.txt.bz2", 55_809, 239_064),
+        ("20241001.as-rel2.txt.bz2", 77_349, 698_865),
+        ("sub1200.as-rel2.txt.bz2", 1_204, 130_878),
+    ],
+)
+def test_files_of_both_series_are_read_whole(data_dir: Path, file: str, ases: int, relations: int) -> None:
+    graph = load(data_dir / "asrel" / file)
+    assert len(graph) == ases
+    assert len(graph.customers.target) + len(graph.peers.target) // 2 == relations
+    assert graph.cycles() == ()
+
+
 def test_there_are_five_origins_plain_and_prepended(golden: list[Golden]) -> None:
     assert len({run.origin for run in golden}) == 5
     assert [bool(run.prepends) for run in golden] == [False, True] * 5
