@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Coverage-guided fuzzing of the flow codecs with atheris; see README.md."""
 
 from __future__ import annotations
