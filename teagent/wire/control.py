@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from teagent.errors import BadVersion, LimitExceeded, NotFound, TeagentError, WireError
+from teagent.model.bgp import ASN_MAX
 
 VERSION = 1
 MAX_REQUEST_BYTES = 64 * 1024
@@ -27,6 +28,7 @@ MAX_COUNT = 1_000_000
 class Kind(Enum):
     TEXT = "text"
     COUNT = "a whole number"
+    ASN = "an AS number"
     SECONDS = "a number of seconds"
     FLAG = "true or false"
 
@@ -53,7 +55,14 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "prefix.show": {"prefix": ID},
     "router.list": {},
     "exporter.list": {},
-    "matrix.show": {"link": TEXT, "prefix": TEXT, "top": Argument(Kind.COUNT, default=20)},
+    "matrix.show": {
+        "link": TEXT,
+        "prefix": TEXT,
+        "source_as": Argument(Kind.ASN),
+        "window_seconds": Argument(Kind.SECONDS),
+        "since_seconds": Argument(Kind.SECONDS),
+        "top": Argument(Kind.COUNT, default=20),
+    },
     "policy.list": {},
     "policy.explain": {"policy": ID},
     "plan.compute": {"policy": TEXT, "propose": Argument(Kind.FLAG, default=False)},
@@ -248,4 +257,6 @@ def _fits(kind: Kind, value: object) -> bool:
         )
     if kind is Kind.COUNT:
         return isinstance(value, int) and 1 <= value <= MAX_COUNT
+    if kind is Kind.ASN:
+        return isinstance(value, int) and 1 <= value <= ASN_MAX
     return isinstance(value, int | float) and 0 < value <= 10 * 366 * 86400

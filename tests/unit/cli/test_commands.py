@@ -73,6 +73,12 @@ def test_since_reaches_the_daemon_in_seconds(run: Run, desk: Desk) -> None:
     ]
 
 
+def test_matrix_passes_its_sender_and_its_times(run: Run, desk: Desk) -> None:
+    run("matrix", "--source-as", "AS64496", "--window", "1m", "--since", "30m")
+    assert desk.asked == [("matrix.show", {"source_as": 64496, "window_seconds": 60, "since_seconds": 1800, "top": 20})]
+    assert run("matrix", "--source-as", "0").exit_code == 2
+
+
 def test_matrix_passes_its_filters(run: Run, desk: Desk) -> None:
     run("matrix", "--link", "transit-a", "--prefix", "198.51.100.0/24", "--top", "3")
     assert desk.asked == [("matrix.show", {"link": "transit-a", "prefix": "198.51.100.0/24", "top": 3})]

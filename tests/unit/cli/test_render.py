@@ -191,6 +191,23 @@ def test_status_says_when_the_speaker_is_away_or_not_wanted() -> None:
     assert "none: bgp.dry_run is true" in dry
 
 
+def test_an_exporter_that_is_doubted_says_why_below_the_table() -> None:
+    doubtful = documents.exporter_document(shown.EXPORTER, doubts=("the clock of 192.0.2.1 is 1h ahead of ours",))
+    document = documents.listing("exporters", [doubtful], at=shown.NOW)
+    lines = render_traffic.exporters(document).splitlines()
+    assert lines[1].split()[-1] == "doubtful"
+    assert lines[-2:] == ["decisions that rest on their links wait", "  the clock of 192.0.2.1 is 1h ahead of ours"]
+
+
+def test_exporters_with_origins_say_what_they_know_and_what_is_wrong_with_the_file() -> None:
+    document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
+    none: dict[str, object] = {"path": "bview.gz", "loaded_at": None, "ipv4": None, "ipv6": None, "problem": None}
+    assert render_traffic.exporters(document | {"origins": none}).endswith("origins bview.gz: not read yet")
+    known = none | {"loaded_at": "2026-01-12T19:30:30Z", "ipv4": 1000, "ipv6": 20, "problem": "bview.gz ends early"}
+    text = render_traffic.exporters(document | {"origins": known})
+    assert text.endswith("1000 IPv4 and 20 IPv6 prefixes, read 10m ago; now: bview.gz ends early")
+
+
 def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
     empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
     assert "total 0 in the 5m" in render_traffic.matrix(empty)

@@ -15,8 +15,10 @@ from teagent.daemon.app import App
 from teagent.daemon.control import Actor
 from teagent.daemon.handlers import Handlers
 from teagent.errors import ConfigError, Frozen, NotFound, Refused, TeagentError
+from teagent.model.bgp import parse_prefix
 from teagent.model.link import Utilisation
 from teagent.model.proposal import ProposalState
+from teagent.model.traffic import Demand, Source, build_matrix
 from teagent.ports import StoredEvent
 from teagent.wire.control import COMMANDS, check_arguments
 from tests.fakes.proposals import example_proposal
@@ -24,6 +26,7 @@ from tests.integration.running import ENVIRONMENT, Site
 
 pytestmark = pytest.mark.asyncio
 
+PREFIX = parse_prefix("198.51.100.0/24")
 KIM = Actor(uid=1000, gid=1000, pid=1, user="kim", groups=frozenset({"netops"}))
 
 
@@ -79,6 +82,7 @@ async def test_before_anything_was_measured_links_have_no_data_and_not_zero(app:
         ("explain.show", {"prefix": "2001:db8::1"}, "there is no prefix of ours 2001:db8::1"),
         ("matrix.show", {"link": "transit-z"}, "there is no link transit-z"),
         ("matrix.show", {"prefix": "192.0.2.1"}, "there is no prefix of ours 192.0.2.1"),
+        ("matrix.show", {"window_seconds": 300}, "there is no window of 5m, known are 1m"),
         ("policy.explain", {"policy": "none"}, "there is no policy none, known are relief"),
         ("plan.compute", {"policy": "none"}, "there is no policy none"),
         ("proposal.show", {"id": "p-ffff"}, "there is no proposal p-ffff"),
@@ -106,6 +110,10 @@ async def test_what_is_no_prefix_is_refused(app: App, prefix: str) -> None:
         ("link.show", {"name": "transit-a", "since_seconds": 1e12}),
         ("matrix.show", {"top": 0}),
         ("matrix.show", {"top": 10**9}),
+        ("matrix.show", {"window_seconds": -60}),
+        ("matrix.show", {"since_seconds": "1h"}),
+        ("matrix.show", {"since_seconds": 32 * 86400}),
+        ("matrix.show", {"source_as": 2**32}),
         ("log.list", {"limit": 10**9}),
         ("proposal.resolve", {"id": "p-ffff", "reason": ""}),
     ],
@@ -113,6 +121,29 @@ async def test_what_is_no_prefix_is_refused(app: App, prefix: str) -> None:
 async def test_numbers_and_texts_have_their_bounds(app: App, command: str, arguments: dict[str, object]) -> None:
     with pytest.raises(TeagentError):
         await ask(app, command, **arguments)
+
+
+async def test_a_matrix_of_a_sender_over_some_time_is_what_the_store_holds_of_it(app: App) -> None:
+    rows = [Demand(source=Source(asn=asn), prefix=PREFIX, link="transit-a", bps=8e6) for asn in (64501, 64502)]
+    for age in (90, 30):
+        at = app.clock.now() - timedelta(seconds=age)
+        await app.store.add_matrix(build_matrix(rows, at=at, seconds=60, coverage={"transit-a": 1.0}))
+    answer = await ask(app, "matrix.show", source_as=64502, since_seconds=600)
+    matrix = answer["matrix"]
+    assert isinstance(matrix, dict)
+    assert (answer["source_as"], matrix["seconds"], matrix["total_bps"]) == (64502, 120, 8_000_000)
+    assert [row["source"]["asn"] for row in matrix["demands"]] == [64502]
+
+
+async def test_exporters_say_their_doubts_and_check_warns_of_them(app: App) -> None:
+    [exporter] = (await ask(app, "exporter.list"))["exporters"]
+    assert (exporter["state"], exporter["doubts"]) == ("never heard", [])
+    app.exporter_watch._bounds = replace(app.exporter_watch._bounds, silent_seconds=-1)
+    [exporter] = (await ask(app, "exporter.list"))["exporters"]
+    assert exporter["state"] == "doubtful"
+    assert exporter["doubts"][0].startswith("127.0.0.1 has sent no flows ever")
+    problems = (await ask(app, "check"))["problems"]
+    assert "127.0.0.1" in {problem["subject"] for problem in problems}
 
 
 async def test_an_address_means_the_prefix_that_covers_it(app: App) -> None:

@@ -9,6 +9,7 @@ from teagent.model.proposal import ProposalState
 from teagent.model.traffic import FlowBatch
 from teagent.ports import ExporterHealth
 from teagent.service.decide import Decider
+from teagent.service.exporters import ExporterWatch
 from teagent.service.ingest import Ingest
 from tests.fakes.flows import Flow, batch
 from tests.unit.service.world import POLICY, M, World
@@ -51,6 +52,9 @@ class DecidingWorld(World):
             clock=self.clock,
             window_seconds=WINDOW_SECONDS,
             max_rows=1000,
+            exporter_watch=ExporterWatch(
+                source=self.source, links=dict.fromkeys(self.network.links, "edge1"), clock=self.clock
+            ),
         )
         self.policies = {POLICY.name: replace(POLICY, links=POLICY.links)}
         self.decide_with(*self.policies.values())

@@ -12,6 +12,7 @@ from teagent.errors import DiskFull, SnmpTimeout, StalePlan
 from teagent.model.policy import Approval
 from tests.fakes.clock import FakeClock
 from tests.unit.service.deciding import DecidingWorld
+from tests.unit.service.test_exporters import health
 from tests.unit.service.world import HEAVY, POLICY, M
 
 pytestmark = pytest.mark.asyncio
@@ -105,6 +106,35 @@ async def test_a_router_without_data_stops_the_decision_and_not_the_round(conges
     await congested.windows(1)
     await congested.decider.cycle()
     assert "edge1 does not answer" in message(congested)
+    assert congested.pending() == []
+
+
+async def test_a_doubted_exporter_stops_the_decision_until_it_does_well_again(congested: DecidingWorld) -> None:
+    good = health("192.0.2.1", "edge1", congested.clock)
+    congested.source.health = (replace(good, clock_skew_seconds=3600.0),)
+    await congested.decider.cycle()
+    assert message(congested) == "telemetry is not trusted: the clock of 192.0.2.1 is 1h ahead of ours, limit 2m"
+    assert congested.pending() == []
+    congested.source.health = (good,)
+    await congested.decider.cycle()
+    assert len(congested.pending()) == 1
+
+
+async def test_an_exporter_of_another_router_stops_nothing(congested: DecidingWorld) -> None:
+    bad = replace(health("192.0.2.2", "edge2", congested.clock), clock_skew_seconds=3600.0)
+    congested.source.health = (health("192.0.2.1", "edge1", congested.clock), bad)
+    await congested.decider.cycle()
+    assert len(congested.pending()) == 1
+
+
+async def test_where_coverage_is_off_it_is_said_whose_sampling_is_not_known(congested: DecidingWorld) -> None:
+    await congested.run(60)
+    congested.send(0.6)  # a hundredth, as a sampled export that does not say so
+    await congested.ingest.close_window()
+    congested.source.health = (health("192.0.2.1", "edge1", congested.clock, sampling_rate=None),)
+    await congested.decider.cycle()
+    assert "flows are 1% of what the interface of a counts, limits 50% to 150%" in message(congested)
+    assert "the sampling rate of 192.0.2.1 is not known" in message(congested)
     assert congested.pending() == []
 
 

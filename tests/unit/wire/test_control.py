@@ -105,8 +105,18 @@ def test_defaults_are_filled_in() -> None:
     assert control.check_arguments("matrix.show", {"link": "transit-a"}) == {
         "link": "transit-a",
         "prefix": None,
+        "source_as": None,
+        "window_seconds": None,
+        "since_seconds": None,
         "top": 20,
     }
+
+
+def test_an_as_number_is_one_of_four_octets() -> None:
+    assert control.check_arguments("matrix.show", {"source_as": 2**32 - 1})["source_as"] == 2**32 - 1
+    for wrong in (0, 2**32, -1, 1.5, True, "64500"):
+        with pytest.raises(WireError, match=r"argument source_as of matrix.show is .*, not an AS number"):
+            control.check_arguments("matrix.show", {"source_as": wrong})
 
 
 def test_an_unknown_command_hints_at_an_older_daemon() -> None:

@@ -392,3 +392,22 @@ def test_samplers_are_bounded():
     decode(decoder, netflow9(flow_set(1, one), *told, flow_set(0, template(300, SAMPLED))))
     known = [r for r in sampled_rates(decoder, netflow9(sampled_data(*range(1, 9)))) if not math.isnan(r)]
     assert known == [11.0, 12.0]
+
+
+def test_the_direction_of_a_flow_is_told_where_the_template_has_it(wrap):
+    fields = (*FIELDS, (61, 1))
+    body = record(fields, SRC, DST, 7, 8, 100, 1, 1) + record(fields, SRC, DST, 7, 8, 100, 1, 0)
+    result = FlowDecoder("192.0.2.1").decode([wrap(flow_set(0, template(300, fields)), flow_set(300, body))], at=0.0)
+    assert [batch.direction.tolist() for batch in result.batches] == [[1, 0]]
+    result = FlowDecoder("192.0.2.1").decode([wrap(flow_set(0, template(300, FIELDS)), data(100))], at=0.0)
+    assert [batch.direction for batch in result.batches] == [None]
+
+
+def test_it_is_known_when_the_last_template_came(wrap):
+    decoder = FlowDecoder("192.0.2.1")
+    assert decoder.template_at is None
+    decoder.decode([wrap(flow_set(0, template(300, FIELDS)))], at=1000.0)
+    decoder.decode([wrap(data(100), sequence=1)], at=2000.0)
+    assert decoder.template_at == 1000.0
+    decoder.decode([wrap(flow_set(0, template(300, FIELDS)), sequence=2)], at=3000.0)
+    assert decoder.template_at == 3000.0

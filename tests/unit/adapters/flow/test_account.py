@@ -1,0 +1,53 @@
+"""What is known of an exporter besides its records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from teagent.adapters.flow.account import ExporterAccount
+from teagent.ports import ExporterHealth
+from teagent.wire.flow.limits import Limits
+from tests.fakes.netflow import flow_set, ipfix, netflow5, netflow9, record, record5, template
+
+AT = 1_700_000_000.0
+FIELDS = ((8, 4), (12, 4), (10, 4), (1, 4), (2, 4), (150, 4), (151, 4))
+
+
+def told(*datagrams: bytes, at: float = AT) -> ExporterHealth:
+    account = ExporterAccount(exporter="192.0.2.1", router="edge1", limits=Limits(), sampling_rate=None)
+    for datagram in datagrams:
+        account.feed([datagram], port=1, at=at)
+    account.collect()
+    return account.health()
+
+
+def flow(octets: int, seconds: int, *, end: int = 1_700_000_000) -> bytes:
+    return record(FIELDS, 1, 2, 3, octets, 1, end - seconds, end)
+
+
+def test_the_clock_of_the_header_is_compared_with_ours() -> None:
+    assert told(netflow5(record5(src=1, dst=2)), at=AT + 30).clock_skew_seconds == -30
+    assert told(bytes(40)).clock_skew_seconds is None
+
+
+def test_templates_have_their_time_and_version_5_has_none() -> None:
+    assert told(netflow9(flow_set(0, template(300, FIELDS)))).last_template_at == datetime.fromtimestamp(AT, UTC)
+    assert told(netflow5(record5(src=1, dst=2))).last_template_at is None
+
+
+def test_what_is_expected_is_what_came_and_what_did_not_in_the_units_of_the_protocol() -> None:
+    two = (record5(src=1, dst=2), record5(src=1, dst=3))
+    health = told(netflow5(*two, sequence=0), netflow5(*two, sequence=2), netflow5(*two, sequence=14))
+    assert (health.lost, health.expected, health.sequence_gaps) == (10, 16, 1)
+    health = told(*(netflow9(flow_set(0, template(300, FIELDS)), sequence=n) for n in (0, 1, 5)))
+    assert (health.lost, health.expected, health.sequence_gaps) == (3, 6, 1)
+
+
+@pytest.mark.parametrize("wrap", [netflow9, ipfix])
+def test_the_records_show_the_active_timeout_and_times_in_the_future(wrap) -> None:
+    templates = flow_set(0 if wrap is netflow9 else 2, template(300, FIELDS))
+    body = flow(10_000, 1800) + flow(10, 2) + flow(10, 2, end=1_700_003_600) + flow(10, 2)
+    health = told(wrap(templates, flow_set(300, body)))
+    assert (health.active_timeout_seconds, health.future_share) == (1800.0, 0.25)
