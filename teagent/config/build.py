@@ -14,7 +14,7 @@ from teagent.config.policy_schema import (
     PolicyFile,
     UtilisationGuardRow,
 )
-from teagent.config.schema import ConfigFile, LinkRow, RouterRow, SnmpV2cRow, SnmpV3Row
+from teagent.config.schema import ConfigFile, FlowTrust, LinkRow, RouterRow, SnmpV2cRow, SnmpV3Row
 from teagent.config.secrets import Secret
 from teagent.model.link import Link, LinkKind, Percentile
 from teagent.model.network import Network, OwnPrefix
@@ -123,7 +123,7 @@ def _resolved(config: Path, text: str) -> Path:
 
 
 def _flows(file: ConfigFile, path: Path) -> e.FlowsConfig:
-    origins, trust = file.flows.origins, file.flows.trust
+    origins = file.flows.origins
     return e.FlowsConfig(
         listen=tuple(
             e.FlowListen(protocol=e.FlowProtocol(row.protocol), address=row.address) for row in file.flows.listen
@@ -133,20 +133,24 @@ def _flows(file: ConfigFile, path: Path) -> e.FlowsConfig:
         origins=None
         if origins is None
         else e.OriginsConfig(path=_resolved(path, origins.path), reload_seconds=origins.reload),
-        trust=e.FlowTrustConfig(
-            silent_seconds=trust.silent,
-            active_timeout_seconds=trust.active_timeout,
-            clock_skew_seconds=trust.clock_skew,
-            template_seconds=trust.template,
-            lost=trust.lost,
-            undecoded=trust.undecoded,
-            future=trust.future,
-            coverage_low=trust.coverage.low,
-            coverage_high=trust.coverage.high,
-        ),
+        trust=build_trust(file.flows.trust),
         source_prefix_ipv4=file.flows.source_prefix.ipv4,
         source_prefix_ipv6=file.flows.source_prefix.ipv6,
         max_sources=file.flows.max_sources,
+    )
+
+
+def build_trust(trust: FlowTrust) -> e.FlowTrustConfig:
+    return e.FlowTrustConfig(
+        silent_seconds=trust.silent,
+        active_timeout_seconds=trust.active_timeout,
+        clock_skew_seconds=trust.clock_skew,
+        template_seconds=trust.template,
+        lost=trust.lost,
+        undecoded=trust.undecoded,
+        future=trust.future,
+        coverage_low=trust.coverage.low,
+        coverage_high=trust.coverage.high,
     )
 
 

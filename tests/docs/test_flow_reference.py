@@ -7,6 +7,12 @@ from pathlib import Path
 
 from teagent.adapters.flow.account import INTERNAL_ERROR
 from teagent.adapters.flow.listener import MOST_UNTAKEN_RECORDS, QUEUE_SIZE, FlowListener
+from teagent.config.build import build_trust
+from teagent.config.schema import FlowTrust
+from teagent.config.show import duration_text, share_text
+from teagent.daemon.build import exporter_bounds
+from teagent.engine.measure.exporter_trust import ExporterBounds
+from teagent.engine.measure.trust import COVERAGE_LIMITS
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import Undecoded
 
@@ -41,3 +47,23 @@ def test_the_bounds_are_the_ones_in_force():
     ):
         assert re.search(rf"\b{bound:,}\b", text)
     assert (limits.max_pending_octets, limits.max_pending_seconds) == (1 << 20, 60.0)
+
+
+def test_every_limit_of_trust_has_a_row_with_its_default():
+    section = PAGE.read_text().split("## When flows are not trusted\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE))
+    defaults = FlowTrust().model_dump()
+    coverage = defaults.pop("coverage")
+    assert rows.pop("coverage") == f"{share_text(coverage['low'])} to {share_text(coverage['high'])}"
+    shares = {"lost", "undecoded", "future"}
+    assert rows == {
+        key: share_text(value) if key in shares else duration_text(value) for key, value in defaults.items()
+    }
+
+
+def test_the_bounds_of_trust_are_the_same_in_the_engine_and_in_the_configuration():
+    """Of the engine's own default nobody hears but tests; it is not to be another one."""
+    defaults = FlowTrust()
+    bounds = exporter_bounds(build_trust(defaults))
+    assert bounds == ExporterBounds()
+    assert (defaults.coverage.low, defaults.coverage.high) == COVERAGE_LIMITS

@@ -1,0 +1,71 @@
+"""A daemon with a table of origins: read beside its start, handed over by a reload, shown in its answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from teagent.config.load import load
+from teagent.daemon.app import App
+from teagent.daemon.figures import figures
+from tests.integration.running import ENVIRONMENT, Site
+from tests.unit.daemon.test_handlers import ask
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def place(place: Site) -> Site:
+    (place.directory / "origins.csv").write_text("prefix,asn\n192.0.2.0/24,64501\n2001:db8::/32,64502\n")
+    place.window = "60s\n  origins: {path: origins.csv, reload: 1h}"
+    place.write()
+    return place
+
+
+async def until_read(app: App) -> None:
+    assert app.origins is not None
+    while app.origins.table is None:
+        await app.clock.sleep(0.005)
+
+
+async def test_the_table_is_read_beside_the_start_and_told_of(app: App, place: Site) -> None:
+    await until_read(app)
+    origins = (await ask(app, "exporter.list"))["origins"]
+    assert isinstance(origins, dict)
+    assert origins | {"loaded_at": None} == {
+        "path": str(place.directory / "origins.csv"),
+        "loaded_at": None,
+        "ipv4": 1,
+        "ipv6": 1,
+        "problem": None,
+    }
+    told = {(figure.name, figure.labels): figure.value for figure in figures(app)}
+    assert told["teagent_origins_prefixes", ("ipv4",)] == 1
+    app.ingest.drain()
+    assert app.ingest._builder.origins is app.origins.table  # type: ignore[union-attr]
+
+
+async def test_a_reload_hands_the_table_over_as_long_as_it_is_the_same_file(app: App, place: Site) -> None:
+    await until_read(app)
+    same = App(load(place.config, environment=ENVIRONMENT), before=app)
+    assert same.origins is app.origins
+    place.window = "60s\n  origins: {path: other.csv}"
+    place.write()
+    other = App(load(place.config, environment=ENVIRONMENT), before=app)
+    assert other.origins is not app.origins
+    place.window = "60s"
+    place.write()
+    assert App(load(place.config, environment=ENVIRONMENT), before=app).origins is None
+
+
+async def test_a_file_that_is_not_there_keeps_no_daemon_from_starting(place: Site) -> None:
+    (place.directory / "origins.csv").unlink()
+    app = App(load(place.config, environment=ENVIRONMENT))
+    await app.start()
+    assert app.origins is not None
+    while not app.origins.problem:
+        await app.clock.sleep(0.005)
+    origins = (await ask(app, "exporter.list"))["origins"]
+    assert isinstance(origins, dict)
+    assert origins["ipv4"] is None
+    assert "no such file" in str(origins["problem"])
+    await app.stop(reverting=False)
