@@ -27,7 +27,7 @@ from teagent.wire.flow.sequence import MODULUS, RESTART, Sequences
 
 VERSION: Final = 5
 MOST_AGENTS: Final = 64  # agents and their sub-agents behind one exporter address
-MOST_SOURCES: Final = 4096  # data sources of all of them
+MOST_SOURCES: Final = 1024  # data sources of one of them
 LATE: Final = 1024  # samples by which one may come after a later one
 
 FLOW_SAMPLE: Final = 1
@@ -48,6 +48,7 @@ WORD: Final = struct.Struct(">I")
 ADDRESS_LENGTHS: Final = {0: 0, 1: 4, 2: 16}  # address_type UNKNOWN, IP_V4, IP_V6
 SAMPLE: Final = struct.Struct(">8I")
 SAMPLE_EXPANDED: Final = struct.Struct(">11I")
+LAYOUTS: Final = {FLOW_SAMPLE: SAMPLE, FLOW_SAMPLE_EXPANDED: SAMPLE_EXPANDED}
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +58,14 @@ class _Source:
     sequence: int
     drops: int
     missing: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Agent:
+    """What one agent, or sub-agent, has told so far; its data sources by their number."""
+
+    sequences: Sequences = field(default_factory=Sequences)
+    sources: dict[int, _Source] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -78,8 +87,7 @@ class SFlowReader:
     def __init__(self, exporter: str, *, rate: float | None = None) -> None:
         self._exporter = exporter
         self._rate = rate
-        self._agents: dict[tuple[bytes, int], Sequences] = {}
-        self._sources: dict[tuple[tuple[bytes, int], int], _Source] = {}
+        self._agents: dict[tuple[bytes, int], _Agent] = {}
         self._found = _Found()
         self._undecoded: Counter[str] = Counter()
         self.lost = 0  # datagrams, since `taken`
@@ -91,14 +99,14 @@ class SFlowReader:
         stands after the last sample that is counted is of no use. What is wrong in a sample loses that sample. Raises
         Truncated and BadVersion.
         """
-        agent, sequence, count, at = head(datagram, start)
-        known = self._agents.pop(agent, None)
-        if known is None:
+        key, sequence, count, at = head(datagram, start)
+        agent = self._agents.pop(key, None)
+        if agent is None:
             if len(self._agents) >= MOST_AGENTS:
                 del self._agents[next(iter(self._agents))]
-            known = Sequences()
-        self._agents[agent] = known
-        self.lost += known.lost(stream, sequence, 1)
+            agent = _Agent()
+        self._agents[key] = agent
+        self.lost += agent.sequences.lost(stream, sequence, 1)
         base = len(self._found.data)
         self._found.data += datagram[start:] if start else datagram
         self._found.data += bytes(-len(self._found.data) % 4)
@@ -113,15 +121,15 @@ class SFlowReader:
             if stop > end:
                 self._undecoded[Undecoded.TRUNCATED] += 1
                 return end
-            if kind in {FLOW_SAMPLE, FLOW_SAMPLE_EXPANDED}:
-                self._flow_sample(datagram, at, stop, base - start, agent, expanded=kind == FLOW_SAMPLE_EXPANDED)
+            if kind in LAYOUTS:
+                self._flow_sample(datagram, at, stop, base - start, agent.sources, LAYOUTS[kind])
             at = stop
         return end
 
     def _flow_sample(
-        self, datagram: bytes, at: int, stop: int, base: int, agent: tuple[bytes, int], *, expanded: bool
+        self, datagram: bytes, at: int, stop: int, base: int, sources: dict[int, _Source], layout: struct.Struct
     ) -> None:
-        layout = SAMPLE_EXPANDED if expanded else SAMPLE
+        expanded = layout is SAMPLE_EXPANDED
         if stop - at < layout.size:
             self._undecoded[Undecoded.TRUNCATED] += 1
             return
@@ -131,7 +139,7 @@ class SFlowReader:
         else:
             sequence, source, _, _, drops, _, _, count = layout.unpack_from(datagram, at)
             source = (source >> 24) << 32 | source & 0xFFFFFF
-        self._follow(agent, source, sequence, drops)
+        self._follow(sources, source, sequence, drops)
         found = self._found
         record, record_format, src_asn, dst_asn = -1, 0, 0, 0
         place = at + layout.size
@@ -159,14 +167,16 @@ class SFlowReader:
         found.src_asn.append(src_asn)
         found.dst_asn.append(dst_asn)
 
-    def _follow(self, agent: tuple[bytes, int], source: int, sequence: int, drops: int) -> None:
+    def _follow(self, sources: dict[int, _Source], source: int, sequence: int, drops: int) -> None:
         """Counts the samples that are missing before this one of its data source, and those that the agent dropped."""
-        key = (agent, source)
-        last = self._sources.get(key)
+        last = sources.get(source)
         if last is None:
-            if len(self._sources) >= MOST_SOURCES:
-                del self._sources[next(iter(self._sources))]
-            self._sources[key] = _Source(sequence, drops)
+            if len(sources) >= MOST_SOURCES:
+                del sources[next(iter(sources))]
+            sources[source] = _Source(sequence, drops)
+            return
+        if sequence == last.sequence + 1 and drops == last.drops:
+            last.sequence = sequence
             return
         gap = (sequence - last.sequence - 1) % MODULUS
         if gap >= MODULUS - LATE and last.missing:

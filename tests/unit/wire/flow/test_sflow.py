@@ -8,7 +8,7 @@ import pytest
 from teagent.errors import BadVersion, Truncated
 from teagent.wire.flow.decoder import DecodeResult, FlowDecoder
 from teagent.wire.flow.raw_header import FrameKind
-from teagent.wire.flow.sflow import MOST_AGENTS
+from teagent.wire.flow.sflow import MOST_AGENTS, MOST_SOURCES
 from tests.fakes.netflow import netflow5, record5
 from tests.fakes.sflow import (
     INTERNAL,
@@ -213,6 +213,13 @@ def test_lost_samples_are_counted_by_data_source(decoder):
     assert lost(sample(77, source=4)) == 0
     assert lost(sample(5_000, source=3)) == 4_986
     assert lost(sample(1, source=3), sample(2, source=3)) == 0
+
+
+def test_data_sources_past_the_limit_are_forgotten(decoder):
+    for source in range(MOST_SOURCES + 5):
+        decode(decoder, datagram(sample(source=source)))
+    [agent] = decoder._sflow._agents.values()
+    assert len(agent.sources) == MOST_SOURCES
 
 
 def test_samples_that_the_agent_dropped_are_counted(decoder):
