@@ -12,7 +12,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +30,8 @@ from teagent.wire.flow.template_sets import FIRST_DATA_SET
 
 MOST_SHAPES: Final = 256
 KEYS: Final = {5: slice(20, 24), 9: slice(16, 24), 10: slice(12, 20)}  # of a datagram of this version: domain and set
-Positions = npt.NDArray[np.int64]
+Positions: TypeAlias = npt.NDArray[np.int64]
+_Key: TypeAlias = tuple[int, bytes, bytes]
 _NUMBER: Final = struct.Struct(">I")
 _U4: Final = np.dtype(">u4")
 
@@ -62,59 +65,58 @@ class Shape:
     step: int
     marks: tuple[Mark, ...]
     bodies: tuple[Body, ...]
+    needs_header_times: bool
 
-    def fits(self, joined: bytes, count: int) -> bool:
-        """Whether all of `count` datagrams of its length, one after the other in `joined`, are of this shape."""
+    def fits(self, octets: bytes, begin: int, count: int) -> bool:
+        """Whether all of `count` datagrams of its length, one after the other from `begin` on, are of this shape."""
         if count == 1:
-            return all(joined.startswith(octets, at) for at, octets, _ in self.marks)
-        for at, octets, dtype in self.marks:
-            if np.ndarray((count,), dtype, joined, at, (self.octets,)).tobytes() != octets * count:
+            return all(octets.startswith(mark, begin + at) for at, mark, _ in self.marks)
+        for at, mark, dtype in self.marks:
+            if np.ndarray((count,), dtype, octets, begin + at, (self.octets,)).tobytes() != mark * count:
                 return False
         return True
 
-    def sequences(self, joined: bytes, count: int) -> Column:
-        return np.ndarray((count,), _U4, joined, self.sequence_at, (self.octets,))
-
-    def runs(self, joined: bytes, count: int) -> list[Run]:
-        headers = self._cut(joined, count, 0, header_times.AS_OCTETS[self.version])
-        return [
-            Run(
-                self.domain,
-                self.rates,
-                layout,
-                self._cut(joined, count, at, dtype),
-                records * count,
-                count,
-                headers if layout.needs_header_times else b"",
-            )
-            for layout, at, records, dtype in self.bodies
-        ]
-
-    def _cut(self, joined: bytes, count: int, at: int, dtype: np.dtype[Any]) -> bytes:
-        """The octets at one place of each datagram."""
-        if count == 1:
-            return joined[at : at + dtype.itemsize]
-        return np.ndarray((count,), dtype, joined, at, (self.octets,)).tobytes()
-
 
 class Lane(NamedTuple):
-    """Datagrams of one shape, one after the other, and which ones of the burst they are, ascending."""
+    """Datagrams of one shape: so many, one after the other in `octets` from `begin` on, and which ones of the burst
+    they are, ascending.
+    """
 
     shape: Shape
-    joined: bytes
+    octets: bytes
+    begin: int
     positions: Positions
 
     @property
     def last_header(self) -> bytes:
-        begin = (len(self.positions) - 1) * self.shape.octets
-        return self.joined[begin : begin + header_times.OCTETS[self.shape.version]]
+        begin = self.begin + (len(self.positions) - 1) * self.shape.octets
+        return self.octets[begin : begin + header_times.OCTETS[self.shape.version]]
+
+    def cut(self, at: int, dtype: np.dtype[Any]) -> bytes:
+        """The octets at one place of each datagram."""
+        count = len(self.positions)
+        if count == 1:
+            return self.octets[self.begin + at : self.begin + at + dtype.itemsize]
+        return np.ndarray((count,), dtype, self.octets, self.begin + at, (self.shape.octets,)).tobytes()
+
+    def sequences(self) -> Column:
+        shape = self.shape
+        return np.ndarray(len(self.positions), _U4, self.octets, self.begin + shape.sequence_at, shape.octets)
+
+    def runs(self) -> list[Run]:
+        shape, count = self.shape, len(self.positions)
+        headers = self.cut(0, header_times.AS_OCTETS[shape.version]) if shape.needs_header_times else b""
+        return [
+            Run(shape.domain, shape.rates, layout, self.cut(at, dtype), records * count, count, headers)
+            for layout, at, records, dtype in shape.bodies
+        ]
 
 
 class BurstReader:
     """Remembers shapes, of one exporter."""
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[int, bytes, bytes], Shape] = {}
+        self._shapes: dict[_Key, Shape] = {}
         self._changes = 0  # of the state that they hold for
 
     def parted(self, state: ExporterState, datagrams: Sequence[bytes]) -> Iterator[list[Lane] | bytes]:
@@ -128,39 +130,64 @@ class BurstReader:
         burst: dict[Shape, list[int]] = {}
         for position, datagram in enumerate(datagrams):
             shape = self._shape(state, datagram)
-            if shape is not None and shape.fits(datagram, 1):
+            if shape is not None and shape.fits(datagram, 0, 1):
                 burst.setdefault(shape, []).append(position)
                 continue
             if burst:
-                yield _lanes(datagrams, burst)
+                yield [_lane(shape, datagrams, positions) for shape, positions in burst.items()]
                 burst.clear()
             yield datagram
         if burst:
-            yield _lanes(datagrams, burst)
+            yield [_lane(shape, datagrams, positions) for shape, positions in burst.items()]
 
     def _by_length(self, state: ExporterState, datagrams: Sequence[bytes]) -> list[Lane] | None:
-        """Mostly datagrams of one length are of one shape, which costs least to find out; None where they are not."""
-        lengths = np.fromiter(map(len, datagrams), np.int64, len(datagrams))
-        lanes = []
-        for length in dict.fromkeys(lengths.tolist()):
-            positions = np.flatnonzero(lengths == length)
-            shape = self._shape(state, datagrams[positions[0]])
+        """Mostly datagrams of one length are of one shape, which costs least to find out; else they are parted by what
+        they begin with. None where one of them has to be read by itself.
+        """
+        count = len(datagrams)
+        lengths = np.fromiter(map(len, datagrams), np.uint32, count)
+        order = np.argsort(lengths, kind="stable")
+        edges = [0, *(np.flatnonzero(np.diff(lengths[order])) + 1).tolist(), count]
+        octets = b"".join([datagrams[position] for position in order.tolist()] if len(edges) > 2 else datagrams)
+        lanes: list[Lane] = []
+        begin = 0
+        for first, last in pairwise(edges):
+            positions = order[first:last]
+            datagram = datagrams[positions[0]]
+            shape = self._shape(state, datagram)
             if shape is None:
                 return None
-            lane = _lane(datagrams, shape, positions)
-            if not shape.fits(lane.joined, len(positions)):
+            if shape.fits(octets, begin, last - first):
+                lanes.append(Lane(shape, octets, begin, positions))
+            elif not self._by_key(state, datagrams, positions.tolist(), lanes):
                 return None
-            lanes.append(lane)
+            begin += len(datagram) * (last - first)
         return lanes
+
+    def _by_key(
+        self, state: ExporterState, datagrams: Sequence[bytes], positions: list[int], lanes: list[Lane]
+    ) -> bool:
+        """Appends the lanes of these datagrams; False where one of them has to be read by itself."""
+        groups: dict[_Key | None, list[int]] = {}
+        for position in positions:
+            groups.setdefault(_key(datagrams[position]), []).append(position)
+        for group in groups.values():
+            shape = self._shape(state, datagrams[group[0]])
+            if shape is None:
+                return False
+            lane = _lane(shape, datagrams, group)
+            if not shape.fits(lane.octets, 0, len(group)):
+                return False
+            lanes.append(lane)
+        return True
 
     def _shape(self, state: ExporterState, datagram: bytes) -> Shape | None:
         if state.changes != self._changes:
             self._shapes.clear()
             self._changes = state.changes
-        place = KEYS.get(datagram[1]) if len(datagram) > 1 else None
-        if place is None:
+        key = _key(datagram)
+        if key is None:
             return None
-        key = (len(datagram), datagram[:2], datagram[place])
         shape = self._shapes.get(key)
         if shape is None:
             shape = shape_of(state, datagram)
@@ -172,30 +199,33 @@ class BurstReader:
         return shape
 
 
-def _lane(datagrams: Sequence[bytes], shape: Shape, positions: Positions) -> Lane:
-    if len(positions) == len(datagrams):
-        return Lane(shape, b"".join(datagrams), positions)
-    return Lane(shape, b"".join([datagrams[position] for position in positions.tolist()]), positions)
+def _key(datagram: bytes) -> _Key | None:
+    """What tells most shapes apart."""
+    place = KEYS.get(datagram[1]) if len(datagram) > 1 else None
+    return None if place is None else (len(datagram), datagram[:2], datagram[place])
 
 
-def _lanes(datagrams: Sequence[bytes], burst: dict[Shape, list[int]]) -> list[Lane]:
-    return [_lane(datagrams, shape, np.array(positions)) for shape, positions in burst.items()]
+def _lane(shape: Shape, datagrams: Sequence[bytes], positions: list[int]) -> Lane:
+    return Lane(shape, b"".join([datagrams[position] for position in positions]), 0, np.array(positions))
 
 
 def read_lanes(state: ExporterState, lanes: list[Lane], stream: int, sets: list[DataSet]) -> int:
     """Appends the data sets of a burst; returns the units missing by its sequence numbers, as SequenceTracker does."""
     of_domain: dict[Domain, list[Lane]] = {}
     for lane in lanes:
-        sets += lane.shape.runs(lane.joined, len(lane.positions))
+        sets += lane.runs()
         of_domain.setdefault(lane.shape.domain, []).append(lane)
     lost = 0
+    last: list[tuple[int, Domain]] = []
     for domain, its in of_domain.items():
-        order = np.argsort(np.concatenate([positions for _, _, positions in its]))
-        numbers = np.concatenate([shape.sequences(joined, len(positions)) for shape, joined, positions in its])
-        steps = np.repeat([shape.step for shape, _, _ in its], [len(positions) for _, _, positions in its])
+        positions = np.concatenate([lane.positions for lane in its])
+        numbers = np.concatenate([lane.sequences() for lane in its])
+        steps = np.repeat([lane.shape.step for lane in its], [len(lane.positions) for lane in its])
+        order = np.argsort(positions)
         lost += domain.sequences.lost_in_a_row(stream, numbers[order], steps[order])
-    for shape, _, _ in sorted(lanes, key=lambda lane: int(lane.positions[-1])):
-        state.domain(shape.version, shape.domain.number)  # is used now
+        last.append((int(positions[order[-1]]), domain))
+    for _, domain in sorted(last, key=itemgetter(0)):
+        state.domain(domain.version, domain.number)  # is used now
     return lost
 
 
@@ -233,6 +263,7 @@ def _netflow5(state: ExporterState, datagram: bytes) -> Shape | None:
         step=count,
         marks=(_mark(datagram, 0, 4), _mark(datagram, 20, 4)),
         bodies=(_body(netflow5.LAYOUT, netflow5.HEADER.size, count),),
+        needs_header_times=netflow5.LAYOUT.needs_header_times,
     )
 
 
@@ -266,6 +297,7 @@ def _sets(
         step=1 if domain.version == 9 else sum(body.records for body in bodies),
         marks=tuple(_mark(datagram, *mark) for mark in found),
         bodies=tuple(bodies),
+        needs_header_times=any(body.layout.needs_header_times for body in bodies),
     )
 
 

@@ -1,0 +1,265 @@
+"""An exporter for benchmarks: NetFlow v5, v9, IPFIX and sFlow v5 datagrams as a border router sends them.
+
+    python benchmarks/flow_export.py KIND PORT RECORDS_PER_SECOND SECONDS [--seed 1]
+
+sends them over the loopback interface, paced and bounded, and prints what it sent as JSON.
+
+The traffic: 85 % IPv4, the rest IPv6 by templates of its own. Of all records 80 % come in by one of 4 links to one of
+our 128 + 32 prefixes, 5 % come in by a link to others, 15 % go out. Senders are in 75,000 ASes by Zipf's law (exponent
+1.1), in one record of ten without an AS number; prefixes by Zipf's law too (1.2); an AS comes by one link. Datagrams are
+as full as an MTU of 1,500 allows, but for one in 20; data sets are padded to 4 octets; templates come again every 1,000
+datagrams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+import numpy as np
+
+KINDS = ("netflow-v5", "netflow-v9", "ipfix", "sflow")
+NOW = 1_700_000_000
+EXPORTER = "127.0.0.1"
+LINKS = {101: "transit-a", 102: "transit-b", 103: "ix-1", 104: "ix-2"}
+INSIDE = 7
+OUR_IPV4, OUR_IPV6 = 0xC6120000, 0x20010DB8 << 32  # 198.18.0.0, and 2001:db8:: as its high half
+OURS: tuple[IPv4Network | IPv6Network, ...] = (
+    *(IPv4Network((OUR_IPV4 + (i << 10), 22 if i % 4 else 23)) for i in range(128)),
+    *(ip_network((OUR_IPV6 + (i << 16) << 64, 48)) for i in range(32)),
+)
+ASES, DISTINCT_SOURCES = 75_000, 1.1
+PAYLOAD_OCTETS = 1_400
+TEMPLATES_EVERY = 1_000
+IPV4, IPV6 = [(8, 4), (12, 4), (15, 4)], [(27, 16), (28, 16), (62, 16)]
+COMMON = [(4, 1), (5, 1), (6, 1), (7, 2), (11, 2), (10, 4), (14, 4), (16, 4), (17, 4), (9, 1), (13, 1)]
+FIELDS = {
+    "netflow-v9": [(1, 4), (2, 4), *COMMON, (22, 4), (21, 4), (61, 1), (48, 1)],
+    "ipfix": [(1, 8), (2, 8), *COMMON, (152, 8), (153, 8), (61, 1), (302, 8)],
+}
+NETFLOW5 = [
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2), (11, 2),
+    (210, 1), (6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1), (0, 2),
+]  # fmt: skip
+SEQUENCE_AT = {"netflow-v5": 16, "netflow-v9": 12, "ipfix": 8, "sflow": 16}
+"""Offset of the sequence number in a datagram."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """`templates` first, then `data`, over and over; `records`, `packets` and `step` (what is added to the sequence
+    number) are of each datagram of data.
+    """
+
+    kind: str
+    templates: Sequence[bytes]
+    data: Sequence[bytes]
+    records: Sequence[int]
+    packets: Sequence[int]
+    step: Sequence[int]
+
+
+def zipf(count: int, most: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
+    """Ranks from 0 on, by Zipf's law among `most`."""
+    share = np.arange(1, most + 1) ** -exponent
+    return np.searchsorted(np.cumsum(share) / share.sum(), rng.random(count))
+
+
+def traffic(count: int, family: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
+    """Values by element; addresses as uint64, of IPv6 the high half."""
+    rank = zipf(count, ASES, DISTINCT_SOURCES, rng)
+    asn = (1 + (rank * 7919) % ASES).astype(np.uint64)
+    if family == 4:
+        remote = (asn * np.uint64(40_503) & np.uint64(0xBFFF_FFFF)) + rng.integers(0, 4096, count).astype(np.uint64)
+        prefix = zipf(count, 128, 1.2, rng).astype(np.uint64)
+        own = np.uint64(OUR_IPV4) + (prefix << np.uint64(10)) + rng.integers(0, 512, count).astype(np.uint64)
+    else:
+        remote = np.uint64(0x2600 << 48) + (asn << np.uint64(24)) + rng.integers(0, 1 << 18, count).astype(np.uint64)
+        prefix = zipf(count, 32, 1.2, rng).astype(np.uint64)
+        own = np.uint64(OUR_IPV6) + (prefix << np.uint64(16)) + rng.integers(0, 99, count).astype(np.uint64)
+    role = rng.random(count)
+    outbound, passing = role < 0.15, (role >= 0.15) & (role < 0.20)
+    link = 101 + np.searchsorted([0.4, 0.7, 0.9], asn * np.uint64(2_654_435_761) % np.uint64(1000) / 1000)
+    packets = rng.integers(1, 100, count)
+    return {
+        1: packets * rng.integers(64, 1_400, count),
+        2: packets,
+        4: rng.choice([6, 17], count),
+        7: np.full(count, 443),
+        8: np.where(outbound, own, remote),
+        10: np.where(outbound, INSIDE, link),
+        11: rng.integers(1024, 65_535, count),
+        12: np.where(outbound | passing, np.roll(remote, 1), own),
+        13: np.where(outbound | passing, 16, 22 if family == 4 else 48),
+        14: np.where(outbound, link, INSIDE),
+        16: np.where(outbound | (rng.random(count) < 0.1), 0, asn),
+        17: np.where(outbound, asn, 0),
+        21: np.full(count, 599_000),
+        22: rng.integers(560_000, 590_000, count),
+        48: np.full(count, 1),
+        152: NOW * 1000 - rng.integers(10_000, 40_000, count),
+        153: np.full(count, NOW * 1000 - 1_000),
+        302: np.full(count, 1),
+    }
+
+
+def table(fields: list[tuple[int, int]], values: dict[int, np.ndarray], asn_octets: int = 4) -> np.ndarray:
+    count = len(values[1])
+    rows = np.zeros(count, np.dtype([(f"f{e}", (">u8", (2,)) if n == 16 else f">u{n}") for e, n in fields]))
+    for element, length in fields:
+        value = values.get({27: 8, 28: 12}.get(element, element))
+        if value is None:
+            continue
+        if length == 16:
+            rows[f"f{element}"][:, 0] = value
+        elif element in {16, 17} and asn_octets == 2:
+            rows[f"f{element}"] = np.where(value > 65_535, 23_456, value)
+        else:
+            rows[f"f{element}"] = value
+    return rows
+
+
+def flow_set(number: int, body: bytes) -> bytes:
+    pad = -len(body) % 4
+    return struct.pack(">HH", number, 4 + len(body) + pad) + body + bytes(pad)
+
+
+def header(kind: str, body: bytes, count: int) -> bytes:
+    if kind == "netflow-v5":
+        return struct.pack(">HHIIIIBBH", 5, count, 600_000, NOW, 0, 0, 0, 0, 0) + body
+    if kind == "netflow-v9":
+        return struct.pack(">HHIIII", 9, count, 600_000, NOW, 0, 1) + body
+    return struct.pack(">HHIII", 10, 16 + len(body), NOW, 0, 1) + body
+
+
+def templates(kind: str) -> list[bytes]:
+    """Of both families, and an options template with the sampler's rate, which is 1."""
+    body = b""
+    for number, addresses in ((260, IPV4), (261, IPV6)):
+        fields = [*addresses, *FIELDS[kind]]
+        packed = b"".join(struct.pack(">HH", *field) for field in fields)
+        body += flow_set(0 if kind == "netflow-v9" else 2, struct.pack(">HH", number, len(fields)) + packed)
+    if kind == "netflow-v9":
+        body += flow_set(1, struct.pack(">HHHHHHH", 262, 4, 8, 1, 4, 48, 1) + struct.pack(">HH", 50, 2))
+        body += flow_set(262, struct.pack(">IBH", 0, 1, 1))
+    else:
+        body += flow_set(3, struct.pack(">HHHHHHHHH", 262, 3, 1, 302, 8, 309, 4, 310, 4))
+        body += flow_set(262, struct.pack(">QII", 1, 1, 1))
+    return [header(kind, body, 4)]
+
+
+def export(kind: str, datagrams: int, seed: int) -> Export:
+    rng = np.random.default_rng(seed)
+    if kind == "sflow":
+        return sflow(datagrams, rng)
+    data, records, packets = [], [], []
+    full = {family: _per_datagram(kind, family) for family in (4, 6)}
+    rows = {}
+    for family in (4, 6) if kind != "netflow-v5" else (4,):
+        fields = NETFLOW5 if family == 4 and kind == "netflow-v5" else [*(IPV4 if family == 4 else IPV6), *FIELDS[kind]]
+        values = traffic(datagrams * full[family], family, rng)
+        rows[family] = table(fields, values, asn_octets=2 if kind == "netflow-v5" else 4)
+    at = dict.fromkeys(rows, 0)
+    for is_ipv6, part in zip(rng.random(datagrams) < 0.15, rng.random(datagrams) < 0.05, strict=True):
+        family = 6 if is_ipv6 and 6 in rows else 4
+        count = int(rng.integers(1, full[family])) if part else full[family]
+        these = rows[family][at[family] : at[family] + count]
+        at[family] += count
+        body = these.tobytes() if kind == "netflow-v5" else flow_set(260 if family == 4 else 261, these.tobytes())
+        data.append(header(kind, body, count))
+        records.append(count)
+        packets.append(int(these["f2"].sum()))
+    step = [1] * datagrams if kind == "netflow-v9" else records
+    return Export(kind, [] if kind == "netflow-v5" else templates(kind), data, records, packets, step)
+
+
+def _per_datagram(kind: str, family: int) -> int:
+    if kind == "netflow-v5":
+        return 30
+    fields = [*(IPV4 if family == 4 else IPV6), *FIELDS[kind]]
+    return (PAYLOAD_OCTETS - 24) // sum(length for _, length in fields)
+
+
+def sflow(datagrams: int, rng: np.random.Generator) -> Export:
+    """Six flow samples of 128 octets of an Ethernet frame in each datagram, one in two."""
+    each = 6
+    values = traffic(datagrams * each, 4, rng)
+    columns = [values[element].tolist() for element in (8, 12, 10, 14, 4, 7, 11)]
+    data = []
+    for i in range(datagrams):
+        samples = b""
+        for j in range(i * each, (i + 1) * each):
+            src, dst, in_if, out_if, protocol, src_port, dst_port = (column[j] for column in columns)
+            ip = struct.pack(">BBHHHBBHII", 0x45, 0, 986, 0, 0, 60, protocol, 0, src, dst)
+            ports = struct.pack(">HH", src_port, dst_port)
+            frame = (bytes(12) + b"\x08\x00" + ip + ports).ljust(128, b"\0")
+            raw = struct.pack(">IIIIII", 1, 16 + len(frame), 1, 1_004, 4, len(frame)) + frame
+            body = struct.pack(">8I", j, in_if, 1, j, 0, in_if, out_if, 1) + raw
+            samples += struct.pack(">II", 1, len(body)) + body
+        data.append(struct.pack(">7I", 5, 1, 0x7F000001, 0, i, 600_000, each) + samples)
+    return Export("sflow", [], data, [each] * datagrams, [each] * datagrams, [1] * datagrams)
+
+
+def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, float]:
+    """At `rate` records per second for `seconds`, with right sequence numbers; what the kernel refuses is not sent
+    again.
+    """
+    at = SEQUENCE_AT[exported.kind]
+    data = [bytearray(datagram) for datagram in exported.data]
+    mean = sum(exported.records) / len(data)
+    total = int(rate / mean * seconds)
+    sent = records = packets = sequence = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect((EXPORTER, port))
+        for _ in range(3):
+            for template in exported.templates:
+                with contextlib.suppress(ConnectionRefusedError):
+                    out.send(template)
+            time.sleep(0.05)
+        begun = time.perf_counter()
+        while sent < total:
+            due = min(total, int((time.perf_counter() - begun) * rate / mean) + 1)
+            for i in range(sent, due):
+                k = i % len(data)
+                datagram = data[k]
+                struct.pack_into(">I", datagram, at, sequence & 0xFFFFFFFF)
+                with contextlib.suppress(ConnectionRefusedError):
+                    out.send(datagram)
+                sequence += exported.step[k]
+                records += exported.records[k]
+                packets += exported.packets[k]
+                if i % TEMPLATES_EVERY == 0:
+                    for template in exported.templates:
+                        numbered = bytearray(template)
+                        struct.pack_into(">I", numbered, at, sequence & 0xFFFFFFFF)
+                        out.send(numbered)
+                        sequence += 1  # in IPFIX the options record counts, in v9 the datagram
+            sent = due
+            time.sleep(0.001)
+        elapsed = time.perf_counter() - begun
+    return {"datagrams": sent, "records": records, "packets": packets, "seconds": elapsed, "rate": records / elapsed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("port", type=int)
+    parser.add_argument("rate", type=float)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    exported = export(arguments.kind, 4_000 if arguments.kind != "sflow" else 2_000, arguments.seed)
+    print(json.dumps(send(exported, arguments.port, arguments.rate, arguments.seconds)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
