@@ -59,7 +59,8 @@ class Adjacency:
 
     def of_all(self, nodes: Nodes) -> tuple[Nodes, Index]:
         """All neighbours of these nodes: for each the place in `nodes` that it belongs to, and itself."""
-        first, count = self.start[nodes].astype(np.int64), self.counts()[nodes]
+        first = self.start[nodes].astype(np.int64)
+        count = self.start[nodes + 1] - first
         place = np.repeat(np.arange(len(nodes)), count)
         offset = np.repeat(first - (np.cumsum(count) - count), count)
         return place, self.target[np.arange(len(place)) + offset]

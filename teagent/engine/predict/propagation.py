@@ -36,6 +36,9 @@ Seed = tuple[Session, int, int]
 MASK_TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 LINKS_MAX = 64
+BLOCK = 64
+"""So many columns go down together: more are not faster, and take memory."""
+
 FAR = np.int16(16384)
 """No path. An UPDATE has at most 4096 octets (RFC 4271, section 4), so no path is that long."""
 
@@ -100,14 +103,15 @@ class _Pull:
         return cls(to=to, nth=tuple(target[start[:m] + k] for k, m in enumerate(longer.tolist())))
 
     def nearest(self, hops: Hops) -> Hops:
-        """One hop more than the nearest; FAR and more where all are FAR."""
+        """Of `hops` (n, K): one hop more than the nearest for each of `to`, in each column; FAR where all are FAR."""
         if not self.nth:
-            return np.zeros(0, dtype=np.int16)
-        result: Hops = hops[self.nth[0]]
+            return np.zeros((0, hops.shape[1]), dtype=np.int16)
+        result: Hops = hops.take(self.nth[0], axis=0)
         for origin in self.nth[1:]:
             beginning = result[: len(origin)]
-            np.minimum(beginning, hops[origin], out=beginning)
+            np.minimum(beginning, hops.take(origin, axis=0), out=beginning)
         result += np.int16(1)
+        np.minimum(result, FAR, out=result)
         return result
 
     def only(self, wanted: Flags) -> _Pull:
@@ -121,12 +125,14 @@ class _Ground:
     """What one set of announcing links fixes for every column.
 
     `held[kind]` are the nodes that take no route of that class but what they hear from us. `route_class` says PROVIDER
-    too where nothing arrives. `down` and `edge` lead to the nodes of that class, with customers and without.
+    too where nothing arrives; `by_peer` is where it says PEER. `down` and `edge` lead to the nodes of class PROVIDER,
+    with customers and without.
     """
 
     live: tuple[tuple[Session, int], ...]
     held: Mapping[RouteClass, Nodes]
     route_class: Classes
+    by_peer: Flags
     down: _Pull
     edge: _Pull
 
@@ -196,9 +202,7 @@ class Propagator:
         """Everything about a set of announcing links that does not depend on prepends."""
         ground = self._ground(announcing)
         columns = tuple(dict.fromkeys(_column(session) for session, _ in ground.live))
-        hops = np.empty((len(columns), len(self.graph)), dtype=np.int16)
-        for number, column in enumerate(columns):
-            hops[number] = self._hops(ground, [(s, node, 1) for s, node in ground.live if _column(s) == column])
+        hops = self._hops(ground, [[(s, n, 1) for s, n in ground.live if _column(s) == column] for column in columns])
         route_class = ground.route_class.copy()
         # What was left to the providers of an AS may not have come from there either.
         route_class[hops.min(axis=0, initial=FAR) >= FAR] = RouteClass.NONE
@@ -213,16 +217,18 @@ class Propagator:
         ground = self._ground(vector)
         columns = tuple(dict.fromkeys(_column(session) for session, _ in ground.live))
         prepends = dict(zip(columns, self._prepends(columns, vector), strict=True))
-        length = self._hops(ground, [(s, node, 1 + prepends[_column(s)]) for s, node in ground.live])
+        seeds = [(session, node, 1 + prepends[_column(session)]) for session, node in ground.live]
+        length = self._hops(ground, [seeds])[0]
         nothing = length >= FAR
         route_class = ground.route_class.copy()
         route_class[nothing] = RouteClass.NONE
         route_class[self._origin] = RouteClass.OWN
 
         def best() -> Iterator[tuple[Session, Nodes]]:
-            for session, node in ground.live:
-                hops = self._hops(ground, [(session, node, 1 + prepends[_column(session)])])
-                yield session, np.flatnonzero((hops == length) & ~nothing)
+            for first in range(0, len(seeds), BLOCK):
+                block = seeds[first : first + BLOCK]
+                for (session, _, _), hops in zip(block, self._hops(ground, [[seed] for seed in block]), strict=True):
+                    yield session, np.flatnonzero((hops == length) & ~nothing)
 
         shown = np.where(nothing, np.int16(-1), length)
         shown[self._origin] = 0
@@ -250,22 +256,33 @@ class Propagator:
             live=live,
             held=nodes,
             route_class=route_class,
+            by_peer=route_class == _PEER,
             down=self._down.only(free[self._down.to]),
             edge=self._edge.only(free[self._edge.to]),
         )
 
-    def _hops(self, ground: _Ground, seeds: Sequence[Seed]) -> Hops:
-        """How far each node is from these sessions, each of which starts with a length, in the node's own class."""
-        up = self._climb(ground.held[_CUSTOMER], seeds)
-        over = self._cross(ground.held[_PEER], up, seeds)
-        hops = np.where(ground.route_class == _PEER, over, up)  # where the class is PROVIDER, `up` is FAR
-        for session, node, length in seeds:
-            if session.heard_as is _PROVIDER and ground.route_class[node] == _PROVIDER:
-                hops[node] = min(int(hops[node]), length)
+    def _hops(self, ground: _Ground, columns: Sequence[Sequence[Seed]]) -> Hops:
+        """How far each node is from each column's sessions, which start with a length each, in the node's own class.
+
+        A row for each column; all columns go down together, which is one walk through memory for all of them.
+        """
+        rows = np.empty((len(columns), len(self.graph)), dtype=np.int16)
+        for row, seeds in zip(rows, columns, strict=True):
+            row[:] = self._climb(ground.held[_CUSTOMER], seeds)
+            np.copyto(row, self._cross(ground.held[_PEER], row, seeds), where=ground.by_peer)
+        direct = [
+            (node, number, length)
+            for number, seeds in enumerate(columns)
+            for session, node, length in seeds
+            if session.heard_as is _PROVIDER and ground.route_class[node] == _PROVIDER
+        ]
+        hops = np.ascontiguousarray(rows.T)
+        _hear(hops, direct)
         _relax(ground.down, hops)
-        to = ground.edge.to
-        hops[to] = np.minimum(hops[to], ground.edge.nearest(hops))
-        return hops
+        # Nodes without customers had nothing but what they hear from us directly.
+        hops[ground.edge.to] = ground.edge.nearest(hops)
+        _hear(hops, direct)
+        return np.ascontiguousarray(hops.T)
 
     def _climb(self, held: Nodes, seeds: Sequence[Seed]) -> Hops:
         """Customer routes, from each AS to its providers."""
@@ -274,7 +291,7 @@ class Propagator:
             if session.heard_as is _CUSTOMER:
                 hops[node] = min(int(hops[node]), length)
         # Rounds over everybody would be wasted: a route climbs through few hundreds of ASes.
-        front = np.flatnonzero(hops < FAR)
+        front = np.unique([node for session, node, _ in seeds if session.heard_as is _CUSTOMER]).astype(np.int64)
         while len(front):
             place, above = self.graph.providers.of_all(front)
             offer = hops[front][place] + np.int16(1)
@@ -344,11 +361,17 @@ def _insisting(live: Sequence[tuple[Session, int]]) -> Iterator[tuple[int, tuple
             yield node, (best,)
 
 
+def _hear(hops: Hops, direct: Sequence[tuple[int, int, int]]) -> None:
+    """In place, what nodes hear from us directly: (node, column, length)."""
+    for node, column, length in direct:
+        hops[node, column] = min(int(hops[node, column]), length)
+
+
 def _relax(pull: _Pull, hops: Hops) -> None:
-    """Shortens `hops` at `pull.to`, in place, until nobody has a shorter way."""
+    """Shortens `hops` (n, K) at `pull.to`, in place, until nobody has a shorter way in any column."""
     while True:
-        offer = pull.nearest(hops)
-        better = offer < hops[pull.to]
-        if not better.any():
+        has = hops.take(pull.to, axis=0)
+        offer = np.minimum(pull.nearest(hops), has)
+        if np.array_equal(offer, has):
             return
-        hops[pull.to[better]] = offer[better]
+        hops[pull.to] = offer
