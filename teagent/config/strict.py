@@ -27,6 +27,7 @@ def try_out(config: Config, environment: Mapping[str, str]) -> list[Problem]:
     findings = [
         *_secrets(config, environment),
         *_directories(config),
+        *_origins(config),
         *_groups(config),
         *_local_addresses(config),
         *_routes(config),
@@ -64,6 +65,12 @@ def _directories(config: Config) -> Iterator[Finding]:
             yield Finding(path, f"the directory {file.parent} does not exist")
         elif path == ("store", "path") and not os.access(file.parent, os.W_OK | os.X_OK):
             yield Finding(path, f"the directory {file.parent} cannot be written to by this user")
+
+
+def _origins(config: Config) -> Iterator[Finding]:
+    origins = config.flows.origins
+    if origins is not None and not os.access(origins.path, os.R_OK):
+        yield Finding(("flows", "origins", "path"), f"{origins.path} is not there, or cannot be read by this user")
 
 
 def _groups(config: Config) -> Iterator[Finding]:

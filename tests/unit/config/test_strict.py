@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from teagent.config.effective import Config
+from teagent.config.effective import Config, OriginsConfig
 from teagent.config.load import load
 from teagent.config.strict import try_out
 from tests.unit.config.conftest import SECRETS, Files
@@ -44,6 +44,18 @@ def test_missing_secrets_are_found(local: Config) -> None:
         "routers.edge2.snmp.auth.key",
         "routers.edge2.snmp.priv.key",
     ]
+
+
+def test_the_file_of_origins_has_to_be_there(local: Config) -> None:
+    path = local.store.path.parent / "bview.gz"
+    origins = OriginsConfig(path=path, reload_seconds=3600)
+    local = dataclasses.replace(local, flows=dataclasses.replace(local.flows, origins=origins))
+    # The file under test does not have the key, so that the problem is said of the file itself.
+    assert [problem.message for problem in try_out(local, SECRETS)] == [
+        f"{path} is not there, or cannot be read by this user"
+    ]
+    path.touch()
+    assert try_out(local, SECRETS) == []
 
 
 def test_directories_have_to_be_there(local: Config) -> None:
