@@ -141,7 +141,15 @@ async def test_a_request_is_answered_on_one_line_with_its_id() -> None:
         writer.write(line("status", 41) + line("matrix.show", 42, link="transit-a"))
         assert await read(reader) == {"version": 1, "id": 41, "ok": True, "result": {"at": "2026-01-12T19:40:30Z"}}
         second = await read(reader)
-        assert (second["id"], second["result"]) == (42, {"link": "transit-a", "prefix": None, "top": 20})
+        assert second["id"] == 42
+        assert second["result"] == {
+            "link": "transit-a",
+            "prefix": None,
+            "source_as": None,
+            "window_seconds": None,
+            "since_seconds": None,
+            "top": 20,
+        }
         assert desk.actors[0].pid == os.getpid()
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.running import ENVIRONMENT, Router, Site, free_port, site, teagent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place() -> Iterator[Site]:

@@ -23,6 +23,8 @@ from teagent.model.policy import Policy
 from teagent.model.snapshot import Snapshot
 from tests.golden.case import NOW, policies_of, snapshot_of
 
+pytestmark = pytest.mark.slow
+
 SENDERS = ["AS64496", "AS64497", "AS64498", "AS64499", "AS64500", "198.18.3.0/24", "rest"]
 SLOW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
