@@ -6,9 +6,9 @@ sends them over the loopback interface, paced and bounded, and prints what it se
 
 The traffic: 85 % IPv4, the rest IPv6 by templates of its own. Of all records 80 % come in by one of 4 links to one of
 our 128 + 32 prefixes, 5 % come in by a link to others, 15 % go out. Senders are in 75,000 ASes by Zipf's law (exponent
-1.1), in one record of ten without an AS number; prefixes by Zipf's law too (1.2); an AS comes by one link. Datagrams are
-as full as an MTU of 1,500 allows, but for one in 20; data sets are padded to 4 octets; templates come again every 1,000
-datagrams.
+1.1), in one record of ten without an AS number; prefixes by Zipf's law too (1.2); an AS comes by one link. Datagrams
+are as full as an MTU of 1,500 allows, but for one in 20; data sets are padded to 4 octets; templates come again every
+1,000 datagrams. With --many-senders each record has a sender of its own, in no known AS.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def templates(kind: str) -> list[bytes]:
     return [header(kind, body, 4)]
 
 
-def export(kind: str, datagrams: int, seed: int) -> Export:
+def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False) -> Export:
     rng = np.random.default_rng(seed)
     if kind == "sflow":
         return sflow(datagrams, rng)
@@ -166,6 +166,11 @@ def export(kind: str, datagrams: int, seed: int) -> Export:
     for family in (4, 6) if kind != "netflow-v5" else (4,):
         fields = NETFLOW5 if family == 4 and kind == "netflow-v5" else [*(IPV4 if family == 4 else IPV6), *FIELDS[kind]]
         values = traffic(datagrams * full[family], family, rng)
+        if many_senders:
+            values[8] = rng.permutation(1 << 24)[: len(values[8])].astype(np.uint64) << np.uint64(
+                8 if family == 4 else 40
+            )
+            values[16] = np.zeros_like(values[16])
         rows[family] = table(fields, values, asn_octets=2 if kind == "netflow-v5" else 4)
     at = dict.fromkeys(rows, 0)
     for is_ipv6, part in zip(rng.random(datagrams) < 0.15, rng.random(datagrams) < 0.05, strict=True):
@@ -255,8 +260,10 @@ def main() -> int:
     parser.add_argument("rate", type=float)
     parser.add_argument("seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--many-senders", action="store_true")
     arguments = parser.parse_args()
-    exported = export(arguments.kind, 4_000 if arguments.kind != "sflow" else 2_000, arguments.seed)
+    datagrams = 50_000 if arguments.many_senders else 2_000 if arguments.kind == "sflow" else 4_000
+    exported = export(arguments.kind, datagrams, arguments.seed, many_senders=arguments.many_senders)
     print(json.dumps(send(exported, arguments.port, arguments.rate, arguments.seconds)))
     return 0
 
