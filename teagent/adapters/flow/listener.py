@@ -115,11 +115,8 @@ class FlowListener:
 
     def _decode(self) -> None:
         while (chunk := self._queue.get()) is not None:
-            streams: dict[tuple[str, int], list[bytes]] = {}
-            for exporter, port, payload in chunk.arrivals:
-                streams.setdefault((exporter, port), []).append(payload)
             with self._lock:
-                for (exporter, port), payloads in streams.items():
+                for exporter, port, payloads in chunk.arrivals:
                     account = self._accounts[exporter]
                     account.feed(payloads, port=port, at=chunk.at)
                     if account.pending >= BLOCK:

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from teagent.adapters.flow.recvmmsg import LARGEST_DATAGRAM, DatagramReader
 from teagent.errors import TeagentError
 from teagent.ports import Clock
 
 RECEIVE_BUFFER_OCTETS: Final = 16 << 20
-LARGEST_DATAGRAM: Final = 65_536
 CHUNK: Final = 256  # datagrams that are taken at once
 SO_RCVBUFFORCE: Final = 33  # linux/include/uapi/asm-generic/socket.h; past net.core.rmem_max, with CAP_NET_ADMIN
 SO_MEMINFO: Final = 55
 MEMINFO: Final = struct.Struct("9I")
 MEMINFO_DROPS: Final = 8
-GATHER_SECONDS: Final = 0.001
+GATHER_SECONDS: Final = 0.01
 STOP_WITHIN_SECONDS: Final = 0.2
 
 
@@ -36,17 +36,23 @@ class Binding:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Arrival(NamedTuple):
+class Arrivals(NamedTuple):
+    """Datagrams of one sender, in the order in which they came."""
+
     exporter: str
     port: int
-    payload: bytes
+    payloads: list[bytes]
 
 
 class Chunk(NamedTuple):
     """Datagrams taken off a socket together, at the unix time `at`."""
 
     at: float
-    arrivals: list[Arrival]
+    arrivals: list[Arrivals]
+
+    @property
+    def datagrams(self) -> int:
+        return sum(len(found.payloads) for found in self.arrivals)
 
 
 class DatagramQueue:
@@ -62,12 +68,12 @@ class DatagramQueue:
 
     def put(self, chunk: Chunk) -> None:
         with self._changed:
-            room = self._size - self._held
-            if len(chunk.arrivals) > room:
-                self.dropped += len(chunk.arrivals) - room
-                chunk = chunk._replace(arrivals=chunk.arrivals[:room])
-            if chunk.arrivals:
-                self._held += len(chunk.arrivals)
+            count, room = chunk.datagrams, self._size - self._held
+            if count > room:
+                self.dropped += count - room
+                chunk, count = _first(chunk, room), room
+            if count:
+                self._held += count
                 self._chunks.append(chunk)
                 self._changed.notify()
 
@@ -79,7 +85,7 @@ class DatagramQueue:
             if not self._chunks:
                 return None
             chunk = self._chunks.popleft()
-            self._held -= len(chunk.arrivals)
+            self._held -= chunk.datagrams
             return chunk
 
     def open(self) -> None:
@@ -90,6 +96,15 @@ class DatagramQueue:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def _first(chunk: Chunk, most: int) -> Chunk:
+    kept: list[Arrivals] = []
+    for exporter, port, payloads in chunk.arrivals:
+        if most > 0:
+            kept.append(Arrivals(exporter, port, payloads[:most]))
+            most -= len(payloads)
+    return Chunk(chunk.at, kept)
 
 
 class Receiver:
@@ -146,32 +161,33 @@ class Receiver:
     def _run(self, source: socket.socket) -> None:
         readable = select.poll()
         readable.register(source, select.POLLIN)
+        reader = reader_of(source)
         while not self._stopping.is_set():
             if not readable.poll(STOP_WITHIN_SECONDS * 1000):
                 continue
             # A moment's patience makes one chunk of what would have been many, and the kernel keeps them meanwhile.
             self._stopping.wait(GATHER_SECONDS)
-            arrivals = self._drain(source)
-            if arrivals:
-                self._queue.put(Chunk(self._clock.now().timestamp(), arrivals))
+            while self._drain(reader) == CHUNK and not self._stopping.is_set():
+                pass
 
-    def _drain(self, source: socket.socket) -> list[Arrival]:
-        arrivals: list[Arrival] = []
-        senders = self._senders
-        for _ in range(CHUNK):
-            try:
-                payload, sender = source.recvfrom(LARGEST_DATAGRAM)
-            except BlockingIOError:
-                break
-            except OSError:  # an ICMP error of an earlier packet, reported here by the kernel
-                continue
-            host = sender[0]
-            exporter = senders[host] if host in senders else self._sender(host)
+    def _drain(self, reader: DatagramReader | OneByOne) -> int:
+        """Returns how many datagrams were read."""
+        try:
+            received = reader.read()
+        except OSError:  # an ICMP error of an earlier packet, reported here by the kernel
+            return 0
+        arrivals: list[Arrivals] = []
+        count = 0
+        for host, port, payloads in received:
+            count += len(payloads)
+            exporter = self._senders[host] if host in self._senders else self._sender(host)
             if exporter is None:
-                self.unknown_exporter += 1
+                self.unknown_exporter += len(payloads)
             else:
-                arrivals.append(Arrival(exporter, sender[1], payload))
-        return arrivals
+                arrivals.append(Arrivals(exporter, port, payloads))
+        if arrivals:
+            self._queue.put(Chunk(self._clock.now().timestamp(), arrivals))
+        return count
 
     def _sender(self, host: str) -> str | None:
         """The exporter that sends from `host`, None for a stranger. Only exporters are remembered: anybody can send
@@ -185,6 +201,36 @@ class Receiver:
             return None
         self._senders[host] = exporter
         return exporter
+
+
+def reader_of(source: socket.socket) -> DatagramReader | OneByOne:
+    try:
+        return DatagramReader(source, CHUNK)
+    except OSError:
+        return OneByOne(source, CHUNK)
+
+
+class OneByOne:
+    """DatagramReader where there is no recvmmsg."""
+
+    def __init__(self, source: socket.socket, most: int) -> None:
+        self._source = source
+        self._most = most
+
+    def read(self) -> list[tuple[str, int, list[bytes]]]:
+        found: list[tuple[str, int, list[bytes]]] = []
+        for _ in range(self._most):
+            try:
+                payload, sender = self._source.recvfrom(LARGEST_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue
+            if found and found[-1][:2] == sender[:2]:
+                found[-1][2].append(payload)
+            else:
+                found.append((sender[0], sender[1], [payload]))
+        return found
 
 
 def opened(binding: Binding) -> socket.socket:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from teagent.adapters.flow.receiver import Arrival, Binding, Chunk, DatagramQueue
+from teagent.adapters.flow.receiver import Arrivals, Binding, Chunk, DatagramQueue
 
 
 def chunk(count: int) -> Chunk:
-    return Chunk(0.0, [Arrival("192.0.2.1", 4711, bytes([i])) for i in range(count)])
+    payloads = [bytes([i]) for i in range(count)]
+    return Chunk(0.0, [Arrivals("192.0.2.1", 4711, payloads[:2]), Arrivals("192.0.2.2", 4711, payloads[2:])])
 
 
 def test_a_full_queue_drops_what_does_not_fit_and_counts_it():
@@ -16,7 +17,8 @@ def test_a_full_queue_drops_what_does_not_fit_and_counts_it():
     assert queue.dropped == 4
     queue.close()
     held = [queue.get(), queue.get()]
-    assert [len(c.arrivals) for c in held if c] == [3, 2]
+    assert [c.datagrams for c in held if c] == [3, 2]
+    assert [len(found.payloads) for found in held[1].arrivals] == [2]
     assert queue.get() is None
 
 

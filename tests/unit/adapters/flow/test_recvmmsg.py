@@ -1,0 +1,71 @@
+"""Both ways of reading a socket give the same."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from teagent.adapters.flow import recvmmsg
+from teagent.adapters.flow.receiver import OneByOne, reader_of
+from teagent.adapters.flow.recvmmsg import DatagramReader
+
+HOSTS = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
+
+
+@contextmanager
+def sockets(host: str, senders: int) -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    with ExitStack() as opened:
+        source, *others = (
+            opened.enter_context(socket.socket(HOSTS[host], socket.SOCK_DGRAM)) for _ in range(senders + 1)
+        )
+        source.bind((host, 0))
+        source.settimeout(0)
+        for other in others:
+            other.connect(source.getsockname())
+        yield source, others
+
+
+@pytest.mark.parametrize("reader", [DatagramReader, OneByOne])
+@pytest.mark.parametrize("host", HOSTS)
+def test_datagrams_come_in_order_with_their_sender(reader, host):
+    with sockets(host, 2) as (source, (one, two)):
+        reading = reader(source, 8)
+        assert reading.read() == []
+        for sender, payload in ((one, b"a"), (one, b""), (two, b"bb"), (one, b"c" * 60_000)):
+            sender.send(payload)
+        ports = one.getsockname()[1], two.getsockname()[1]
+        assert reading.read() == [
+            (host, ports[0], [b"a", b""]),
+            (host, ports[1], [b"bb"]),
+            (host, ports[0], [b"c" * 60_000]),
+        ]
+        assert reading.read() == []
+
+
+@pytest.mark.parametrize("reader", [DatagramReader, OneByOne])
+def test_no_more_are_read_at_once_than_was_asked_for_and_none_twice(reader):
+    with sockets("127.0.0.1", 1) as (source, (sender,)):
+        reading = reader(source, 4)
+        for i in range(10):
+            sender.send(bytes([i]) * (10 - i))
+        found = [[payload for _, _, payloads in reading.read() for payload in payloads] for _ in range(4)]
+        assert [len(payloads) for payloads in found] == [4, 4, 2, 0]
+        assert [payload for payloads in found for payload in payloads] == [bytes([i]) * (10 - i) for i in range(10)]
+
+
+def test_where_there_is_no_such_call_datagrams_are_read_one_by_one(monkeypatch):
+    with sockets("127.0.0.1", 1) as (source, _):
+        assert isinstance(reader_of(source), DatagramReader)
+        monkeypatch.setattr(recvmmsg, "_function", lambda: None)
+        assert isinstance(reader_of(source), OneByOne)
+
+
+def test_a_descriptor_that_is_no_socket_is_an_error():
+    with sockets("127.0.0.1", 1) as (source, _):
+        reading = DatagramReader(source, 4)
+        source.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            reading.read()
