@@ -6,9 +6,10 @@ sends them over the loopback interface, paced and bounded, and prints what it se
 
 The traffic: 85 % IPv4, the rest IPv6 by templates of its own. Of all records 80 % come in by one of 4 links to one of
 our 128 + 32 prefixes, 5 % come in by a link to others, 15 % go out. Senders are in 75,000 ASes by Zipf's law (exponent
-1.1), in one record of ten without an AS number; prefixes by Zipf's law too (1.2); an AS comes by one link. Datagrams
-are as full as an MTU of 1,500 allows, but for one in 20; data sets are padded to 4 octets; templates come again every
-1,000 datagrams. With --many-senders each record has a sender of its own, in no known AS.
+1.2: the first ten have half of the records), of which the router does not know one in 20; prefixes by Zipf's law too
+(1.2); an AS comes by one link. Datagrams are as full as an MTU of 1,500 allows, but for one in 50; data sets are padded
+to 4 octets; templates come again every 1,000 datagrams. With --many-senders each record has a sender of its own, in no
+known AS.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ OURS: tuple[IPv4Network | IPv6Network, ...] = (
     *(IPv4Network((OUR_IPV4 + (i << 10), 22 if i % 4 else 23)) for i in range(128)),
     *(ip_network((OUR_IPV6 + (i << 16) << 64, 48)) for i in range(32)),
 )
-ASES, DISTINCT_SOURCES = 75_000, 1.1
+ASES, ASES_EXPONENT = 75_000, 1.2
 PAYLOAD_OCTETS = 1_400
 TEMPLATES_EVERY = 1_000
 IPV4, IPV6 = [(8, 4), (12, 4), (15, 4)], [(27, 16), (28, 16), (62, 16)]
@@ -75,7 +76,7 @@ def zipf(count: int, most: int, exponent: float, rng: np.random.Generator) -> np
 
 def traffic(count: int, family: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
     """Values by element; addresses as uint64, of IPv6 the high half."""
-    rank = zipf(count, ASES, DISTINCT_SOURCES, rng)
+    rank = zipf(count, ASES, ASES_EXPONENT, rng)
     asn = (1 + (rank * 7919) % ASES).astype(np.uint64)
     if family == 4:
         remote = (asn * np.uint64(40_503) & np.uint64(0xBFFF_FFFF)) + rng.integers(0, 4096, count).astype(np.uint64)
@@ -100,7 +101,7 @@ def traffic(count: int, family: int, rng: np.random.Generator) -> dict[int, np.n
         12: np.where(outbound | passing, np.roll(remote, 1), own),
         13: np.where(outbound | passing, 16, 22 if family == 4 else 48),
         14: np.where(outbound, link, INSIDE),
-        16: np.where(outbound | (rng.random(count) < 0.1), 0, asn),
+        16: np.where(outbound | (asn % np.uint64(20) == 11), 0, asn),
         17: np.where(outbound, asn, 0),
         21: np.full(count, 599_000),
         22: rng.integers(560_000, 590_000, count),
@@ -173,7 +174,7 @@ def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False) 
             values[16] = np.zeros_like(values[16])
         rows[family] = table(fields, values, asn_octets=2 if kind == "netflow-v5" else 4)
     at = dict.fromkeys(rows, 0)
-    for is_ipv6, part in zip(rng.random(datagrams) < 0.15, rng.random(datagrams) < 0.05, strict=True):
+    for is_ipv6, part in zip(rng.random(datagrams) < 0.15, rng.random(datagrams) < 0.02, strict=True):
         family = 6 if is_ipv6 and 6 in rows else 4
         count = int(rng.integers(1, full[family])) if part else full[family]
         these = rows[family][at[family] : at[family] + count]

@@ -207,12 +207,12 @@ class MatrixBuilder:
     def _keys(self, family: int, link: Column, prefix: Column, src: Column, asn: Column) -> Keys:
         """Of all records; those without a link or prefix get keys without meaning."""
         form = self._tables[family].form
-        cells = link.astype(np.uint64)
-        cells *= np.uint64(len(self._attribution.tables[family].prefixes))
-        cells += prefix.astype(np.uint64)
-        cells <<= np.uint64(form.bits)
-        cells |= form.keys(src=src, asn=asn)
-        return cells
+        cells = link * np.int64(len(self._attribution.tables[family].prefixes))
+        cells += prefix
+        keys: Keys = cells.view(np.uint64)
+        keys <<= np.uint64(form.bits)
+        keys |= form.keys(src=src, asn=asn)
+        return keys
 
 
 def _positions(old: Sequence[object], new: Sequence[object]) -> npt.NDArray[np.int64]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from teagent.model.traffic import Column, FlowBatch
 
-BLOCK: Final = 1 << 14
+BLOCK: Final = 1 << 15
 """Records that are looked at together: their columns stay in the second-level cache."""
 
 
@@ -19,15 +18,13 @@ class RecordBuffer:
     """
 
     def __init__(self, family: int, overhead_octets: float) -> None:
-        shape = BLOCK if family == 4 else (BLOCK, 2)
-        address: npt.DTypeLike = np.uint32 if family == 4 else np.uint64
         self._overhead = overhead_octets
         self.used = 0
         self.unknown_sampling = 0  # of the records in use
         self.link = np.empty(BLOCK, dtype=np.int32)
         self.same_if = np.empty(BLOCK, dtype=bool)
-        self.src: Column = np.empty(shape, dtype=address)
-        self.dst: Column = np.empty(shape, dtype=address)
+        self.src = _addresses(family)
+        self.dst = _addresses(family)
         self.asn = np.empty(BLOCK, dtype=np.uint32)
         self.octets = np.empty(BLOCK)
 
@@ -45,7 +42,8 @@ class RecordBuffer:
         self.link[here] = link[there]
         in_if = batch.in_if[there]
         np.equal(in_if, batch.out_if[there], out=self.same_if[here])
-        self.same_if[here] &= in_if != 0
+        if batch.in_physical_if is not None:  # else there is no link without an ifIndex
+            self.same_if[here] &= in_if != 0
         self.src[here] = batch.src[there]
         self.dst[here] = batch.dst[there]
         self.asn[here] = batch.src_asn[there]
@@ -67,3 +65,8 @@ class RecordBuffer:
         unknown = np.isnan(rate)
         self.unknown_sampling += int(np.count_nonzero(unknown))
         octets *= np.where(unknown, 1.0, rate)
+
+
+def _addresses(family: int) -> Column:
+    """Of IPv6 all high halves stand together: they are mostly looked at alone."""
+    return np.empty(BLOCK, dtype=np.uint32) if family == 4 else np.empty((BLOCK, 2), dtype=np.uint64, order="F")
