@@ -14,7 +14,7 @@ from teagent.wire.flow.export_time import export_time
 from teagent.wire.flow.limits import Limits
 
 INTERNAL_ERROR = "internal_error"
-READ_AT_ONCE = 256  # datagrams
+READ_AT_ONCE = 512  # datagrams
 SPANS_EVERY_SECONDS = 1.0
 """How often the times of records are looked at: they say the same all the time, and it would be work for each."""
 COUNTING_RECORDS = frozenset({"netflow-v5", "ipfix"})
@@ -77,8 +77,10 @@ class ExporterAccount:
         self._read()
         if self._fed == 0:
             return ()
+        at = self._last_at or 0.0
+        spans = not 0 <= at - self._spans_at < SPANS_EVERY_SECONDS
         try:
-            result = self._decoder.take()
+            result = self._decoder.take(times=spans)
         except Exception:  # noqa: BLE001
             self._begin_anew()
             return ()
@@ -88,7 +90,10 @@ class ExporterAccount:
         units = result.records if self._decoder.protocol in COUNTING_RECORDS else self._fed
         self._expected += max(0, units + result.lost)
         self._fed = 0
-        self._measure_spans(result.batches, self._last_at or 0.0)
+        if spans and result.batches:
+            self._spans_at = at
+            for batch in result.batches:
+                self._spans.add(batch, at=at)
         self._undecoded.update({str(reason): count for reason, count in result.undecoded.items()})
         return result.batches
 
@@ -96,12 +101,6 @@ class ExporterAccount:
         self._undecoded[INTERNAL_ERROR] += self._fed
         self._fed = 0
         self._decoder = self._new_decoder()
-
-    def _measure_spans(self, batches: Sequence[FlowBatch], at: float) -> None:
-        if batches and not 0 <= at - self._spans_at < SPANS_EVERY_SECONDS:
-            self._spans_at = at
-            for batch in batches:
-                self._spans.add(batch, at=at)
 
     def health(self) -> ExporterHealth:
         """As of the last `collect`."""

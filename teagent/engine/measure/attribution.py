@@ -50,23 +50,23 @@ class PrefixTable:
             self._starts = np.array([start.to_bytes(16, "big") for start in starts], dtype="S16")
 
     def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """(top, pages, tails). `top` has for each /16 where its page begins, or -1 for NOWHERE; `pages` for each /24
-        of such a /16 an answer, or where its page of `tails` begins, written as -2 - begin.
+        """(top, pages, tails). `top` has for each /16 where its page begins, which is 0 for NOWHERE; `pages` for each
+        /24 of it an answer, or where its page of `tails` begins, written as -2 - begin.
         """
         every = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
         owner, mixed = self._answers(every, 0xFFFF)
-        top = np.full(1 << 16, -1, dtype=np.int32)
+        top = np.zeros(1 << 16, dtype=np.int32)
         # One page is enough for all that belong to one prefix as a whole.
         whole = np.flatnonzero(~mixed & (owner != NOWHERE))
         _, first, page = np.unique(owner[whole], return_index=True, return_inverse=True)
-        top[whole] = page << 8
-        top[mixed] = len(first) + np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8
+        top[whole] = 1 + page << 8
+        top[mixed] = 1 + len(first) + np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8
         every = np.concatenate((every[whole[first]], every[mixed]))
         every = (every[:, None] + (_OCTET << np.uint32(8))).ravel()
         pages, mixed = self._answers(every, 0xFF)
         pages[mixed] = -2 - (np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8)
         tails, _ = self._answers((every[mixed][:, None] + _OCTET).ravel(), 0)
-        return top, pages, tails
+        return top, np.concatenate((np.full(256, NOWHERE, dtype=np.int32), pages)), tails
 
     def _answers(self, first: Column, span: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """For each range of `span` addresses after `first` the one answer that holds for it, and whether there are
@@ -82,12 +82,19 @@ class PrefixTable:
         """
         if self.family == 6:
             return self._match_ipv6(addresses)
-        found: npt.NDArray[np.int32] = self._top.take(addresses >> np.uint32(16))
-        paged = (found >= 0).nonzero()[0]
-        if len(paged) < len(found):
-            found[paged] = self._paged(found.take(paged), addresses.take(paged))
-            return found
-        return self._paged(found, addresses)
+        return self._paged(self._top.take(addresses >> np.uint32(16)), addresses)
+
+    def covers(self, addresses: Column) -> npt.NDArray[np.bool_]:
+        """Whether there is a prefix that covers it, for each address; quick where mostly there is none."""
+        covered: npt.NDArray[np.bool_]
+        if self.family == 6:
+            covered = self._match_ipv6(addresses) != NOWHERE
+            return covered
+        page = self._top.take(addresses >> np.uint32(16))
+        covered = page != 0
+        near = covered.nonzero()[0]
+        covered[near] = self._paged(page.take(near), addresses.take(near)) != NOWHERE
+        return covered
 
     def _paged(self, page: npt.NDArray[np.int32], addresses: Column) -> npt.NDArray[np.int32]:
         page += (addresses >> np.uint32(8) & np.uint32(255)).view(np.int32)
@@ -174,8 +181,9 @@ class InterfaceTable:
     def match(self, if_index: Column) -> npt.NDArray[np.int32]:
         """Link number of each interface, NOWHERE where it is no link. Takes any unsigned column."""
         if self._dense is not None:
-            native = if_index.astype(np.uint32 if if_index.itemsize <= 4 else np.uint64)
-            found: npt.NDArray[np.int32] = self._dense.take(np.minimum(native, len(self._dense) - 1))
+            # The last of its places is that of all larger numbers.
+            small = if_index if if_index.itemsize <= 4 else np.minimum(if_index, np.uint64(len(self._dense) - 1))
+            found: npt.NDArray[np.int32] = self._dense.take(small.astype(np.intp), mode="clip")
             return found
         native = if_index.astype(np.uint64)
         at = np.searchsorted(self._numbers, native)
@@ -225,7 +233,7 @@ class Attribution:
         """(prefix, inbound) of records that came by a link, by the rule at the top of this module."""
         table = self.tables[family]
         to = table.match(dst)
-        from_ours = table.match(src) != NOWHERE
+        from_ours = table.covers(src)
         if not from_ours.any():
             return to, ~from_ours
         inbound = ~from_ours | ((to != NOWHERE) & ~same_if)

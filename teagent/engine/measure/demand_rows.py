@@ -121,12 +121,12 @@ class DemandTable:
         return self._fold() if self._most > self._max_rows and self._counted() > self._max_rows else 0
 
     def _add(self, keys: Keys, octets: Octets) -> None:
-        place = (keys * MULTIPLIER >> self._shift).astype(np.intp)
+        place = (keys * MULTIPLIER >> self._shift).view(np.intp)
         misses = np.flatnonzero(self._keys.take(place) != keys)
         if len(misses):
             if self._full(len(misses)) and self._counted() and self._full(len(misses)):
                 self._grow(len(misses))
-                place = (keys * MULTIPLIER >> self._shift).astype(np.intp)
+                place = (keys * MULTIPLIER >> self._shift).view(np.intp)
                 misses = np.flatnonzero(self._keys.take(place) != keys)
             missing = keys.take(misses)
             found = self._places(missing, place.take(misses))

@@ -122,11 +122,11 @@ class FlowDecoder:
         self._sets += sets
         self._pending += sum([found.records for found in sets])
 
-    def take(self) -> DecodeResult:
+    def take(self, *, times: bool = True) -> DecodeResult:
         """All that was found since the last call, its records as columns; the more of them, the less it takes for
-        each.
+        each. Without `times` their start and end may be left unknown, which spares work.
         """
-        batches = (*self._ready, *self._batches(), *self._rated(self._sflow.batches(self._state.undecoded)))
+        batches = (*self._ready, *self._batches(times=times), *self._rated(self._sflow.batches(self._state.undecoded)))
         self._ready.clear()
         self._pending = 0
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
@@ -220,7 +220,7 @@ class FlowDecoder:
             if boot is not None:
                 first.domain.boot = boot
 
-    def _batches(self) -> Iterator[FlowBatch]:
+    def _batches(self, *, times: bool = True) -> Iterator[FlowBatch]:
         sets, self._sets = self._sets, []
         for group in joined(sets):
             layout = group[0].layout
@@ -228,7 +228,7 @@ class FlowDecoder:
             if not len(rows):
                 continue
             rates = group[0].rates if self._override is None else self._override
-            batching = _batching(self.exporter, group)
+            batching = _batching(self.exporter, group, times=times)
             if layout.has_addresses:
                 batches = layout.batches(rows, rates, batching)
             elif layout.section is not None:
@@ -256,11 +256,11 @@ def _rows(group: list[DataSet]) -> Rows:
     return np.frombuffer(b"".join([found.body[: found.records * size] for found in group]), template.dtype)
 
 
-def _batching(exporter: str, group: list[DataSet]) -> Batching:
-    if not group[0].layout.needs_header_times:
-        return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan)
-    times = [_times(list(sets)) for _, sets in groupby(group, lambda found: isinstance(found, Run))]
-    exported_at, boot, records = (np.concatenate(column) for column in zip(*times, strict=True))
+def _batching(exporter: str, group: list[DataSet], *, times: bool) -> Batching:
+    if not times or not group[0].layout.needs_header_times:
+        return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan, times=times)
+    parts = [_times(list(sets)) for _, sets in groupby(group, lambda found: isinstance(found, Run))]
+    exported_at, boot, records = (np.concatenate(column) for column in zip(*parts, strict=True))
     boot[np.isnan(boot)] = group[0].domain.boot
     return Batching(
         exporter=exporter,

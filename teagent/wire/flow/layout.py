@@ -21,12 +21,13 @@ NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batching:
     """What rows need besides themselves: `boot` is the unix time at which the exporter's sysUpTime was 0, one number
-    or one a row, NaN where it is not known.
+    or one a row, NaN where it is not known. Without `times`, start and end are left unknown, which spares work.
     """
 
     exporter: str
     boot: Column | float
     exported_at: Column | float
+    times: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class Layout:
         """All columns of a FlowBatch but the addresses, by name."""
         columns = {name: self._number(name, rows) for name in self._numbers}
         columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
-        columns["start"] = _times(self.template, rows, self._start, batching)
-        columns["end"] = _times(self.template, rows, self._end, batching)
+        columns["start"] = _times(self.template, rows, self._start if batching.times else None, batching)
+        columns["end"] = _times(self.template, rows, self._end if batching.times else None, batching)
         if self._physical is not None:
             columns["in_physical_if"] = unsigned(self.template, rows, self._physical)
         if self._direction is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
 from teagent.wire.flow.layout import Layout
@@ -97,12 +97,16 @@ def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: floa
     return RecordSet(domain, domain.rates, layout, body, len(body) // template.least, exported_at, boot)
 
 
+LONG: Final = 2_048  # records
 DataSet: TypeAlias = RecordSet | Run
 
 
 def joined(sets: Iterable[DataSet]) -> Iterator[list[DataSet]]:
-    """Sets of one template and one domain together, in order of arrival."""
-    groups: dict[tuple[int, int], list[DataSet]] = {}
+    """Sets of one template and one domain together, in order of arrival; but a long one by itself, because that spares
+    a copy of it.
+    """
+    groups: dict[tuple[int, int, int], list[DataSet]] = {}
     for found in sets:
-        groups.setdefault((id(found.rates), id(found.layout)), []).append(found)
+        alone = id(found) if found.records >= LONG else 0
+        groups.setdefault((id(found.rates), id(found.layout), alone), []).append(found)
     yield from groups.values()

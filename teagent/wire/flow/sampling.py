@@ -153,7 +153,8 @@ def _ratio(above: Column, below: Column) -> Column:
 
 
 def _looked_up(table: dict[int, float], keys: Column, otherwise: Column) -> Column:
-    if len(keys) and bool((keys == keys[0]).all()):  # mostly all records of a router name one sampler
+    native = keys.view(keys.dtype.newbyteorder("="))  # alike they are in any order of their octets
+    if len(keys) and bool((native == native[0]).all()):  # mostly all records of a router name one sampler
         rate = table.get(int(keys[0]))
         return otherwise if rate is None else constant(len(keys), rate)
     known = np.array(sorted(table), dtype=np.uint64)
