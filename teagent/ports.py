@@ -62,7 +62,22 @@ class FlowSource(Protocol):
     def take(self) -> Sequence[FlowBatch]:
         """All batches decoded since the last call."""
 
-    def exporters(self) -> Sequence[ExporterHealth]: ...
+    def resume(self, since: datetime | None, now: datetime) -> datetime:
+        """Before `start`. What came up to `since` has been counted; a source that remembers goes on from there, as far
+        as it can. Returns from when on it will tell: when the first window opens.
+        """
+
+    def told_until(self, now: datetime) -> datetime:
+        """Up to when all flows have been taken: `now` itself where they are told as they come."""
+
+    def trouble(self) -> str:
+        """Why nothing comes, empty while there is no reason."""
+
+    def dropped(self) -> Mapping[str, int]:
+        """What was lost on our side since the beginning, by reason."""
+
+    def exporters(self) -> Sequence[ExporterHealth]:
+        """All that are configured, heard or not."""
 
 
 class OriginSource(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from teagent.config import effective as e
 from teagent.config.check import exporters_of, home_of, neighbor_of, short_window_of
+from teagent.config.clickhouse import columns_of, interfaces_of, table_of
 from teagent.config.policy_schema import (
     AnnouncedLinksGuardRow,
     GuardRow,
@@ -14,7 +15,7 @@ from teagent.config.policy_schema import (
     PolicyFile,
     UtilisationGuardRow,
 )
-from teagent.config.schema import ConfigFile, FlowTrust, LinkRow, RouterRow, SnmpV2cRow, SnmpV3Row
+from teagent.config.schema import ClickHouse, ConfigFile, FlowTrust, LinkRow, RouterRow, SnmpV2cRow, SnmpV3Row
 from teagent.config.secrets import Secret
 from teagent.model.link import Link, LinkKind, Percentile
 from teagent.model.network import Network, OwnPrefix
@@ -94,7 +95,7 @@ def build_config(
             retries=file.poll.retries,
             stale_after_seconds=file.poll.stale_after,
         ),
-        flows=_flows(file, path),
+        flows=_flows(file, path, secrets),
         store=e.StoreConfig(
             path=_resolved(path, file.store.path),
             keep_short_seconds=file.store.keep.short,
@@ -122,12 +123,15 @@ def _resolved(config: Path, text: str) -> Path:
     return config.parent.absolute() / text
 
 
-def _flows(file: ConfigFile, path: Path) -> e.FlowsConfig:
+def _flows(file: ConfigFile, path: Path, secrets: Mapping[str, Secret]) -> e.FlowsConfig:
     origins = file.flows.origins
     return e.FlowsConfig(
         listen=tuple(
             e.FlowListen(protocol=e.FlowProtocol(row.protocol), address=row.address) for row in file.flows.listen
         ),
+        clickhouse=None
+        if file.flows.clickhouse is None
+        else _clickhouse(file.flows.clickhouse, path, secrets, routers=tuple(file.routers)),
         window_seconds=file.flows.window,
         short_window_seconds=short_window_of(file.flows),
         origins=None
@@ -137,6 +141,29 @@ def _flows(file: ConfigFile, path: Path) -> e.FlowsConfig:
         source_prefix_ipv4=file.flows.source_prefix.ipv4,
         source_prefix_ipv6=file.flows.source_prefix.ipv6,
         max_sources=file.flows.max_sources,
+    )
+
+
+def _clickhouse(
+    row: ClickHouse, path: Path, secrets: Mapping[str, Secret], *, routers: tuple[str, ...]
+) -> e.ClickHouseConfig:
+    return e.ClickHouseConfig(
+        host=row.host,
+        port=row.port or (8443 if row.tls else 8123),
+        tls=row.tls,
+        verify=row.verify,
+        ca_cert=None if row.ca_cert is None else _resolved(path, row.ca_cert),
+        user=row.user,
+        password=None if row.password is None else secrets[row.password],
+        database=row.database,
+        table=table_of(row) or "",
+        schema=e.FlowTable(row.schema_),
+        columns=columns_of(row),
+        interfaces=interfaces_of(row),
+        routers=routers if row.routers is None else tuple(row.routers),
+        lag_seconds=row.lag,
+        interval_seconds=row.interval,
+        timeout_seconds=row.timeout,
     )
 
 
@@ -208,6 +235,8 @@ def secret_places(file: ConfigFile) -> dict[tuple[str | int, ...], str]:
             places[*at, "auth", "key"] = router.snmp.auth.key
         if router.snmp.priv:
             places[*at, "priv", "key"] = router.snmp.priv.key
+    if file.flows.clickhouse is not None and file.flows.clickhouse.password is not None:
+        places["flows", "clickhouse", "password"] = file.flows.clickhouse.password
     return places
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address
 
+from teagent.config.clickhouse import check_clickhouse
 from teagent.config.document import Keys
+from teagent.config.finding import Finding
 from teagent.config.readers import WITHHOLD, listed
 from teagent.config.schema import ConfigFile, Flows, LinkRow, PrefixRow, RouterRow, SnmpV3Row
 from teagent.model.bgp import Address
@@ -16,15 +17,6 @@ MINUTE = 60.0
 SHORTEST_LOOKED_UP = {"ipv4": 24, "ipv6": 48}
 """The longest prefixes that routing tables have: senders gathered to shorter ones may have several origins."""
 SOCKET_PATH_MAX = 107  # sun_path in Linux's sockaddr_un, less the final zero
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong at `path`; `at_key` points at the key, for names that are wrong themselves."""
-
-    path: Keys
-    message: str
-    at_key: bool = False
 
 
 def home_of(prefix: PrefixRow, links: Mapping[str, LinkRow]) -> dict[str, int]:
@@ -209,6 +201,7 @@ def _times(file: ConfigFile) -> Iterator[Finding]:
 
 
 def _flows(file: ConfigFile) -> Iterator[Finding]:
+    yield from check_clickhouse(file, short_window_seconds=short_window_of(file.flows))
     short, window = file.flows.short_window, file.flows.window
     if short is not None and not _divides(short, window):
         message = f"{_t(short)} does not go into flows.window, which is {_t(window)}, a whole number of times"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from teagent.config.check import Finding
 from teagent.config.document import Keys
+from teagent.config.finding import Finding
 from teagent.config.readers import listed
 from teagent.engine.choose.scope import matched_links, matches_prefix
 from teagent.model.bgp import Prefix

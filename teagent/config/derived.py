@@ -11,6 +11,19 @@ def exporters(config: Config) -> dict[str, str]:
     return {str(address): name for name, router in config.routers.items() for address in router.exporter_addresses}
 
 
+def from_clickhouse(config: Config) -> dict[str, str]:
+    """Those of `exporters` whose flows are read from ClickHouse."""
+    clickhouse = config.flows.clickhouse
+    routers = () if clickhouse is None else clickhouse.routers
+    return {address: router for address, router in exporters(config).items() if router in routers}
+
+
+def by_datagrams(config: Config) -> dict[str, str]:
+    """Those of `exporters` that send us datagrams."""
+    elsewhere = from_clickhouse(config)
+    return {address: router for address, router in exporters(config).items() if address not in elsewhere}
+
+
 def sampling_rates(config: Config) -> dict[str, float]:
     """Exporter address -> 1 of how many packets, where the operator knows better than the exporter says."""
     return {

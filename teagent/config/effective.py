@@ -117,6 +117,41 @@ class FlowListen:
     address: Listen
 
 
+class FlowTable(StrEnum):
+    """Whose columns a table of flows has."""
+
+    AKVORADO = "akvorado"
+    GOFLOW2 = "goflow2"
+    CUSTOM = "custom"
+
+
+class InterfaceKey(StrEnum):
+    NAME = "name"
+    INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickHouseConfig:
+    """`columns` is what each is called, by what it is. `routers` are those whose flows come from here."""
+
+    host: str
+    port: int
+    tls: bool
+    verify: bool
+    ca_cert: Path | None
+    user: str
+    password: Secret | None
+    database: str
+    table: str
+    schema: FlowTable
+    columns: Mapping[str, str]
+    interfaces: InterfaceKey
+    routers: tuple[str, ...]
+    lag_seconds: float
+    interval_seconds: float
+    timeout_seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginsConfig:
     path: Path
@@ -145,6 +180,7 @@ class FlowsConfig:
     """
 
     listen: tuple[FlowListen, ...]
+    clickhouse: ClickHouseConfig | None
     window_seconds: float
     short_window_seconds: float
     origins: OriginsConfig | None

@@ -84,6 +84,10 @@ def name(what: str, example: str) -> Reads:
     return text(partial(r.read_name, what=what, example=example), "name", example, pattern=r.NAME.pattern)
 
 
+def identifier(what: str, example: str) -> Reads:
+    return text(partial(r.read_identifier, what=what, example=example), "name", example, pattern=r.IDENTIFIER.pattern)
+
+
 AsNumber: TypeAlias = Annotated[
     Asn, Reads(r.read_asn, {"type": ["integer", "string"], "title": "AS number", "examples": [64500]})
 ]

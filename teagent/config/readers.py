@@ -25,6 +25,7 @@ NOBODYS_ASNS = frozenset({0, 23456, 65535, 4294967295})
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
 HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$")
 GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 WITHHOLD: Literal["withhold"] = "withhold"
 
 
@@ -203,6 +204,15 @@ def read_line(value: object, *, what: str, example: str, most: int = 200) -> str
         raise ValueError(f"{what} of {len(text)} characters is longer than {most}")
     if text != text.strip():
         raise ValueError(f"{shown(value)} has spaces around it")
+    return text
+
+
+def read_identifier(value: object, *, what: str, example: str) -> str:
+    text = read_text(value, what, example)
+    if not IDENTIFIER.match(text):
+        raise ValueError(
+            f"{shown(value)} is not {what}, which has letters, digits, _ and . alone, for example {example}"
+        )
     return text
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
-from teagent.config.effective import AuthProtocol, FlowProtocol, LogFormat, LogLevel, PrivProtocol, Vendor
+from teagent.config.effective import (
+    AuthProtocol,
+    FlowProtocol,
+    FlowTable,
+    InterfaceKey,
+    LogFormat,
+    LogLevel,
+    PrivProtocol,
+    Vendor,
+)
 from teagent.config.fields import (
     AsNumber,
     Currency,
@@ -33,6 +42,7 @@ from teagent.config.fields import (
     Tag,
     Truth,
     duration,
+    identifier,
     line,
     one_of,
     share,
@@ -280,13 +290,96 @@ class FlowTrust(Row):
     )
 
 
+ColumnName: TypeAlias = Annotated[str, identifier("the name of a column", "SrcAddr")]
+
+
+class ClickHouseColumns(Row):
+    """What the columns are called. What is not given is called as `schema` has it; with `schema: custom` what is
+    not given is not there, and only `out_if`, `src_as`, `sampling_rate` and `etype` may be missing.
+    """
+
+    time: ColumnName | None = Field(
+        default=None, description="When the collector received the flow: DateTime, DateTime64, or UInt32 in seconds."
+    )
+    exporter: ColumnName | None = Field(default=None, description="The address that the flow was exported from.")
+    in_if: ColumnName | None = Field(default=None, description="The input interface, as `interfaces` says.")
+    out_if: ColumnName | None = Field(default=None, description="The output interface, likewise.")
+    src_addr: ColumnName | None = Field(default=None, description="Source: IPv6, IPv4, FixedString(16) or String.")
+    dst_addr: ColumnName | None = Field(default=None, description="Destination, likewise.")
+    src_as: ColumnName | None = Field(default=None, description="The source's AS number, 0 where it is not known.")
+    bytes: ColumnName | None = Field(default=None, description="Octets of IP packets, before `sampling_rate`.")
+    packets: ColumnName | None = Field(default=None, description="Packets, before `sampling_rate`.")
+    sampling_rate: ColumnName | None = Field(
+        default=None, description="One of how many packets was seen; 0 where it is not known."
+    )
+    etype: ColumnName | None = Field(
+        default=None, description="The EtherType, which tells the families apart where addresses are FixedString(16)."
+    )
+
+
+class ClickHouse(Row):
+    """A ClickHouse table of flows. Needs `pip install 'teagent[clickhouse]'`."""
+
+    host: Host = Field(description="Where its HTTP interface is.")
+    port: Annotated[int, whole(1, 65535, what="a port", example=8123)] | None = Field(
+        default=None, description="Its port. Without it: 8123, with `tls` 8443."
+    )
+    tls: Truth = Field(default=False, description="HTTPS.")
+    verify: Truth = Field(default=True, description="Whether the server's certificate is checked.")
+    ca_cert: FilePath | None = Field(
+        default=None, description="A PEM file of the authorities to trust. Without it: those of the system."
+    )
+    user: Annotated[str, line("a user name", "teagent", most=64)] = Field(
+        default="default", description="A user that may read the table and nothing else, with `readonly = 2`."
+    )
+    password: SecretReference | None = Field(default=None, description="By reference.")
+    database: Annotated[str, identifier("the name of a database", "default")] = Field(
+        default="default", description="Of the table."
+    )
+    table: Annotated[str, identifier("the name of a table", "flows")] | None = Field(
+        default=None,
+        description="The table of single flows. Without it: `flows` of Akvorado, `flows_raw` of goflow2. "
+        "`custom` needs it.",
+    )
+    schema_: Annotated[str, one_of(*FlowTable, what="schema")] = Field(
+        default="akvorado",
+        alias="schema",
+        description="Whose columns the table has, where `columns` does not say otherwise.",
+    )
+    columns: ClickHouseColumns = Field(default_factory=ClickHouseColumns, description="What its columns are called.")
+    interfaces: Annotated[str, one_of(*InterfaceKey, what="way to name interfaces")] | None = Field(
+        default=None,
+        description="Whether interfaces are there by `name` (ifName or ifDescr) or by `index` (ifIndex). Without it: "
+        "`name` for Akvorado, else `index`.",
+    )
+    routers: list[RouterName] | None = Field(
+        default=None,
+        description="Whose flows are read from here. Without it: all routers'. With `listen` it is required, and "
+        "the datagrams of these routers do not count.",
+    )
+    lag: Annotated[float, duration(1, 600, example="30s")] = Field(
+        default=written("30s"), description="How late rows may arrive; later ones are counted as lost."
+    )
+    interval: Annotated[float, duration(1, 600, example="10s")] = Field(
+        default=written("10s"), description="Between two queries."
+    )
+    timeout: Annotated[float, duration(1, 300, example="10s")] = Field(
+        default=written("10s"), description="How long one query may take."
+    )
+
+
 class Flows(Row):
     """How flow records become a traffic matrix."""
 
     listen: list[FlowListenRow] = Field(
-        min_length=1,
-        description="Where datagrams are received.",
+        default=[],
+        description="Where datagrams are received. Required, unless there is `clickhouse`.",
         examples=['[{protocol: netflow, address: "192.0.2.250:2055"}]'],
+    )
+    clickhouse: ClickHouse | None = Field(
+        default=None,
+        description="Flows that another collector writes into ClickHouse are read from there.",
+        examples=["{host: 192.0.2.240, user: teagent, schema: akvorado}"],
     )
     window: Annotated[float, duration(5, 3600, example="5m")] = Field(
         default=written("5m"),

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from teagent.config.document import resolve
-from teagent.config.effective import Config, FlowTrustConfig, OriginsConfig, RouterConfig, SnmpV2c
+from teagent.config.effective import ClickHouseConfig, Config, FlowTrustConfig, OriginsConfig, RouterConfig, SnmpV2c
 from teagent.config.readers import WITHHOLD
 from teagent.model.link import Link
 from teagent.model.network import Network, OwnPrefix
@@ -122,6 +122,7 @@ def document_of(config: Config) -> dict[str, Any]:
         },
         "flows": {
             "listen": [{"protocol": str(x.protocol), "address": str(x.address)} for x in config.flows.listen],
+            **_given(clickhouse=config.flows.clickhouse, write=_clickhouse),
             "window": duration_text(config.flows.window_seconds),
             "short_window": duration_text(config.flows.short_window_seconds),
             **_given(origins=config.flows.origins, write=_origins),
@@ -149,6 +150,31 @@ def document_of(config: Config) -> dict[str, Any]:
         "log": {"level": str(config.log.level), "format": str(config.log.format)},
         "advisor": {"enabled": False},
     }
+
+
+def _clickhouse(clickhouse: ClickHouseConfig) -> dict[str, Any]:
+    return (
+        {
+            "host": clickhouse.host,
+            "port": clickhouse.port,
+            "tls": clickhouse.tls,
+            "verify": clickhouse.verify,
+            "user": clickhouse.user,
+        }
+        | _given(ca_cert=clickhouse.ca_cert, write=str)
+        | _given(password=clickhouse.password, write=lambda secret: secret.reference)
+        | {
+            "database": clickhouse.database,
+            "table": clickhouse.table,
+            "schema": str(clickhouse.schema),
+            "columns": dict(clickhouse.columns),
+            "interfaces": str(clickhouse.interfaces),
+            "routers": list(clickhouse.routers),
+            "lag": duration_text(clickhouse.lag_seconds),
+            "interval": duration_text(clickhouse.interval_seconds),
+            "timeout": duration_text(clickhouse.timeout_seconds),
+        }
+    )
 
 
 def _origins(origins: OriginsConfig) -> dict[str, Any]:

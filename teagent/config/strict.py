@@ -11,9 +11,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from teagent.config.check import Finding
 from teagent.config.document import Keys, read
 from teagent.config.effective import Config, SnmpV2c
+from teagent.config.finding import Finding
 from teagent.config.secrets import Secret, resolve
 from teagent.errors import ConfigError, Problem
 
@@ -45,11 +45,17 @@ def _secrets(config: Config, environment: Mapping[str, str]) -> Iterator[Finding
         else:
             secrets = {(*at, "auth", "key"): snmp.auth_key, (*at, "priv", "key"): snmp.priv_key}
         for path, secret in secrets.items():
-            try:
-                if secret is not None:
-                    resolve(secret.reference, environment)
-            except ConfigError as error:
-                yield from (Finding(path, problem.message) for problem in error.problems)
+            yield from _secret(path, secret, environment)
+    if config.flows.clickhouse is not None:
+        yield from _secret(("flows", "clickhouse", "password"), config.flows.clickhouse.password, environment)
+
+
+def _secret(path: Keys, secret: Secret | None, environment: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        if secret is not None:
+            resolve(secret.reference, environment)
+    except ConfigError as error:
+        yield from (Finding(path, problem.message) for problem in error.problems)
 
 
 def _directories(config: Config) -> Iterator[Finding]:

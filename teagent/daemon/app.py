@@ -15,9 +15,9 @@ from teagent.adapters.metrics import MetricsServer
 from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
-from teagent.config.derived import active_timeouts, exporters, sampling_rates
+from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates
 from teagent.config.effective import Config
-from teagent.daemon.build import allow, binding, exporter_bounds, snmp_target
+from teagent.daemon.build import allow, binding, clickhouse_source, exporter_bounds, flow_source, snmp_target
 from teagent.daemon.control import ControlServer
 from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
@@ -80,13 +80,13 @@ class App:
         )
         self.listening = (
             tuple(binding(listen) for listen in config.flows.listen),
-            exporters(config),
+            by_datagrams(config),
             sampling_rates(config),
         )
-        self.flows: FlowListener = (
-            before.flows if before is not None and before.listening == self.listening else self._flow_listener()
+        self.listener: FlowListener | None = (
+            before.listener if before is not None and before.listening == self.listening else self._flow_listener()
         )
-        self._flows_passed_on = False
+        self._listener_passed_on = False
         self.origin_file: OriginFile | None = None
         self.origins: Origins | None = None
         self._origins_passed_on = False
@@ -105,6 +105,8 @@ class App:
             stale_after_seconds=config.poll.stale_after_seconds,
             history_seconds=_look_back(config),
         )
+        self.clickhouse = clickhouse_source(config, observer=self.observer, clock=self.clock)
+        self.flows = flow_source(self.listener, self.clickhouse)
         self.exporter_watch = ExporterWatch(
             source=self.flows,
             links={link.name: link.router for link in network.links.values()},
@@ -184,8 +186,10 @@ class App:
         )
         self._stack = AsyncExitStack()
 
-    def _flow_listener(self) -> FlowListener:
+    def _flow_listener(self) -> FlowListener | None:
         bindings, known, rates = self.listening
+        if not bindings:
+            return None
         return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
 
     def _take_origins(self, before: App | None) -> None:
@@ -310,8 +314,10 @@ class App:
         await self.store.prune(now=self.clock.now())
 
     def _stop_flows(self) -> None:
-        if not self._flows_passed_on:
-            self.flows.stop()
+        if self.clickhouse is not None:
+            self.clickhouse.stop()
+        if self.listener is not None and not self._listener_passed_on:
+            self.listener.stop()
 
     def _stop_origins(self) -> None:
         if self.origin_file is not None and not self._origins_passed_on:
@@ -322,7 +328,7 @@ class App:
 
         `after` is the app that takes this one's place. May be called twice.
         """
-        self._flows_passed_on = after is not None and after.flows is self.flows
+        self._listener_passed_on = after is not None and after.listener is self.listener
         self._origins_passed_on = after is not None and after.origin_file is self.origin_file
         # Nobody may ask for anything any more before it is looked what there is to take back.
         await self.control.stop()

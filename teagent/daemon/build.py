@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from teagent.adapters.clickhouse.reader import Reader, Server
+from teagent.adapters.clickhouse.source import ClickHouseSource
+from teagent.adapters.clickhouse.statement import Columns
 from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
-from teagent.adapters.flow.listener import Binding
+from teagent.adapters.flow.listener import Binding, FlowListener
+from teagent.adapters.flow.several import SeveralSources
 from teagent.adapters.snmp.target import SnmpTarget
-from teagent.config.derived import engineered, families, speaking_routers
-from teagent.config.effective import Config, FlowListen, FlowTrustConfig, PollConfig, RouterConfig, SnmpV2c
+from teagent.config.derived import engineered, families, from_clickhouse, sampling_rates, speaking_routers
+from teagent.config.effective import (
+    Config,
+    FlowListen,
+    FlowTrustConfig,
+    InterfaceKey,
+    PollConfig,
+    RouterConfig,
+    SnmpV2c,
+)
 from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.errors import TeagentError
 from teagent.model.announcement import PREPEND_HARD_MAX
+from teagent.ports import Clock, FlowSource
+from teagent.service.observe import Observer
 
 
 def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
@@ -52,6 +66,56 @@ def exporter_bounds(trust: FlowTrustConfig) -> ExporterBounds:
 
 def binding(listen: FlowListen) -> Binding:
     return Binding(host=listen.address.host, port=listen.address.port)
+
+
+def clickhouse_source(config: Config, *, observer: Observer, clock: Clock) -> ClickHouseSource | None:
+    """None where no flows are read from ClickHouse. Raises ValueError where its secret was not loaded."""
+    wanted = config.flows.clickhouse
+    if wanted is None:
+        return None
+    server = Server(
+        host=wanted.host,
+        port=wanted.port,
+        user=wanted.user,
+        password="" if wanted.password is None else wanted.password.reveal(),
+        database=wanted.database,
+        table=wanted.table,
+        tls=wanted.tls,
+        verify=wanted.verify,
+        ca_cert=None if wanted.ca_cert is None else str(wanted.ca_cert),
+        timeout_seconds=wanted.timeout_seconds,
+    )
+    return ClickHouseSource(
+        Reader(server, Columns(**wanted.columns)),
+        exporters=from_clickhouse(config),
+        interfaces=lambda: named_interfaces(config, observer),
+        prefixes=[own.prefix for own in config.network.prefixes],
+        clock=clock,
+        lag_seconds=wanted.lag_seconds,
+        interval_seconds=wanted.interval_seconds,
+        sampling_rates=sampling_rates(config),
+        source_prefix_ipv4=config.flows.source_prefix_ipv4,
+        source_prefix_ipv6=config.flows.source_prefix_ipv6,
+    )
+
+
+def named_interfaces(config: Config, observer: Observer) -> dict[tuple[str, str], int]:
+    """(router, what the table calls the interface) -> ifIndex, for the links' interfaces that polling has found."""
+    by_name = config.flows.clickhouse is not None and config.flows.clickhouse.interfaces is InterfaceKey.NAME
+    found: dict[tuple[str, str], int] = {}
+    for link in config.network.links.values():
+        interface = observer.interface(link.name)
+        if interface is None:
+            continue
+        names = (interface.if_name, interface.if_descr) if by_name else (str(interface.if_index),)
+        found |= {(link.router, name): interface.if_index for name in names if name}
+    return found
+
+
+def flow_source(listener: FlowListener | None, clickhouse: ClickHouseSource | None) -> FlowSource:
+    """Of both, where there are both; the configuration has one at least."""
+    sources = [source for source in (listener, clickhouse) if source is not None]
+    return sources[0] if len(sources) == 1 else SeveralSources(*sources)
 
 
 def allow(config: Config) -> bool:

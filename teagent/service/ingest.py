@@ -25,6 +25,8 @@ from teagent.service.origins import Origins
 log = structlog.get_logger("ingest")
 
 BY_THE_HOUR_SECONDS = 6 * 3600.0
+LONGEST_BEHIND_SECONDS = 900.0
+"""A source that remembers is asked for no more than this, and a little."""
 STALE_WINDOWS = 3
 """A matrix older than this many windows is no data."""
 
@@ -78,6 +80,8 @@ class Ingest:
         )
         self._opened_at = clock.now()
         self._started_at = clock.now()
+        self._trouble = ""
+        self._stored_short_until: datetime | None = None  # by an earlier life
         self._parts: list[TrafficMatrix] = []  # of the open window, as flows tell them
         self._latest: dict[MatrixSpan, TrafficMatrix] = {}
         self.last_counts: WindowCounts | None = None
@@ -94,6 +98,9 @@ class Ingest:
             found = await self._store.latest_matrix(span=span)
             if found is not None:
                 self._latest[span] = found
+        whole, short = (self._latest.get(span) for span in (MatrixSpan.WINDOW, MatrixSpan.SHORT))
+        self._opened_at = self._source.resume(None if whole is None else whole.at, self._clock.now())
+        self._stored_short_until = None if short is None else short.at
 
     def _spans(self) -> tuple[MatrixSpan, ...]:
         return (MatrixSpan.WINDOW,) if self._parts_of_window == 1 else (MatrixSpan.SHORT, MatrixSpan.WINDOW)
@@ -111,14 +118,27 @@ class Ingest:
             self._builder.use_origins(self._origins.table)
         for batch in self._source.take():
             self._builder.add(batch)
+        self._say_trouble()
+
+    def _say_trouble(self) -> None:
+        """Once each: what is said again and again is read by nobody."""
+        before, self._trouble = self._trouble, self._source.trouble()
+        if self._trouble and self._trouble != before:
+            log.warning("no flows come", reason=self._trouble)
+        elif before and not self._trouble:
+            log.info("flows come again")
 
     async def close_window(self) -> None:
         """A short window ends, and with the last of its short ones the window itself."""
-        now = self._clock.now()
         self.drain()
+        told_as_it_comes, now = self._told_until()
         seconds = (now - self._opened_at).total_seconds()
+        if not told_as_it_comes and 0 <= seconds < self._short_seconds / 2:
+            self.counters["windows_waited"] += 1  # for a source that is behind; the flows are not lost
+            return
         self._opened_at = now
-        if not self._short_seconds / 2 <= seconds <= self._short_seconds * 2:
+        longest = self._short_seconds * 2 if told_as_it_comes else self._short_seconds + LONGEST_BEHIND_SECONDS
+        if not self._short_seconds / 2 <= seconds <= longest:
             # The clock stepped, or the machine slept: rates over an interval that nobody knows are no rates.
             log.warning("window dropped", seconds=seconds, window_seconds=self._short_seconds)
             self.counters["windows_dropped"] += 1
@@ -129,10 +149,19 @@ class Ingest:
             self._exporter_watch.sample()
         self.last_counts = self._builder.counts()
         self._parts.append(self._builder.build(at=now, seconds=seconds, interface_octets={}))
-        if self._parts_of_window > 1:
+        repeated = self._stored_short_until is not None and now <= self._stored_short_until
+        if self._parts_of_window > 1 and not repeated:
             await self._keep(MatrixSpan.SHORT, scaled(self._parts[-1], self._octets(seconds, now)))
-        if len(self._parts) >= self._parts_of_window:
+        # Parts are longer where a source had been behind.
+        covered = sum(part.seconds for part in self._parts)
+        if len(self._parts) >= self._parts_of_window or covered > self._window_seconds + self._short_seconds / 2:
             await self._close_whole_window(now)
+
+    def _told_until(self) -> tuple[bool, datetime]:
+        """Whether the source tells what comes as it comes, and up to when it has told everything."""
+        now = self._clock.now()
+        until = self._source.told_until(now)
+        return until == now, until
 
     async def _close_whole_window(self, now: datetime) -> None:
         parts, self._parts = self._parts, []
@@ -165,11 +194,15 @@ class Ingest:
     def latest(self, now: datetime, *, span: MatrixSpan = MatrixSpan.WINDOW) -> TrafficMatrix | NoData:
         matrix = self._latest.get(span)
         if matrix is None:
-            return NoData(since=self._started_at, reason="no window of flows has closed yet")
+            return NoData(since=self._started_at, reason=self._because("no window of flows has closed yet"))
         age = (now - matrix.at).total_seconds()
         if age > STALE_WINDOWS * self.window_seconds(span):
-            return NoData(since=matrix.at, reason=f"the last window of flows closed {age:.0f}s ago")
+            return NoData(since=matrix.at, reason=self._because(f"the last window of flows closed {age:.0f}s ago"))
         return matrix
+
+    def _because(self, reason: str) -> str:
+        trouble = self._source.trouble()
+        return f"{reason}: {trouble}" if trouble else reason
 
     async def over(self, now: datetime, *, since: datetime, span: MatrixSpan) -> TrafficMatrix | NoData:
         """The mean of those of the store that ended after `since`. What is far back is told by the hour, with the

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from teagent.config import effective as e
+from teagent.config.clickhouse import COLUMNS
 from teagent.config.document import AMBIGUOUS, DecimalNumber, parse, resolve
 from teagent.config.load import load
 from teagent.config.secrets import Secret
@@ -267,6 +268,31 @@ def policies(draw: st.DrawFn, network: Network, name: str) -> Policy:
 
 
 @st.composite
+def clickhouses(draw: st.DrawFn, routers: list[str]) -> e.ClickHouseConfig:
+    """For one of the routers; the datagrams of the others are listened to."""
+    schema = draw(st.sampled_from([e.FlowTable.AKVORADO, e.FlowTable.GOFLOW2]))
+    renamed = {"src_addr": draw(st.sampled_from(["SrcAddr", "no", "a.b"]))}
+    return e.ClickHouseConfig(
+        host="192.0.2.240",
+        port=draw(st.integers(1, 65535)),
+        tls=True,
+        verify=draw(st.booleans()),
+        ca_cert=draw(st.none() | st.just(Path("/a b.pem"))),
+        user=draw(st.sampled_from(["teagent", "no"])),
+        password=draw(st.none() | st.just(Secret(reference="env:PASSWORD"))),
+        database="flows",
+        table=draw(st.sampled_from(["flows", "null", "f.g"])),
+        schema=schema,
+        columns={**COLUMNS[schema], **renamed},
+        interfaces=draw(st.sampled_from(e.InterfaceKey)),
+        routers=tuple(routers),
+        lag_seconds=draw(st.integers(1, 15).map(float)),
+        interval_seconds=draw(st.integers(1, 15).map(float)),
+        timeout_seconds=draw(st.integers(1, 300).map(float)),
+    )
+
+
+@st.composite
 def configs(draw: st.DrawFn) -> e.Config:
     router_names = draw(st.lists(words, min_size=1, max_size=3, unique=True))
     addresses = draw(st.lists(ipv4, min_size=6, max_size=6, unique=True))
@@ -296,6 +322,7 @@ def configs(draw: st.DrawFn) -> e.Config:
         ),
         flows=e.FlowsConfig(
             listen=(e.FlowListen(protocol=e.FlowProtocol.NETFLOW, address=e.Listen(host="::1", port=draw(ports))),),
+            clickhouse=draw(st.none() | clickhouses(router_names[:1])) if len(router_names) > 1 else None,
             window_seconds=300.0,
             short_window_seconds=draw(st.sampled_from([30.0, 60.0, 150.0, 300.0])),
             origins=draw(st.none() | st.just(e.OriginsConfig(path=Path("/b view.gz"), reload_seconds=3600.0))),

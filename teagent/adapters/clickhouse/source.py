@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-import structlog
 
 from teagent.adapters.clickhouse.reader import Reader
 from teagent.adapters.clickhouse.statement import Grouping
@@ -24,8 +23,6 @@ from teagent.errors import TelemetryError
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Column, FlowBatch
 from teagent.ports import Clock, ExporterHealth
-
-log = structlog.get_logger("clickhouse")
 
 LONGEST_SPAN_SECONDS: Final = 60  # that is read at once, when there is much to catch up with
 LATE_AFTER_SECONDS: Final = 120  # after so long it is looked whether a span has grown
@@ -93,6 +90,7 @@ class ClickHouseSource:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._read_until: int | None = None
+        self._dropped = Counter({"clickhouse_clock_steps": 0, "clickhouse_skipped_seconds": 0})
         self._lock = threading.Lock()  # guards all below
         self._accounts = {name: _Account(exporters[name]) for name in self._exporters}
         self._told = _Told()
@@ -100,7 +98,6 @@ class ClickHouseSource:
         self._ready_until: int | None = None
         self._queries = 0
         self._failures: Counter[str] = Counter()
-        self._skipped_seconds = 0
         self._trouble: TelemetryError | None = None
         self._spans: deque[_Span] = deque()
 
@@ -143,8 +140,7 @@ class ClickHouseSource:
             return "" if self._trouble is None else self._trouble.message
 
     def dropped(self) -> Mapping[str, int]:
-        with self._lock:
-            return {"clickhouse_skipped_seconds": self._skipped_seconds}
+        return dict(self._dropped)
 
     def exporters(self) -> Sequence[ExporterHealth]:
         with self._lock:
@@ -181,8 +177,7 @@ class ClickHouseSource:
         except TelemetryError as error:
             self._failed(error)
             return False
-        except Exception as error:  # a fault of ours must not end the reading for good
-            log.error("reading flows out of ClickHouse broke", exc_info=error)
+        except Exception as error:  # noqa: BLE001  a fault of ours must not end the reading for good
             self._reader.close()
             self._failed(TelemetryError(f"reading flows out of ClickHouse broke: {error!r}"))
             return False
@@ -199,7 +194,7 @@ class ClickHouseSource:
             return False
         begun = self._read_until
         if begun - due > LONGEST_SPAN_SECONDS:
-            log.warning("clock stepped back, reading begins anew", seconds=begun - due)
+            self._dropped["clickhouse_clock_steps"] += 1
             self.resume(None, self._clock.now())
             self._spans.clear()
             return False
@@ -213,10 +208,7 @@ class ClickHouseSource:
         if until <= since or waiting or not ports:
             return False
         if since > begun:
-            skipped = since - begun
-            log.warning("flows skipped, they are too far back", seconds=skipped)
-            with self._lock:
-                self._skipped_seconds += skipped
+            self._dropped["clickhouse_skipped_seconds"] += since - begun
             self._spans.clear()
         grouping = Grouping(
             exporters=self._exporters,
@@ -269,10 +261,8 @@ class ClickHouseSource:
             self._told.rows += len(found)
             self._ready_until = self._read_until = span.until
             self._queries += 1
-            recovered, self._trouble = self._trouble, None
+            self._trouble = None
         self._spans.append(span)
-        if recovered is not None:
-            log.info("flows come out of ClickHouse again")
 
     def _look_for_late_rows(self) -> None:
         """Counts each span once more, some time after it was read."""
@@ -293,10 +283,8 @@ class ClickHouseSource:
 
     def _failed(self, error: TelemetryError) -> None:
         with self._lock:
-            before, self._trouble = self._trouble, error
+            self._trouble = error
             self._failures["query_failed"] += 1
-        if before is None or before.message != error.message:
-            log.warning("no flows out of ClickHouse", reason=error.message, hint=error.hint)
 
 
 def _batch(rows: Column, exporter: str, family: int, if_indexes: Column, override: float | None) -> FlowBatch:

@@ -74,7 +74,11 @@ def test_one_place_has_one_problem(bent: Bent) -> None:
             "xflow",
             "flows.listen[0].protocol: 'xflow' is not a known flow protocol, known are sflow, netflow",
         ),
-        ('[{protocol: netflow, address: "127.0.0.1:2055"}]', "[]", "flows.listen: nothing in it, at least 1"),
+        (
+            '[{protocol: netflow, address: "127.0.0.1:2055"}]',
+            "[]",
+            "flows.listen: required key is missing, and so is flows.clickhouse",
+        ),
         (
             "tags: [eyeball]",
             "tags: eyeball",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from teagent.model.proposal import ProposalState
 from teagent.model.traffic import FlowBatch
@@ -24,6 +25,9 @@ class FakeFlows:
     def __init__(self) -> None:
         self.waiting: list[FlowBatch] = []
         self.health: tuple[ExporterHealth, ...] = ()
+        self.told: datetime | None = None  # for a source that is behind
+        self.remembers_from: datetime | None = None
+        self.why = ""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -31,6 +35,18 @@ class FakeFlows:
     def take(self) -> Sequence[FlowBatch]:
         taken, self.waiting = self.waiting, []
         return taken
+
+    def resume(self, since: datetime | None, now: datetime) -> datetime:
+        return self.remembers_from or now
+
+    def told_until(self, now: datetime) -> datetime:
+        return self.told or now
+
+    def trouble(self) -> str:
+        return self.why
+
+    def dropped(self) -> dict[str, int]:
+        return {}
 
     def exporters(self) -> Sequence[ExporterHealth]:
         return self.health
