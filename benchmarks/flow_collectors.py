@@ -173,7 +173,7 @@ PMACCT = """daemonize: false
 {program}_as: {net}
 {program}_pipe_size: {buffer}
 plugins: print[a]
-aggregate[a]: peer_src_ip, in_iface, dst_net, dst_mask, src_as
+aggregate[a]: {aggregate}
 print_output[a]: csv
 print_output_file[a]: {folder}/out.csv
 print_refresh_time[a]: 3600
@@ -183,11 +183,15 @@ plugin_buffer_size[a]: 65536
 """
 
 
-def _pmacct(program: str, net: str) -> Callable[[int, Path], list[str]]:
+BY_PREFIX = "peer_src_ip, in_iface, dst_net, dst_mask"
+BY_SOURCE = f"{BY_PREFIX}, src_as"
+"""The same sums as ours, and the cheapest way to them: prefix length and AS as the record has them."""
+
+
+def _pmacct(program: str, net: str, aggregate: str) -> Callable[[int, Path], list[str]]:
     def command(port: int, folder: Path) -> list[str]:
-        """The same sums as ours, and the cheapest way to them: prefix length and AS as the record has them."""
         buffer = Path("/proc/sys/net/core/rmem_max").read_text().strip()
-        text = PMACCT.format(program=program, net=net, port=port, buffer=buffer, folder=folder)
+        text = PMACCT.format(program=program, net=net, port=port, buffer=buffer, folder=folder, aggregate=aggregate)
         (folder / "pmacct.conf").write_text(text)
         return [program, "-f", str(folder / "pmacct.conf")]
 
@@ -207,10 +211,14 @@ SFLOW = frozenset({"sflow"})
 COLLECTORS = (
     Collector("teagent", NETFLOW | SFLOW, sys.executable, _teagent, signal.SIGTERM, _told),
     Collector("nfcapd", NETFLOW, "nfcapd", _nfcapd("nfcapd"), signal.SIGTERM, _nfdumped),
-    Collector("nfacctd", NETFLOW, "nfacctd", _pmacct("nfacctd", "netflow"), signal.SIGINT, _printed),
+    Collector("nfacctd", NETFLOW, "nfacctd", _pmacct("nfacctd", "netflow", BY_SOURCE), signal.SIGINT, _printed),
+    Collector(
+        "nfacctd_by_prefix", NETFLOW, "nfacctd", _pmacct("nfacctd", "netflow", BY_PREFIX), signal.SIGINT, _printed
+    ),
     Collector("sfcapd", SFLOW, "sfcapd", _nfcapd("sfcapd"), signal.SIGTERM, _nfdumped),
-    Collector("sfacctd", SFLOW, "sfacctd", _pmacct("sfacctd", "sflow"), signal.SIGINT, _printed),
+    Collector("sfacctd", SFLOW, "sfacctd", _pmacct("sfacctd", "sflow", BY_SOURCE), signal.SIGINT, _printed),
 )
+PMACCT_NAMES = ("nfacctd", "nfacctd_by_prefix", "sfacctd")
 
 
 def serve(port: int) -> None:

@@ -38,7 +38,7 @@ OURS: tuple[IPv4Network | IPv6Network, ...] = (
     *(ip_network((OUR_IPV6 + (i << 16) << 64, 48)) for i in range(32)),
 )
 ASES, ASES_EXPONENT = 75_000, 1.2
-PAYLOAD_OCTETS = 1_400
+PAYLOAD_OCTETS = 1_464  # 30 records of NetFlow v5
 TEMPLATES_EVERY = 1_000
 IPV4, IPV6 = [(8, 4), (12, 4), (15, 4)], [(27, 16), (28, 16), (62, 16)]
 COMMON = [(4, 1), (5, 1), (6, 1), (7, 2), (11, 2), (10, 4), (14, 4), (16, 4), (17, 4), (9, 1), (13, 1)]

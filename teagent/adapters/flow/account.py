@@ -32,6 +32,7 @@ class ExporterAccount:
         self._datagrams = 0
         self._records = 0
         self._lost = 0
+        self.pending = 0  # records that were read and wait for `collect`
         self._waiting: list[bytes] = []
         self._port = 0  # that they came from
         self._fed = 0  # datagrams read since `collect`
@@ -44,11 +45,6 @@ class ExporterAccount:
 
     def _new_decoder(self) -> FlowDecoder:
         return FlowDecoder(self._exporter, limits=self._limits, sampling_rate=self._sampling_rate)
-
-    @property
-    def pending(self) -> int:
-        """Records that were read and wait for `collect`."""
-        return self._decoder.pending
 
     def feed(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
         """Datagrams that came from one port together. They are read when there are many of them."""
@@ -69,6 +65,7 @@ class ExporterAccount:
         self._skew = None if exported_at is None else exported_at - self._last_at
         try:
             self._decoder.feed(payloads, at=self._last_at, stream=self._port)
+            self.pending = self._decoder.pending
         except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
             self._begin_anew()
 
@@ -77,6 +74,7 @@ class ExporterAccount:
         self._read()
         if self._fed == 0:
             return ()
+        self.pending = 0
         at = self._last_at or 0.0
         spans = not 0 <= at - self._spans_at < SPANS_EVERY_SECONDS
         try:
@@ -99,7 +97,7 @@ class ExporterAccount:
 
     def _begin_anew(self) -> None:
         self._undecoded[INTERNAL_ERROR] += self._fed
-        self._fed = 0
+        self._fed = self.pending = 0
         self._decoder = self._new_decoder()
 
     def health(self) -> ExporterHealth:
