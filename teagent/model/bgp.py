@@ -68,3 +68,17 @@ class LargeCommunity:
         if len(parts) != 3 or not all(p.isdecimal() for p in parts):
             raise ValueError(f"'{text}' is not a large community, for example 64500:1:10")
         return cls(*(int(p) for p in parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathAttributes:
+    """What a route carries. `as_path` are all numbers in the order of the path, those of sets as well; it is empty for
+    what our own AS originates. `communities` are (high, low) after RFC 1997. None is what was not there.
+    """
+
+    next_hop: Address | None
+    as_path: tuple[int, ...] = ()
+    med: int | None = None
+    local_pref: int | None = None
+    communities: frozenset[tuple[int, ...]] = frozenset()
+    large_communities: frozenset[LargeCommunity] = frozenset()

@@ -1,12 +1,7 @@
 """MRT routing tables (RFC 6396): which AS originates which prefix.
 
 TABLE_DUMP, and of TABLE_DUMP_V2 the unicast RIBs, with additional paths (RFC 8050) or without. Updates and states that
-a file also holds are read over. The origin is what a path ends with:
-
-- a sequence: its last AS, with AS4_PATH put in where the path has two octets an AS (RFC 6793 section 4.2.3);
-- a set of one AS: that; a larger set: who made it, the AS before it, since one of the set cannot be told;
-- confederation segments are the peer's own affair and are left out (RFC 5065);
-- nothing: the peer itself.
+a file also holds are read over. The origin is that of wire.as_path; where a path is empty, the peer itself.
 
 Of the entries of a prefix the first few vote, so that one peer with an odd view does not decide.
 """
@@ -19,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from teagent.errors import BadLength, LimitExceeded, Truncated
+from teagent.wire.bgp_update import origin_asn
 
 HEADER: Final = struct.Struct(">IHHI")
 TABLE_DUMP: Final = 12
@@ -29,12 +25,6 @@ RIBS: Final = {2: (4, False), 4: (6, False), 8: (4, True), 10: (6, True)}
 ADDRESS_OCTETS: Final = {4: 4, 6: 16}
 LONGEST_RECORD: Final = 16 << 20
 VOTES: Final = 5
-AS_TRANS: Final = 23456  # RFC 6793: stands for a number that has no room
-AS_PATH: Final = 2
-AS4_PATH: Final = 17
-AS_SET: Final = 1
-AS_SEQUENCE: Final = 2
-CONFED_SEGMENTS: Final = frozenset({3, 4})
 
 
 class Record(NamedTuple):
@@ -124,7 +114,7 @@ def _rib(body: bytes, family: int, peers: list[int], *, add_path: bool) -> Route
             if offset + size > len(body):
                 raise Truncated(f"mrt entry states {size} octets of attributes", offset=offset)
             own = peers[peer] if peer < len(peers) else 0
-            votes[_origin(body, offset, offset + size, own, as_octets=4)] += 1
+            votes[origin_asn(body[offset : offset + size], as_octets=4, peer=own)] += 1
             offset += size
     except (struct.error, IndexError) as error:
         raise Truncated(f"mrt rib record ends within an entry, {len(body)} octets are there", offset=0) from error
@@ -147,7 +137,7 @@ def _table_dump(body: bytes, family: int) -> Route:
         raise Truncated(f"mrt entry states {size} octets of attributes", offset=begin)
     length = body[4 + octets]
     network = _network(body[4 : 4 + _prefix_octets(length, family)], _prefix_octets(length, family), family)
-    return Route(family, network, length, _origin(body, begin, begin + size, peer, as_octets=2))
+    return Route(family, network, length, origin_asn(body[begin : begin + size], as_octets=2, peer=peer))
 
 
 def _prefix_octets(length: int, family: int) -> int:
@@ -162,61 +152,3 @@ def _network(prefix: bytes, octets: int, family: int) -> int:
     if len(prefix) < octets:
         raise Truncated(f"mrt prefix takes {octets} octets, {len(prefix)} are there", offset=5)
     return int.from_bytes(prefix, "big") << 8 * (ADDRESS_OCTETS[family] - octets)
-
-
-def _origin(body: bytes, offset: int, end: int, peer: int, *, as_octets: int) -> int:
-    """Out of the path attributes of one entry (RFC 4271 section 4.3), 0 where none can be told."""
-    path = path4 = None
-    while offset + 3 <= end:
-        flags, kind = body[offset], body[offset + 1]
-        if flags & 0x10:
-            size, offset = body[offset + 2] << 8 | body[offset + 3], offset + 4
-        else:
-            size, offset = body[offset + 2], offset + 3
-        if offset + size > end:
-            raise Truncated(f"bgp attribute {kind} states {size} octets, {end - offset} are there", offset=offset)
-        if kind == AS_PATH:
-            path = body[offset : offset + size]
-        elif kind == AS4_PATH:
-            path4 = body[offset : offset + size]
-        offset += size
-    if path is None:
-        return 0
-    if not path:
-        return peer
-    segments = _segments(path, as_octets)
-    if as_octets == 2 and path4 is not None:
-        segments4 = _segments(path4, 4)
-        if segments4 and _hops(segments4) <= _hops(segments):
-            segments = segments4
-    origin = _last(segments)
-    return 0 if origin == AS_TRANS else origin
-
-
-Segments = list[tuple[int, tuple[int, ...]]]
-
-
-def _segments(path: bytes, as_octets: int) -> Segments:
-    segments, offset = [], 0
-    while offset + 2 <= len(path):
-        kind, count = path[offset], path[offset + 1]
-        offset += 2
-        if offset + count * as_octets > len(path):
-            raise Truncated(f"as path segment states {count} numbers of {as_octets} octets", offset=offset)
-        numbers = struct.unpack_from(f">{count}{'I' if as_octets == 4 else 'H'}", path, offset)
-        offset += count * as_octets
-        if numbers and kind not in CONFED_SEGMENTS:
-            segments.append((kind, numbers))
-    return segments
-
-
-def _hops(segments: Segments) -> int:
-    """A set counts as one (RFC 4271 section 9.1.2.2)."""
-    return sum(1 if kind == AS_SET else len(numbers) for kind, numbers in segments)
-
-
-def _last(segments: Segments) -> int:
-    for kind, numbers in reversed(segments):
-        if kind == AS_SEQUENCE or len(numbers) == 1:
-            return numbers[-1]
-    return 0
