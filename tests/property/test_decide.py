@@ -187,7 +187,7 @@ def _moves_for_sure(task: Task, prefix: Any, vector: tuple[tuple[str, int], ...]
     columns = scene.demands.get(prefix)
     if columns is None:
         return False
-    shares = task.forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector)).expected
+    shares = task.forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector)).of_demands()
     total = likely = 0.0
     for row in range(len(columns.bps)):
         own = int(columns.link_index[row])

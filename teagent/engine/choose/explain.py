@@ -195,16 +195,12 @@ def _link_message(status: TriggerStatus | None, missing: NoData | None) -> str:
 
 def _who_fills(scene: Scene, name: str, in_bps: float) -> tuple[tuple[PrefixShare, ...], tuple[SourceShare, ...]]:
     column = scene.links.index(name)
-    by_source = np.zeros(len(scene.matrix.sources))
-    prefixes = []
-    for prefix, columns in scene.demands.items():
-        here = columns.link_index == column
-        bps = float(columns.bps[here].sum())
-        if bps > 0:
-            prefixes.append(PrefixShare(prefix=prefix, bps=bps, share=bps / in_bps))
-            np.add.at(by_source, columns.source_index[here], columns.bps[here])
+    prefixes = [
+        PrefixShare(prefix=prefix, bps=bps, share=bps / in_bps)
+        for prefix, bps in scene.demands.by_prefix(column).items()
+    ]
     prefixes.sort(key=lambda p: (-p.bps, prefix_key(p.prefix)))
-    return tuple(prefixes[:TOP]), _top_sources(scene, by_source, in_bps)
+    return tuple(prefixes[:TOP]), _top_sources(scene, scene.demands.by_source(column), in_bps)
 
 
 def _helps(decision: Decision, ridden: set[str]) -> list[Help]:

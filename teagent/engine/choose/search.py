@@ -164,7 +164,7 @@ def _likely(task: Task, prefix: Prefix, vector: Vector, hot: Collection[str]) ->
     stay? A vector that fails this only breaks ties or hopes: a plan is not made of many small hopes.
     """
     columns = task.scene.demands[prefix]
-    shares = task.forecaster.forecast_shares(columns, task.scene.vectors[prefix], dict(vector)).expected
+    shares = task.forecaster.forecast_shares(columns, task.scene.vectors[prefix], dict(vector)).of_demands()
     leaving = 1.0 - shares[np.arange(len(columns.bps)), columns.link_index]
     rows = np.isin(columns.link_index, [task.scene.links.index(name) for name in hot])
     expected = columns.bps[rows] * leaving[rows]

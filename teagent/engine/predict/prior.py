@@ -10,6 +10,9 @@ equal length the older path stays. What else is believed of d is stated here, in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,30 +30,64 @@ _DIFFERENCES = np.arange(-_REACH, _REACH + 1)
 _WEIGHTS = np.array([WEIGHT_OF_DIFFERENCE[abs(d)] for d in range(-_REACH, _REACH + 1)])
 
 
+BLOCK = 4096
+"""So many senders are looked at together: what is in work at once stays in the processor's cache."""
+
+
 def destinations(at_least: npt.NDArray[np.int64], advantage: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Where senders go: (U, M) probabilities of each of M other links; what a row lacks to 1 is that it stays.
 
-    For sender u and link m, `at_least` (U, M) is the bound that observation put on d, and `advantage` (M) =
+    For sender u and link m, `at_least` (U, M) is the bound that observation put on d, and `advantage` (M, or U and M) =
     v'[l] - v'[m] how much shorter than l the new prepends make m. The sender leaves for the link with the least
     d - advantage if that is below 0; at 0 it stays, and links that tie below 0 share in proportion to their chances.
+    A link with `NO_WAY` as both is none that it could go to.
     """
-    table = np.where(at_least[:, :, None] <= _DIFFERENCES, _WEIGHTS, 0.0)  # (U, M, differences)
-    plausible = table.sum(axis=2)
-    chance = np.divide(table, plausible[:, :, None], out=np.zeros_like(table), where=plausible[:, :, None] > 0)
-    goes = (1 - NEVER_LEAVES) * plausible.prod(axis=1)
+    advantage = np.broadcast_to(advantage, at_least.shape)
+    outlook = _outlook(max(int(advantage.max(initial=0)), 0))
+    bound = np.clip(at_least, -_REACH, _REACH + 1) + _REACH
+    gain = np.clip(advantage, -_REACH, None) + _REACH
+    goes = (1 - NEVER_LEAVES) * outlook.plausible[bound].prod(axis=1)
     goes = goes / (goes + NEVER_LEAVES)
-    result = np.zeros(at_least.shape)
-    links = np.arange(len(advantage))
-    longer = np.concatenate((np.cumsum(chance[:, :, ::-1], axis=2)[:, :, ::-1], np.zeros((*at_least.shape, 1))), axis=2)
-    for cost in range(-_REACH - max(int(advantage.max(initial=0)), 0), 0):
-        place = cost + advantage + _REACH  # of the d that costs this much, among the differences
-        inside = (place >= 0) & (place <= 2 * _REACH)
-        here = np.where(inside, chance[:, links, np.clip(place, 0, 2 * _REACH)], 0.0)
-        from_here = longer[:, links, np.clip(place, 0, 2 * _REACH + 1)]
-        beyond = np.maximum(from_here - here, 0.0)
-        least_is_here = np.maximum(from_here.prod(axis=1) - beyond.prod(axis=1), 0.0)
-        hazard = np.divide(here, from_here, out=np.zeros_like(here), where=from_here > 0)
+    result = np.empty(at_least.shape)
+    for first in range(0, len(result), BLOCK):
+        part = slice(first, first + BLOCK)
+        where = (bound[part], gain[part])
+        least_is_here = outlook.from_here[where].prod(axis=1) - outlook.beyond[where].prod(axis=1)
+        hazard = outlook.hazard[where]  # (U, M, costs)
         total = hazard.sum(axis=1)
-        part = np.divide(hazard, total[:, None], out=np.zeros_like(hazard), where=total[:, None] > 0)
-        result += (goes * least_is_here)[:, None] * part
+        each = np.divide(np.maximum(least_is_here, 0.0), total, out=np.zeros_like(total), where=total > 0)
+        result[part] = np.matmul(hazard, (goes[part, None] * each)[:, :, None])[:, :, 0]
     return result
+
+
+NO_WAY = -100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outlook:
+    """Of one other link, by bound on d (first axis, from -`_REACH` to one beyond) and by advantage (second, from
+    -`_REACH`): for each cost d - advantage below 0, the chance that it is not less than that (`from_here`), that it is
+    more (`beyond`), and that it is just that if it is not less (`hazard`). `plausible`: what is left of all weight.
+    """
+
+    plausible: npt.NDArray[np.float64]
+    from_here: npt.NDArray[np.float64]
+    beyond: npt.NDArray[np.float64]
+    hazard: npt.NDArray[np.float64]
+
+
+@cache
+def _outlook(most: int) -> _Outlook:
+    """For advantages up to `most`."""
+    bounds = np.arange(-_REACH, _REACH + 2)
+    table = np.where(bounds[:, None] <= _DIFFERENCES, _WEIGHTS, 0.0)
+    plausible = table.sum(axis=1)
+    chance = np.divide(table, plausible[:, None], out=np.zeros_like(table), where=plausible[:, None] > 0)
+    longer = np.concatenate((np.cumsum(chance[:, ::-1], axis=1)[:, ::-1], np.zeros((len(bounds), 1))), axis=1)
+    # The place of the d that costs so much, among the differences.
+    place = np.arange(-_REACH - most, 0)[None, :] + np.arange(-_REACH, most + 1)[:, None] + _REACH
+    inside = (place >= 0) & (place <= 2 * _REACH)
+    here = np.where(inside, chance[:, np.clip(place, 0, 2 * _REACH)], 0.0)
+    from_here = longer[:, np.clip(place, 0, 2 * _REACH + 1)]
+    hazard = np.divide(here, from_here, out=np.zeros_like(here), where=from_here > 0)
+    return _Outlook(plausible, from_here, np.maximum(from_here - here, 0.0), hazard)

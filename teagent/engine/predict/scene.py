@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from teagent.engine.predict.shares import NOT_CARRIED, DemandColumns, Flags, Floats, Ints
+from teagent.engine.predict.demands import Demands
+from teagent.engine.predict.shares import Floats
 from teagent.errors import Refused
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData, Utilisation
@@ -43,13 +44,10 @@ class Scene:
     explained_bps: Floats
     vectors: Mapping[Prefix, Mapping[str, int]]
     unknown: Mapping[str, NoData]
-    demands: Mapping[Prefix, DemandColumns]
+    demands: Demands
 
     def traffic_bps(self, prefix: Prefix, link: str) -> float:
-        columns = self.demands.get(prefix)
-        if columns is None or link not in self.links:
-            return 0.0
-        return float(columns.bps[columns.link_index == self.links.index(link)].sum())
+        return self.demands.total_bps(prefix, self.links.index(link)) if link in self.links else 0.0
 
 
 def prepare(snapshot: Snapshot) -> Scene:
@@ -86,7 +84,7 @@ def prepare(snapshot: Snapshot) -> Scene:
         explained_bps=explained,
         vectors=vectors,
         unknown=unknown,
-        demands=_columns(vectors, matrix, links, bps),
+        demands=Demands(matrix, links, bps, vectors),
     )
 
 
@@ -133,55 +131,3 @@ def _scaled(matrix: TrafficMatrix, links: tuple[str, ...], load: Floats) -> tupl
     explained = np.array([explained_by_name.get(name, 0.0) for name in links])
     scaled: Floats = matrix.bps * factor[matrix.link_index] if len(matrix) else np.zeros(0)
     return scaled, explained
-
-
-def _columns(
-    vectors: Mapping[Prefix, Mapping[str, int]], matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats
-) -> dict[Prefix, DemandColumns]:
-    position = np.array([links.index(name) if name in links else -1 for name in matrix.links], dtype=np.int64)
-    link_index: Ints = position[matrix.link_index] if len(matrix) else np.zeros(0, dtype=np.int64)
-    prefix_index = matrix.prefix_index.astype(np.int64)
-    source_index = matrix.source_index.astype(np.int64)
-    prepends = np.full((len(matrix.prefixes), len(links)), NOT_CARRIED, dtype=np.int64)
-    for row, prefix in enumerate(matrix.prefixes):
-        for name, prepend in vectors.get(prefix, {}).items():
-            if name in links:
-                prepends[row, links.index(name)] = prepend
-    known_source = np.array([bool(s.asn or s.prefix) for s in matrix.sources], dtype=bool)
-    kept = np.flatnonzero((link_index >= 0) & (bps > 0))
-    order = kept[np.lexsort((source_index[kept], link_index[kept], prefix_index[kept]))]
-    link_index, prefix_index, source_index = link_index[order], prefix_index[order], source_index[order]
-    bps = bps[order]
-    announced = prepends[prefix_index, link_index] < NOT_CARRIED
-    movable = announced & known_source[source_index]
-    at_least = _evidence(prepends, link_index, prefix_index, source_index * max(1, len(links)) + link_index, announced)
-    starts = np.searchsorted(prefix_index, np.arange(len(matrix.prefixes) + 1))
-    result = {}
-    for row, prefix in enumerate(matrix.prefixes):
-        part = slice(starts[row], starts[row + 1])
-        result[prefix] = DemandColumns(
-            prefix=prefix,
-            links=links,
-            sources=matrix.sources,
-            link_index=link_index[part],
-            source_index=source_index[part],
-            at_least=at_least[part],
-            movable=movable[part],
-            bps=bps[part],
-        )
-    return result
-
-
-def _evidence(prepends: Ints, link_index: Ints, prefix_index: Ints, unit: Ints, announced: Flags) -> Ints:
-    """(rows, links): the strongest bound on the path difference that a sender's demands on its link give together."""
-    if not len(unit):
-        return np.zeros((0, prepends.shape[1]), dtype=np.int64)
-    own = prepends[prefix_index, link_index]
-    bounds = own[:, None] - prepends[prefix_index]
-    bounds[~announced] = -NOT_CARRIED  # comes in where we do not announce: says nothing of path lengths
-    _, which = np.unique(unit, return_inverse=True)
-    which = which.reshape(-1)
-    strongest = np.full((int(which.max()) + 1, prepends.shape[1]), -NOT_CARRIED, dtype=np.int64)
-    np.maximum.at(strongest, which, bounds)
-    result: Ints = strongest[which]
-    return result

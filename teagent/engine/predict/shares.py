@@ -6,32 +6,45 @@ stated assumption of `prior`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.prior import CORRELATION, NEVER_LEAVES, WEIGHT_OF_DIFFERENCE, destinations
+from teagent.engine.predict.prior import CORRELATION, NEVER_LEAVES, NO_WAY, WEIGHT_OF_DIFFERENCE, destinations
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
+
+NOT_CARRIED = -NO_WAY
+"""Prepends that stand for "not announced here": further than any difference that is believed possible."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-NOT_CARRIED = 100
-"""Prepends that stand for "not announced here": further than any difference that is believed possible."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kinds:
+    """G kinds of demands towards one prefix: what tells them apart besides who sends, and how much.
+
+    `at_least` (G, K): what observation says of the sender's path difference to each link, over all prefixes for which
+    it was seen on its own (`link_index`, G), whose column means nothing. `movable` (G): False where the sender is not
+    known, so that nothing is claimed of it.
+    """
+
+    link_index: Ints
+    at_least: Ints
+    movable: Flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DemandColumns:
     """The N demands towards one prefix, as parallel columns; `links` are all K links of the scene.
 
-    `link_index` (N) and `source_index` (N) point into `links` and `sources`. `at_least` (N, K): what observation says
-    of the sender's path difference to each link, over all prefixes for which it was seen on this link; its own link's
-    column means nothing. `movable` (N): False where the sender is not known, so that nothing is claimed of it.
+    `link_index` (N) and `source_index` (N) point into `links` and `sources`, `kind` (N) into `kinds`. No two demands
+    have both the same link and the same source.
     """
 
     prefix: Prefix
@@ -39,22 +52,43 @@ class DemandColumns:
     sources: tuple[Source, ...]
     link_index: Ints
     source_index: Ints
-    at_least: Ints
-    movable: Flags
     bps: Floats
+    kind: Ints
+    kinds: Kinds
+
+    @property
+    def at_least(self) -> Ints:
+        """(N, K)"""
+        return self.kinds.at_least[self.kind]
+
+    @property
+    def movable(self) -> Flags:
+        """(N)"""
+        return self.kinds.movable[self.kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shares:
-    """`expected` (N, K): the probability that a demand comes over each link afterwards; each row sums to 1.
+    """`group` (N) divides demands into M groups, of one link each, and alike movable; `expected` (M, K): the
+    probability that a demand of the group comes over each link afterwards; each row sums to 1. The fewer the groups,
+    the quicker is all that is reckoned from them.
 
     A demand moves as a whole. `unit` (N) numbers the senders: demands with the same number decide alike, whatever
     the prefix. `correlation` (0 to 1) is how alike different units decide.
     """
 
+    group: Ints
     expected: Floats
     unit: Ints
     correlation: float
+
+    def of_demands(self) -> Floats:
+        """(N, K)"""
+        return self.expected[self.group]
+
+
+Vector = Mapping[str, int]
+"""The links that carry a prefix, with their prepends."""
 
 
 class Forecaster(Protocol):
@@ -62,8 +96,10 @@ class Forecaster(Protocol):
     def assumption(self) -> str:
         """In words: on what the forecast rests."""
 
-    def forecast_shares(self, demands: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Shares:
-        """`before` and `after` map the links that carry the prefix to their prepends."""
+    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares: ...
+
+    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+        """As `forecast_shares` for each of many vectors. A search looks at all vectors of a prefix in a row."""
 
 
 class Remembering:
@@ -80,11 +116,15 @@ class Remembering:
     def assumption(self) -> str:
         return self._forecaster.assumption
 
-    def forecast_shares(self, demands: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Shares:
+    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         key = (demands.prefix, tuple(sorted(after.items())))
         if key not in self._known:
             self._known[key] = self._forecaster.forecast_shares(demands, before, after)
         return self._known[key]
+
+    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+        """Not remembered: few of many are asked for again."""
+        return self._forecaster.forecast_each(demands, before, afters)
 
 
 class TiesStick:
@@ -99,28 +139,42 @@ class TiesStick:
             f"leaves its link, senders that are not known stay"
         )
 
-    def forecast_shares(self, demands: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Shares:
-        count, width = len(demands.bps), len(demands.links)
-        expected = np.zeros((count, width))
-        expected[np.arange(count), demands.link_index] = 1.0
-        for own, name in enumerate(demands.links):
-            rows = np.flatnonzero((demands.link_index == own) & demands.movable)
-            others = np.array(
-                [k for k, other in enumerate(demands.links) if k != own and other in after], dtype=np.int64
-            )
-            if not len(rows) or name not in after or not len(others):
-                continue
-            advantage = np.array([after[name] - after[demands.links[int(k)]] for k in others], dtype=np.int64)
-            # Seen here under `before`, nobody leaves for a link that has not become shorter against this one since.
-            # (What `before` says beyond that is in `at_least` already.)
-            if all(a <= before[name] - before[demands.links[int(k)]] for a, k in zip(advantage, others, strict=True)):
-                continue
-            bounds, which = np.unique(demands.at_least[np.ix_(rows, others)], axis=0, return_inverse=True)
-            moved = destinations(bounds, advantage)[which.reshape(-1)]
-            expected[np.ix_(rows, others)] = moved
-            expected[rows, own] = 1.0 - moved.sum(axis=1)
-        unit = demands.source_index * width + demands.link_index
-        return Shares(expected=expected, unit=unit, correlation=CORRELATION)
+    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+        return next(self.forecast_each(demands, before, [after]))
+
+    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+        unit = demands.source_index * len(demands.links) + demands.link_index
+        # Some vectors at a time: as many as have a few megabytes of probabilities.
+        step = max(1, TOGETHER // max(1, demands.kinds.at_least.size))
+        for first in range(0, len(afters), step):
+            for expected in _expected(demands, before, afters[first : first + step]):
+                yield Shares(group=demands.kind, expected=expected, unit=unit, correlation=CORRELATION)
+
+
+TOGETHER = 400_000
+
+
+def _expected(demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Floats:
+    """(vectors, G, K)"""
+    own, at_least = demands.kinds.link_index, demands.kinds.at_least
+    was, now = _prepends(demands.links, [before])[0], _prepends(demands.links, afters)
+    advantage = now[:, own, None] - now[:, None, :]  # (vectors, G, K): how much shorter a link is than the own one
+    way = (now < NOT_CARRIED)[:, None, :] & (now[:, own] < NOT_CARRIED)[:, :, None] & demands.kinds.movable[:, None]
+    way[:, np.arange(len(own)), own] = False
+    # Seen here under `before`, nobody leaves for a link that has not become shorter against this one since.
+    # (What `before` says beyond that is in `at_least` already.)
+    vector, kind = np.nonzero((way & (advantage > was[own, None] - was)).any(axis=2))
+    open_to = way[vector, kind]
+    moved = destinations(np.where(open_to, at_least[kind], NO_WAY), np.where(open_to, advantage[vector, kind], NO_WAY))
+    expected = np.zeros(advantage.shape)
+    expected[:, np.arange(len(own)), own] = 1.0
+    expected[vector, kind] = moved
+    expected[vector, kind, own[kind]] = 1.0 - moved.sum(axis=1)
+    return expected
+
+
+def _prepends(links: Sequence[str], vectors: Sequence[Vector]) -> Ints:
+    return np.array([[vector.get(name, NOT_CARRIED) for name in links] for vector in vectors], dtype=np.int64)
 
 
 TIES_STICK: Forecaster = TiesStick()

@@ -123,7 +123,7 @@ def mean_change(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> F
         columns = scene.demands.get(prefix)
         if columns is None or not len(columns.bps):
             continue
-        shares = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector)).expected
+        shares = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector)).of_demands()
         bps = columns.bps * (1 + scene.hidden_expected[columns.link_index])
         change += bps @ shares
         change -= np.bincount(columns.link_index, weights=bps, minlength=len(scene.links))
@@ -166,7 +166,7 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
         sources=scene.matrix.sources,
         movable=np.concatenate([c.movable for c in parts]),
         bps=np.concatenate([c.bps for c in parts]),
-        shares=np.concatenate([s.expected for s in shares]),
+        shares=np.concatenate([s.of_demands() for s in shares]),
         nobody_knows=np.concatenate(unknown),
         unit=np.concatenate([s.unit for s in shares]),
         correlation=correlation,
