@@ -131,6 +131,8 @@ class SpeakerState:
     neighbors: tuple[NeighborState, ...]
     frozen: bool
     counters: Mapping[str, int]
+    freeze_file: bool = False
+    """The relay sees the operator's freeze file; `frozen` is then true as well."""
 
 
 class Speaker(Protocol):

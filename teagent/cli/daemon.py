@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from teagent.cli import render_explain, render_status
+from teagent.cli import freeze_file, render_explain, render_status
 from teagent.cli.ask import YES, ask
 from teagent.cli.client import Client
 from teagent.cli.grammar import common_options
@@ -74,8 +74,15 @@ def check(ctx: click.Context) -> None:
 @common_options
 @click.pass_obj
 def freeze(settings: Settings, reason: str) -> None:
-    """Kill switch: nothing is approved or applied until thaw. What is announced stays; reverts still work."""
-    answer(settings, Client(settings.socket_path()).call("freeze", reason=reason), render_status.freeze)
+    """Kill switch: nothing is approved or applied until thaw. What is announced stays; reverts still work.
+
+    With the daemon down the relay is frozen by its freeze file, which takes the right to write it.
+    """
+    try:
+        document = Client(settings.socket_path()).call("freeze", reason=reason)
+    except DaemonUnreachable as error:
+        document = freeze_file.put(settings.freeze_file(), error, reason=reason)
+    answer(settings, document, render_status.freeze)
 
 
 @click.command()
@@ -83,9 +90,18 @@ def freeze(settings: Settings, reason: str) -> None:
 @common_options
 @click.pass_obj
 def thaw(settings: Settings, *, yes: bool) -> None:
-    """Undo a freeze."""
+    """Undo a freeze, the freeze file as well."""
     ask("thaw: proposals may be approved and applied again?", yes=yes)
-    answer(settings, Client(settings.socket_path()).call("thaw"), render_status.freeze)
+    removed = freeze_file.remove(settings.freeze_file())
+    client = Client(settings.socket_path())
+    try:
+        standing = client.call("status")["frozen"] if removed else None
+        document = client.call("thaw") if not removed or (standing and standing["by"] != freeze_file.NAME) else {}
+    except DaemonUnreachable:
+        if not removed:
+            raise
+        document = {}
+    answer(settings, document or {"frozen": None}, render_status.freeze)
 
 
 @click.command()

@@ -31,6 +31,7 @@ COMMANDS = {
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),
     "log": ("teagent.cli.daemon:log", "History: who, what, when, why."),
     "check": ("teagent.cli.daemon:check", "For monitoring: one line; 0 ok, 1 warning, 2 critical."),
+    "allow-list": ("teagent.cli.allow_list:allow_list", "What the relay lets through: show, check, write it."),
     "router-config": ("teagent.cli.router_config:router_config", "What a border router needs to obey signals."),
     "exabgp-config": ("teagent.cli.router_config:exabgp_config", "Write ExaBGP's configuration, with the relay."),
 }

@@ -78,13 +78,15 @@ def router_config(config: Path | None, name: str | None, vendor: str | None) -> 
 @click.command("exabgp-config")
 @CONFIG
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory.")
-@click.option("--user", default="teagent", show_default=True, help="Who ExaBGP and the relay run as.")
+@click.option("--user", default="teagent-exabgp", show_default=True, help="Who ExaBGP and the relay run as.")
 def exabgp_config(config: Path | None, output: Path, user: str) -> None:
     """Write exabgp.conf and exabgp.env: one session for each border router, and the relay as API process."""
     loaded = load(find(config, process_environment()), environment=None)
     bgp = loaded.bgp
     relay = [str(Path(sys.executable).parent / "teagent-relay")]
     relay += ["--allow", str(bgp.allow_list), "--journal", str(bgp.journal), "--socket", str(bgp.relay)]
+    relay += ["--freeze-file", str(bgp.freeze_file)]
+    relay += [] if bgp.allow_list_owner == "root" else ["--allow-owner", bgp.allow_list_owner]
     try:
         texts = {
             "exabgp.conf": render_exabgp_conf(

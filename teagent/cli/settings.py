@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_SOCKET = Path("/run/teagent/teagent.sock")
+DEFAULT_FREEZE_FILE = Path("/etc/teagent/freeze")
 
 
 @dataclass(slots=True)
@@ -35,9 +36,19 @@ class Settings:
             return DEFAULT_SOCKET
         return configured_socket(environment.get("TEAGENT_CONFIG")) or DEFAULT_SOCKET
 
+    def freeze_file(self) -> Path:
+        """`bgp.freeze_file` as the configuration says, else the default."""
+        from teagent.config.secrets import process_environment
+
+        return configured(process_environment().get("TEAGENT_CONFIG"), "bgp", "freeze_file") or DEFAULT_FREEZE_FILE
+
 
 def configured_socket(named: str | None) -> Path | None:
-    """`control.socket` of the configuration file, read without checking the rest of it; None where there is none."""
+    return configured(named, "control", "socket")
+
+
+def configured(named: str | None, section: str, key: str) -> Path | None:
+    """A path of the configuration file, read without checking the rest of it; None where there is none."""
     path = Path(named) if named else next((place for place in _places() if _is_there(place)), None)
     if path is None:
         return None
@@ -48,8 +59,8 @@ def configured_socket(named: str | None) -> Path | None:
         data = read(path).data
     except ConfigError:
         return None
-    control = data.get("control") if isinstance(data, dict) else None
-    given = control.get("socket") if isinstance(control, dict) else None
+    row = data.get(section) if isinstance(data, dict) else None
+    given = row.get(key) if isinstance(row, dict) else None
     return path.parent / given if isinstance(given, str) and given else None
 
 

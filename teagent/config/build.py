@@ -185,6 +185,8 @@ def _bgp(file: ConfigFile, path: Path) -> e.BgpConfig:
     return e.BgpConfig(
         relay=_resolved(path, file.bgp.relay),
         allow_list=_resolved(path, file.bgp.allow_list),
+        allow_list_owner=file.bgp.allow_list_owner,
+        freeze_file=_resolved(path, file.bgp.freeze_file),
         journal=_resolved(path, file.bgp.journal),
         local_address=file.bgp.local_address,
         next_hop_ipv4=file.bgp.next_hop.ipv4,

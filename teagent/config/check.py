@@ -223,6 +223,7 @@ def _paths(file: ConfigFile) -> Iterator[Finding]:
         ("store", "path"): file.store.path,
         ("bgp", "relay"): file.bgp.relay,
         ("bgp", "allow_list"): file.bgp.allow_list,
+        ("bgp", "freeze_file"): file.bgp.freeze_file,
         ("bgp", "journal"): file.bgp.journal,
         ("control", "socket"): file.control.socket,
     }

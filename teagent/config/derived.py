@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from teagent.config.effective import Config, RouterConfig
+from teagent.model.allow_list import AllowedNeighbor, AllowedPrefix, AllowList
+from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.network import OwnPrefix
 
 
@@ -58,3 +60,28 @@ def speaking_routers(config: Config) -> list[RouterConfig]:
     """The border routers that hear overrides: those with a link."""
     with_links = {link.router for link in config.network.links.values()}
     return [router for name, router in config.routers.items() if name in with_links]
+
+
+def allow_list(config: Config) -> AllowList:
+    """What the operator lets out: the prefixes with `engineer: true`, each on the links that carry it at home."""
+    links = config.network.links
+    cap = config.bgp.max_prepend
+    return AllowList(
+        local_asn=config.network.asn,
+        links={link.id: link.name for link in links.values()},
+        prefixes=tuple(
+            AllowedPrefix(
+                prefix=own.prefix,
+                max_prepend=min(cap, PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend),
+                link_ids=frozenset(links[name].id for name in own.home),
+            )
+            for own in engineered(config)
+        ),
+        next_hop_ipv4=config.bgp.next_hop_ipv4,
+        next_hop_ipv6=config.bgp.next_hop_ipv6,
+        neighbors=tuple(
+            AllowedNeighbor(address=router.neighbor, families=frozenset(families(config)))
+            for router in speaking_routers(config)
+        ),
+        max_prepend=cap,
+    )

@@ -207,6 +207,8 @@ class BgpConfig:
 
     relay: Path
     allow_list: Path
+    allow_list_owner: str
+    freeze_file: Path
     journal: Path
     local_address: Address
     next_hop_ipv4: IPv4Address | None

@@ -104,6 +104,7 @@ RouterName: TypeAlias = Annotated[str, name("the name of a router", "edge1")]
 PolicyName: TypeAlias = Annotated[str, name("the name of a policy", "transit-balance")]
 Tag: TypeAlias = Annotated[str, name("a tag", "eyeball")]
 Group: TypeAlias = Annotated[str, text(r.read_group, "Unix group", "netops")]
+User: TypeAlias = Annotated[str, text(r.read_user, "Unix user", "root")]
 FilePath: TypeAlias = Annotated[str, text(r.read_path, "path", "/var/lib/teagent/teagent.db")]
 SecretReference: TypeAlias = Annotated[
     str, text(r.read_secret, "secret reference", "env:EDGE1_COMMUNITY", pattern=REFERENCE_PATTERN)

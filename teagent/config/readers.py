@@ -223,6 +223,13 @@ def read_group(value: object) -> str:
     return text
 
 
+def read_user(value: object) -> str:
+    text = read_text(value, "a user", "root")
+    if not GROUP.match(text):
+        raise ValueError(f"{shown(value)} is not the name of a Unix user, for example root")
+    return text
+
+
 def read_path(value: object) -> str:
     text = read_text(value, "a path", "/var/lib/teagent/teagent.db")
     if text != text.strip():

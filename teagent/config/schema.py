@@ -41,6 +41,7 @@ from teagent.config.fields import (
     SecretReference,
     Tag,
     Truth,
+    User,
     duration,
     identifier,
     line,
@@ -452,13 +453,21 @@ class Bgp(Row):
         description="Needed for each family that has an engineered prefix: an address of ours with a blackhole host "
         "route on each border router, and never one that a router itself has.",
     )
-    relay: FilePath = Field(default="/run/teagent/relay.sock", description="The relay's Unix socket.")
+    relay: FilePath = Field(default="/run/teagent-exabgp/relay.sock", description="The relay's Unix socket.")
     allow_list: FilePath = Field(
-        default="/var/lib/teagent/allow.json",
-        description="What the relay lets through; written by the daemon at start, read by the relay.",
+        default="/etc/teagent/allow.json",
+        description="What the relay lets through; written by `teagent allow-list write`, read by the relay.",
+    )
+    allow_list_owner: User = Field(
+        default="root",
+        description="Who writes the allow-list. The relay uses none that another user, root aside, could have written.",
+    )
+    freeze_file: FilePath = Field(
+        default="/etc/teagent/freeze",
+        description="While a file of this name is there nothing new is announced, daemon or not; reverts go on.",
     )
     journal: FilePath = Field(
-        default="/var/lib/teagent/relay-journal.json",
+        default="/var/lib/teagent-exabgp/relay-journal.json",
         description="The relay's memory of what it holds, so that a restart of ExaBGP loses nothing.",
     )
     max_prepend: PrependCount = Field(

@@ -264,6 +264,8 @@ def _bgp(config: Config) -> dict[str, Any]:
         "next_hop": _given(ipv4=bgp.next_hop_ipv4, ipv6=bgp.next_hop_ipv6, write=str),
         "relay": str(bgp.relay),
         "allow_list": str(bgp.allow_list),
+        "allow_list_owner": bgp.allow_list_owner,
+        "freeze_file": str(bgp.freeze_file),
         "journal": str(bgp.journal),
         "max_prepend": bgp.max_prepend,
         "dry_run": bgp.dry_run,

@@ -63,6 +63,7 @@ def _directories(config: Config) -> Iterator[Finding]:
         ("store", "path"): config.store.path,
         ("bgp", "relay"): config.bgp.relay,
         ("bgp", "allow_list"): config.bgp.allow_list,
+        ("bgp", "freeze_file"): config.bgp.freeze_file,
         ("bgp", "journal"): config.bgp.journal,
         ("control", "socket"): config.control.socket,
     }

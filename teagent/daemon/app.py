@@ -17,7 +17,15 @@ from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
 from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates
 from teagent.config.effective import Config
-from teagent.daemon.build import allow, binding, clickhouse_source, exporter_bounds, flow_source, snmp_target
+from teagent.daemon.build import (
+    allow,
+    binding,
+    clickhouse_source,
+    exporter_bounds,
+    flow_source,
+    refuse_allow_list,
+    snmp_target,
+)
 from teagent.daemon.control import ControlServer
 from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
@@ -205,6 +213,8 @@ class App:
     def admit(self, config: Config) -> None:
         """Raises Refused where `config` may not follow on this app."""
         refuse_dry_run(config, self.book)
+        if not config.bgp.dry_run:
+            refuse_allow_list(config)
 
     def request_reload(self, actor: str) -> None:
         """Raises ConfigError when the file would not load. What follows, follows after the answer has gone out."""
@@ -274,6 +284,7 @@ class App:
                 await self.routes.refresh()
             else:
                 await self.reconciler.cycle(self.clock.now())
+            self.freeze.see(self.routes.state)
 
     def _schedule(self) -> None:
         config = self.config

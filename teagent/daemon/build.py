@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+
 from teagent.adapters.clickhouse.reader import Reader, Server
 from teagent.adapters.clickhouse.source import ClickHouseSource
 from teagent.adapters.clickhouse.statement import Columns
-from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
+from teagent.adapters.exabgp.allow_list import says, write_allow_list
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.adapters.flow.several import SeveralSources
 from teagent.adapters.snmp.target import SnmpTarget
-from teagent.config.derived import engineered, families, from_clickhouse, sampling_rates, speaking_routers
+from teagent.config.derived import allow_list, from_clickhouse, sampling_rates
 from teagent.config.effective import (
     Config,
     FlowListen,
@@ -21,7 +24,6 @@ from teagent.config.effective import (
 )
 from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.errors import TeagentError
-from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.ports import Clock, FlowSource
 from teagent.service.observe import Observer
 
@@ -118,36 +120,38 @@ def flow_source(listener: FlowListener | None, clickhouse: ClickHouseSource | No
     return sources[0] if len(sources) == 1 else SeveralSources(*sources)
 
 
+def refuse_allow_list(config: Config) -> None:
+    """Raises TeagentError where the relay's allow-list is another than the configuration's and not ours to write.
+
+    Only its owner writes it, or a daemon that was taken over could widen it.
+    """
+    bgp = config.bgp
+    if not says(bgp.allow_list, allow_list(config)) and os.geteuid() != _uid(bgp.allow_list_owner):
+        raise TeagentError(
+            f"the allow-list {bgp.allow_list} is not what {config.path.name} says, "
+            f"and only {bgp.allow_list_owner} may write it",
+            hint=f"as {bgp.allow_list_owner}: teagent allow-list write --config {config.path}",
+        )
+
+
 def allow(config: Config) -> bool:
-    """Writes the relay's allow-list as the operator configured it; true when the file changed."""
-    links = config.network.links
+    """Sees to it that the relay's allow-list is the configuration's; true when it was written. Raises TeagentError."""
+    refuse_allow_list(config)
     path = config.bgp.allow_list
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return write_allow_list(
-            path,
-            local_asn=config.network.asn,
-            links={link.id: link.name for link in links.values()},
-            prefixes=[
-                AllowedPrefix(
-                    prefix=own.prefix,
-                    max_prepend=min(
-                        config.bgp.max_prepend, PREPEND_HARD_MAX if own.max_prepend is None else own.max_prepend
-                    ),
-                    link_ids=frozenset(links[name].id for name in own.home),
-                )
-                for own in engineered(config)
-            ],
-            next_hop_ipv4=config.bgp.next_hop_ipv4,
-            next_hop_ipv6=config.bgp.next_hop_ipv6,
-            neighbors=[
-                AllowedNeighbor(address=router.neighbor, families=frozenset(families(config)))
-                for router in speaking_routers(config)
-            ],
-            max_prepend=config.bgp.max_prepend,
-        )
+        return write_allow_list(path, allow_list(config))
     except OSError as error:
         raise TeagentError(
             f"the allow-list cannot be written to {path}: {(error.strerror or str(error)).lower()}",
-            hint="bgp.allow_list in the configuration; its directory has to belong to the daemon's user",
+            hint="bgp.allow_list in the configuration",
+        ) from error
+
+
+def _uid(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise TeagentError(
+            f"this machine has no user {user}", hint="bgp.allow_list_owner in the configuration names it"
         ) from error

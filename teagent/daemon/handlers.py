@@ -81,16 +81,13 @@ class Handlers:
         app = self._app
         now = self._now
         links = await self.link_list(_actor, {})
-        freeze = app.freeze
         return documents.status_document(
             at=now,
             started_at=app.started_at,
             version=__version__,
             asn=int(app.config.network.asn),
             dry_run=app.config.bgp.dry_run,
-            frozen=None
-            if freeze.since is None
-            else documents.freeze_document(since=freeze.since, by=freeze.by, reason=freeze.reason),
+            frozen=self._freeze(),
             speaker=None if app.config.bgp.dry_run else app.routes.state,
             distrust=app.decider.distrust(now),
             links=_rows(links, "links"),
@@ -371,13 +368,13 @@ class Handlers:
         return self._freeze_document()
 
     def _freeze_document(self) -> Document:
-        freeze = self._app.freeze
-        frozen = (
-            None
-            if freeze.since is None
-            else documents.freeze_document(since=freeze.since, by=freeze.by, reason=freeze.reason)
-        )
-        return {"at": format_time(self._now), "frozen": frozen}
+        return {"at": format_time(self._now), "frozen": self._freeze()}
+
+    def _freeze(self) -> Document | None:
+        standing = self._app.freeze.standing
+        if standing is None:
+            return None
+        return documents.freeze_document(since=standing.since, by=standing.by, reason=standing.reason)
 
     async def reload(self, actor: Actor, _arguments: Mapping[str, object]) -> Document:
         """The file is checked here and now, with all its problems in the answer; the exchange follows the answer."""

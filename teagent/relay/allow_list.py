@@ -1,6 +1,6 @@
 """What the operator lets out: the file, and the check of every announcement against it.
 
-The file is JSON, written by the daemon from its configuration and readable by the relay; see
+The file is JSON, installed by the operator (`teagent allow-list write`, as root) and readable by the relay; see
 docs/reference/relay-protocol.md. The relay reads it by itself: what the daemon believes does not count here.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
+from teagent.relay.custody import why_untrusted
 from teagent.relay.protocol import (
     LINK_ID_MAX,
     PREPEND_HARD_MAX,
@@ -135,13 +136,19 @@ def refuse(rule: str, message: str, *, value: Json = None, limit: Json = None) -
     raise Refusal("refused", rule, message, value=value, limit=limit)
 
 
-def load(path: Path) -> AllowList:
-    """Raises BadAllowListError, which says what is wrong with the file."""
+def load(path: Path, *, owners: frozenset[int] | None = None) -> AllowList:
+    """Raises BadAllowListError, which says what is wrong with the file.
+
+    `owners` are the uids that alone may be able to change it; None where it is only looked at.
+    """
     try:
         with path.open("rb") as file:
+            untrusted = None if owners is None else why_untrusted(file.fileno(), path, owners)
             raw = file.read(FILE_MAX_BYTES + 1)
     except OSError as error:
         raise BadAllowListError(f"{path.name}: {error.strerror}") from error
+    if untrusted is not None:
+        raise BadAllowListError(f"{path.name} is not used: {untrusted}")
     if len(raw) > FILE_MAX_BYTES:
         raise BadAllowListError(f"{path.name}: more than {FILE_MAX_BYTES} bytes")
     try:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from teagent.relay.allow_list import BadAllowListError, load
+from teagent.relay.custody import ROOT, owner_named
 from teagent.relay.dry_run import dry_run
 from teagent.relay.exabgp_pipe import ExabgpPipe, Intake, drain, write_now
 from teagent.relay.journal import Journal
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if error.code and not sys.stdin.isatty():
             drain(0, Intake())  # under ExaBGP: to exit at once, again and again, would end it
         raise
-    sys.exit(_dry_run(options.allow) if options.dry_run else _serve(options))
+    sys.exit(_dry_run(options.allow, options.allow_owners) if options.dry_run else _serve(options))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,6 +48,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.dry_run and (options.journal is None or options.socket is None):
         parser.error("--journal and --socket are needed, except with --dry-run")
+    try:
+        options.allow_owners = frozenset({ROOT, owner_named(options.allow_owner)})
+    except LookupError:
+        parser.error(f"--allow-owner: this machine has no user {options.allow_owner}")
     if not 0 < options.ack_timeout <= 60:
         parser.error("--ack-timeout is not a number of seconds above 0 and up to 60")
     return options
@@ -58,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Run by ExaBGP as its API process: passes on what teagent asks for and the allow-list allows.",
     )
     parser.add_argument("--allow", type=Path, required=True, metavar="FILE", help="the allow-list")
+    parser.add_argument(
+        "--allow-owner",
+        default=str(ROOT),
+        metavar="USER",
+        help="who alone, beside root, may be able to write the allow-list, or it is not used (root)",
+    )
+    parser.add_argument(
+        "--freeze-file", type=Path, metavar="FILE", help="while it is there, nothing new is announced; reverts go on"
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="what should be on the wire, across restarts")
     parser.add_argument("--socket", type=Path, metavar="PATH", help="where the daemon asks")
     parser.add_argument("--socket-group", metavar="GROUP", help="the group that may ask; the process's own otherwise")
@@ -68,12 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dry_run(path: Path) -> int:
+def _dry_run(path: Path, owners: frozenset[int]) -> int:
     try:
         allow = load(path)
     except BadAllowListError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - this is a command's answer
         return 3
+    try:
+        load(path, owners=owners)
+    except BadAllowListError as error:
+        print(f"note: in earnest {error}", file=sys.stderr)  # noqa: T201
     for line in dry_run(allow, sys.stdin.buffer):
         print(line, flush=True)  # noqa: T201
     return 0
@@ -139,6 +157,8 @@ async def _run(options: argparse.Namespace, clock: SystemClock, intake: Intake) 
     clients = Clients()
     relay = Relay(
         allow_path=options.allow,
+        allow_owners=options.allow_owners,
+        freeze_file=options.freeze_file,
         journal=Journal(options.journal),
         pipe=pipe,
         clock=clock,

@@ -15,6 +15,7 @@ from pathlib import Path
 from teagent.relay.allow_list import AllowList, BadAllowListError, load, refuse
 from teagent.relay.exabgp import Exabgp, Tell
 from teagent.relay.exabgp_pipe import ExabgpPipe
+from teagent.relay.freeze_file import FreezeFile
 from teagent.relay.journal import Entry, Journal, JournalError
 from teagent.relay.moments import Clock, Deadline
 from teagent.relay.pace import TokenBucket
@@ -23,6 +24,8 @@ from teagent.relay.refusal import Json, Refusal
 
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
+LOOK_SECONDS = 60.0
+"""What ExaBGP holds is compared with the journal this often, even where nothing has happened."""
 
 
 class Relay:
@@ -32,6 +35,8 @@ class Relay:
         self,
         *,
         allow_path: Path,
+        allow_owners: frozenset[int],
+        freeze_file: Path | None = None,
         journal: Journal,
         pipe: ExabgpPipe,
         clock: Clock,
@@ -45,7 +50,9 @@ class Relay:
         self.counters: Counter[str] = Counter()
         self.exabgp = Exabgp(pipe=pipe, clock=clock, tell=self._told)
         self._allow_path = allow_path
-        self._allow_stamp: tuple[int, int, int] | None = None
+        self._allow_owners = allow_owners
+        self._allow_stamp: tuple[int, ...] | None = None
+        self._freeze_file = FreezeFile(freeze_file, log)
         self._pipe = pipe
         self._clock = clock
         self._tell = tell
@@ -55,6 +62,7 @@ class Relay:
         self._bucket = TokenBucket()
         self._acknowledged: set[Prefix] = set()
         self._not_before = 0.0  # uptime of the next attempt to get in step
+        self._look_at = 0.0  # uptime of the next look at ExaBGP's table where nothing gives reason to
 
     # what clients ask for
 
@@ -101,6 +109,11 @@ class Relay:
             self.counters["confirms"] += 1
         return {}
 
+    @property
+    def frozen(self) -> bool:
+        """By a request, or by the operator's file: that one needs neither the daemon nor this socket."""
+        return self._freeze_file.is_there() or self.journal.frozen
+
     def freeze(self, *, frozen: bool) -> dict[str, Json]:
         """A freeze holds at once, even when it cannot be written; a thaw only when it can. Raises Refusal."""
         try:
@@ -109,7 +122,7 @@ class Relay:
             self.journal.frozen |= frozen
             raise self._journal_refusal(error) from error
         self._log("frozen" if frozen else "thawed")
-        return {"frozen": frozen}
+        return {"frozen": self.frozen, "freeze_file": self._freeze_file.is_there()}
 
     async def reconcile(self) -> dict[str, Json]:
         """Raises Refusal when ExaBGP could not be brought in step now; it is tried again by itself."""
@@ -130,7 +143,8 @@ class Relay:
             "in_step": self.exabgp.in_step,
             "allow_list": {"digest": allow.digest if allow else None, "problem": self.allow_problem or None},
             "journal": {"problem": self.journal_problem or None, "damaged_lines": self.journal.damaged_lines},
-            "frozen": self.journal.frozen,
+            "frozen": self.frozen,
+            "freeze_file": self._freeze_file.is_there(),
             "counters": {
                 **self.counters,
                 **self.exabgp.counters,
@@ -147,6 +161,7 @@ class Relay:
             self._wake.clear()
             async with self._turn:
                 self.reload_allow_list()
+                self._freeze_file.is_there()  # so that the log says when it came and went
                 self._settle_journal()
                 await self._expire()
                 await self._keep_in_step()
@@ -161,16 +176,20 @@ class Relay:
         """Reads the file if it has changed. A bad one leaves the last good one in force, and says so."""
         try:
             found = self._allow_path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            # The time of the last change of its inode: rights that were given or taken leave the others as they are.
+            stamp: tuple[int, ...] = (found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_size)
         except OSError:
-            stamp = (0, 0, 0)
-        if stamp == self._allow_stamp:
+            stamp = ()
+        # Rights of a directory above it are in no stamp of the file: one that could not be used is tried again.
+        if stamp == self._allow_stamp and not self.allow_problem:
             return
-        self._allow_stamp = stamp
+        known, self._allow_stamp = (self._allow_stamp, self.allow_problem), stamp
         try:
-            self.allow, self.allow_problem = load(self._allow_path), ""
+            self.allow, self.allow_problem = load(self._allow_path, owners=self._allow_owners), ""
         except BadAllowListError as error:
             self.allow_problem = str(error)
+        if known == (stamp, self.allow_problem):
+            return
         self.exabgp.in_step = False
         digest = self.allow.digest if self.allow else None
         self._log(f"allow-list  digest={(digest or 'none')[:12]} problem={self.allow_problem or 'none'}")
@@ -193,7 +212,8 @@ class Relay:
     async def _keep_in_step(self) -> None:
         """Without a list or a journal what is on the wire stays: nobody could say what belongs there."""
         now = self._clock.uptime()
-        if self.exabgp.in_step or now < self._not_before or self.allow is None or not self.journal.is_open:
+        idle = self.exabgp.in_step and now < self._look_at
+        if idle or now < self._not_before or self.allow is None or not self.journal.is_open:
             return
         if self.exabgp.stalled and not self.exabgp.lost_its_place():
             return
@@ -205,7 +225,7 @@ class Relay:
         wanted = {prefix: entry.override for prefix, entry in self.journal.entries.items()}
         if await self.exabgp.bring_in_step(allow, wanted):
             self._acknowledged = set(wanted)
-            self._not_before = 0.0
+            self._not_before, self._look_at = 0.0, now + LOOK_SECONDS
 
     def _drop_what_is_no_longer_allowed(self, allow: AllowList) -> None:
         for prefix, entry in list(self.journal.entries.items()):
@@ -252,7 +272,7 @@ class Relay:
             refuse("allow_list", f"there is no usable allow-list: {self.allow_problem}")
         allow.check_override(override)
         allow.check_deadline(request, self._clock.wall())
-        if self.journal.frozen and not self._goes_back(override):
+        if self.frozen and not self._goes_back(override):
             refuse("frozen", "the relay is frozen and announces nothing new")
         if not self.journal.is_open:
             raise Refusal("journal", "journal", f"the journal cannot be used: {self.journal_problem}")

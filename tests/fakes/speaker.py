@@ -19,6 +19,7 @@ class FakeSpeaker:
         self.failures: list[SpeakerError] = []
         self.down = False
         self.is_frozen = False
+        self.freeze_file = False
 
     def lose_ack(self) -> None:
         self.failures.append(NotAcknowledged("no answer within 5s"))
@@ -57,8 +58,9 @@ class FakeSpeaker:
         return SpeakerState(
             overrides=tuple(self.held.values()),
             neighbors=(NeighborState(address="192.0.2.65", state="up", since=None),),
-            frozen=self.is_frozen,
+            frozen=self.is_frozen or self.freeze_file,
             counters={},
+            freeze_file=self.freeze_file,
         )
 
     async def freeze(self, *, frozen: bool) -> None:

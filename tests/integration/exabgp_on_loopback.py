@@ -120,6 +120,7 @@ class ExabgpOnLoopback:
             relay_command=[
                 *(program("teagent-relay"), "--allow", str(self.allow), "--journal", str(self.journal)),
                 *("--socket", str(self.socket), "--ack-timeout", str(ack_timeout)),
+                *("--allow-owner", str(os.getuid()), "--freeze-file", str(directory / "freeze")),
             ],
         )
         (directory / "exabgp.conf").write_text(conf.replace("hold-time", f"connect {port};\n    hold-time"))

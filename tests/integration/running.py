@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -81,6 +82,7 @@ class Site:
     poll: str = "{interval: 1200ms, timeout: 200ms, retries: 1, stale_after: 5s}"
     window: str = "5s"
     bgp: str = "dry_run: true"
+    allow_list_owner: str = field(default_factory=lambda: pwd.getpwuid(os.getuid()).pw_name)
     policy: str = POLICY
     store: str = "teagent.db"
     viewers: str = "[]"
@@ -129,6 +131,8 @@ bgp:
   next_hop: {{ipv4: 192.0.2.254}}
   relay: relay.sock
   allow_list: allow.json
+  allow_list_owner: {self.allow_list_owner}
+  freeze_file: freeze
   journal: journal
   {self.bgp}
 decide: {{interval: 1s}}

@@ -77,10 +77,20 @@ def test_neither_unit_pulls_the_other_along() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_a_stop_leaves_the_others_socket_in_its_place(unit: Path) -> None:
+def test_each_unit_has_directories_and_a_user_of_its_own(unit: Path) -> None:
     found = directives(unit)
-    assert found["RuntimeDirectory"] == ["teagent"]
+    own = "teagent-exabgp" if unit.name.startswith("exabgp") else "teagent"
+    for key in ("User", "Group", "StateDirectory", "RuntimeDirectory"):
+        assert found[key] == [own]
     assert found["RuntimeDirectoryPreserve"] == ["yes"]
+
+
+def test_the_allow_list_is_installed_by_root_before_the_daemon_starts_or_reloads() -> None:
+    found = directives(PACKAGING / "systemd" / "teagent.service")
+    assert found["ExecStartPre"][-1] == "+/opt/teagent/bin/teagent allow-list write"
+    assert found["ExecReload"][-2] == "+/opt/teagent/bin/teagent allow-list write"
+    assert found["SupplementaryGroups"] == ["teagent-exabgp"]
+    assert "SupplementaryGroups" not in directives(PACKAGING / "systemd" / "exabgp-teagent.service")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -91,8 +101,8 @@ def test_the_control_socket_can_tell_who_is_there(unit: Path) -> None:
 def test_the_daemon_is_started_by_commands_that_exist() -> None:
     found = directives(PACKAGING / "systemd" / "teagent.service")
     started = [*found["ExecStartPre"], *found["ExecStart"], *found["ExecReload"]]
-    ours = [line.split()[1] for line in started if line.startswith("/opt/teagent/bin/teagent ")]
-    assert set(ours) == {"config", "run"} <= set(COMMANDS)
+    ours = [line.split()[1] for line in started if line.lstrip("+").startswith("/opt/teagent/bin/teagent ")]
+    assert set(ours) == {"config", "allow-list", "run"} <= set(COMMANDS)
     assert found["Type"] == ["notify"]
     assert found["RestartPreventExitStatus"] == ["3"]
 
@@ -115,3 +125,6 @@ def test_user_and_directories_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "etc" / "teagent" / "credentials").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "var" / "lib" / "teagent").stat().st_mode & 0o777 == 0o750
     assert (tmp_path / "run" / "teagent").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "var" / "lib" / "teagent-exabgp").stat().st_mode & 0o777 == 0o750
+    groups = (tmp_path / "etc" / "group").read_text(encoding="utf-8")
+    assert re.search(r"^teagent-exabgp:x:\d+:teagent$", groups, re.MULTILINE)

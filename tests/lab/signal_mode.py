@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from labs.runner import NodeProcess
-from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
+from teagent.adapters.exabgp.allow_list import write_allow_list
 from teagent.adapters.exabgp.configuration import ExabgpSession, render_exabgp_conf, render_exabgp_env
+from teagent.model.allow_list import AllowedNeighbor, AllowedPrefix, AllowList
 from teagent.model.bgp import Asn
 from tests.lab.conftest import RunningLab
 
@@ -86,21 +87,21 @@ class ExabgpInLab:
             for prefix, path in scenario.home[link.name].items():
                 if path is not None:
                     carried.setdefault(prefix, set()).add(link.link_id)
-        write_allow_list(
-            self.allow,
+        allowed = AllowList(
             local_asn=Asn(scenario.local_asn),
             links=ids,
-            prefixes=[
+            prefixes=tuple(
                 AllowedPrefix(prefix=ip_network(prefix), max_prepend=3, link_ids=frozenset(links))
                 for prefix, links in carried.items()
-            ],
+            ),
             next_hop_ipv4=ip_address(told["next_hop"]),
             next_hop_ipv6=None,
-            neighbors=[AllowedNeighbor(address=ip_address(told["router"]), families=frozenset({"ipv4"}))],
+            neighbors=(AllowedNeighbor(address=ip_address(told["router"]), families=frozenset({"ipv4"})),),
             max_prepend=3,
             withhold=True,
             changes_per_minute=600,
         )
+        write_allow_list(self.allow, allowed)
         relay = shutil.which("teagent-relay", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         assert relay is not None
         (self.directory / "exabgp.conf").write_text(

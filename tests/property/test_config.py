@@ -347,6 +347,8 @@ def configs(draw: st.DrawFn) -> e.Config:
         bgp=e.BgpConfig(
             relay=Path("/run/relay.sock"),
             allow_list=Path("/run/allow.json"),
+            allow_list_owner=draw(st.sampled_from(["root", "netadmin"])),
+            freeze_file=Path("/etc/freeze"),
             journal=Path("/run/journal.json"),
             local_address=IPv4Address("192.0.2.250"),
             next_hop_ipv4=IPv4Address("192.0.2.254"),

@@ -1,82 +1,59 @@
-"""Writes the file that the relay checks against; docs/reference/relay-protocol.md says what is in it."""
+"""The file that the relay checks against: its text, and how it is put in its place.
+
+docs/reference/relay-protocol.md says what is in it.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from teagent.model.bgp import Address, Asn, Prefix
+from teagent.model.allow_list import AllowList
 
-FILE_MODE = 0o640
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedPrefix:
-    """`link_ids` are the links that carry the prefix."""
-
-    prefix: Prefix
-    max_prepend: int
-    link_ids: frozenset[int]
+FILE_MODE = 0o644
+"""Nothing in it is secret, and the relay reads it as another user than the one who wrote it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedNeighbor:
-    """`families` out of ipv4 and ipv6."""
+def render(allow: AllowList) -> str:
+    hops = {"ipv4": allow.next_hop_ipv4, "ipv6": allow.next_hop_ipv6}
+    document = {
+        "version": 1,
+        "local_asn": allow.local_asn,
+        "signals": allow.signals,
+        "links": {str(link_id): allow.links[link_id] for link_id in sorted(allow.links)},
+        "max_prepend": allow.max_prepend,
+        "withhold": allow.withhold,
+        "prefixes": [
+            {"prefix": str(row.prefix), "max_prepend": row.max_prepend, "links": sorted(row.link_ids)}
+            for row in allow.prefixes
+        ],
+        "next_hop": {family: None if hop is None else str(hop) for family, hop in hops.items()},
+        "neighbors": [{"address": str(row.address), "families": sorted(row.families)} for row in allow.neighbors],
+        "max_overrides": allow.max_overrides,
+        "changes_per_minute": allow.changes_per_minute,
+        "burst": allow.burst,
+        "max_window_seconds": allow.max_window_seconds,
+    }
+    return json.dumps(document, indent=1) + "\n"
 
-    address: Address
-    families: frozenset[str]
+
+def says(path: Path, allow: AllowList) -> bool:
+    """Whether the file is there and is just this list."""
+    try:
+        return path.read_text(encoding="ascii") == render(allow)
+    except (OSError, ValueError):
+        return False
 
 
-def write_allow_list(
-    path: Path,
-    *,
-    local_asn: Asn,
-    links: Mapping[int, str],
-    prefixes: Sequence[AllowedPrefix],
-    next_hop_ipv4: IPv4Address | None,
-    next_hop_ipv6: IPv6Address | None,
-    neighbors: Sequence[AllowedNeighbor],
-    max_prepend: int,
-    withhold: bool = False,
-    signals: str = "large",
-    max_overrides: int = 50,
-    changes_per_minute: float = 60,
-    burst: int = 50,
-    max_window_seconds: float = 86_400,
-) -> bool:
+def write_allow_list(path: Path, allow: AllowList) -> bool:
     """Writes the file if it is not there or says something else; true when it wrote.
 
     The file is replaced in one step, so that the relay never reads half of it. Raises OSError.
     """
-    hops = {"ipv4": next_hop_ipv4, "ipv6": next_hop_ipv6}
-    document = {
-        "version": 1,
-        "local_asn": local_asn,
-        "signals": signals,
-        "links": {str(link_id): links[link_id] for link_id in sorted(links)},
-        "max_prepend": max_prepend,
-        "withhold": withhold,
-        "prefixes": [
-            {"prefix": str(row.prefix), "max_prepend": row.max_prepend, "links": sorted(row.link_ids)}
-            for row in prefixes
-        ],
-        "next_hop": {family: None if hop is None else str(hop) for family, hop in hops.items()},
-        "neighbors": [{"address": str(row.address), "families": sorted(row.families)} for row in neighbors],
-        "max_overrides": max_overrides,
-        "changes_per_minute": changes_per_minute,
-        "burst": burst,
-        "max_window_seconds": max_window_seconds,
-    }
-    text = json.dumps(document, indent=1) + "\n"
-    with contextlib.suppress(OSError, ValueError):
-        if path.read_text(encoding="ascii") == text:
-            return False
-    _replace(path, text)
+    if says(path, allow):
+        return False
+    _replace(path, render(allow))
     return True
 
 

@@ -126,6 +126,7 @@ class RelaySpeaker:
                 for row in state["neighbors"]
             ),
             frozen=bool(state["frozen"]),
+            freeze_file=bool(state.get("freeze_file")),
             counters={str(name): int(count) for name, count in state["counters"].items()},
         )
 

@@ -26,10 +26,18 @@ def socket_path(desk: Desk) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run(socket_path: Path) -> Run:
-    """Runs a command line as a shell would split it, the socket being known from the environment."""
+def freeze_file(tmp_path: Path) -> Path:
+    return tmp_path / "freeze"
+
+
+@pytest.fixture
+def run(socket_path: Path, freeze_file: Path) -> Run:
+    """Runs a command line as a shell would split it, socket and freeze file being known from the environment."""
+    config = freeze_file.with_name("config.yaml")
+    config.write_text(f"version: 1\nbgp: {{freeze_file: {freeze_file}}}\n", encoding="utf-8")
+    environment = {"TEAGENT_SOCKET": str(socket_path), "TEAGENT_CONFIG": str(config)}
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(teagent, list(arguments), env={"TEAGENT_SOCKET": str(socket_path)})
+        return CliRunner().invoke(teagent, list(arguments), env=environment)
 
     return invoke

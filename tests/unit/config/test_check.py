@@ -60,7 +60,11 @@ Bent = Callable[..., list[str]]
             "flows.source_prefix.ipv4: 20 is shorter than 24: with flows.origins one sender would have several origins",
         ),
         ("policies: policies", "store: {keep: {hourly: 1d}}", "store.keep.raw: 1w is longer than hourly, which is 1d"),
-        ("policies: policies", "control: {socket: /run/teagent/relay.sock}", "'/run/teagent/relay.sock' is bgp.relay"),
+        (
+            "policies: policies",
+            "control: {socket: /run/teagent-exabgp/relay.sock}",
+            "'/run/teagent-exabgp/relay.sock' is bgp.relay",
+        ),
         ("policies: policies", f"control: {{socket: /{'x' * 107}}}", "control.socket: longer than 107 bytes"),
         ('2055"}]', '2055"}, {protocol: netflow, address: "127.0.0.1:2055"}]', "127.0.0.1:2055 is flows.listen[0] a"),
     ],

@@ -24,7 +24,10 @@ def local(files: Files) -> Config:
         "store: {path: teagent.db}\ncontrol: {socket: teagent.sock, approvers: [root]}\n"
         "metrics: {listen: 127.0.0.1:9617}",
     )
-    files.bend("bgp:\n", "bgp:\n  relay: relay.sock\n  allow_list: allow.json\n  journal: journal.json\n")
+    files.bend(
+        "bgp:\n",
+        "bgp:\n  relay: relay.sock\n  allow_list: allow.json\n  freeze_file: freeze\n  journal: journal.json\n",
+    )
     return load(files.config, environment=None)
 
 

@@ -133,6 +133,43 @@ async def test_an_allow_list_that_cannot_be_written_is_fatal_and_named(place: Si
     assert "bgp.allow_list" in str(caught.value.hint)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="root is somebody else only for root")
+async def test_a_daemon_that_does_not_own_the_allow_list_never_writes_it_and_says_who_does(place: Site) -> None:
+    place.bgp = "dry_run: false"
+    place.allow_list_owner = "nobody"
+    place.write()
+    with pytest.raises(TeagentError, match=r"allow.json is not what config.yaml says, and only nobody") as caught:
+        await inert(place).start()
+    assert "as nobody: teagent allow-list write" in str(caught.value.hint)
+    assert "allow.json" not in on_disk(place)
+
+
+async def test_an_allow_list_that_was_installed_is_taken_as_it_is(place: Site) -> None:
+    place.bgp = "dry_run: false"
+    place.write()
+    config = load(place.config, environment=ENVIRONMENT)
+    allow(config)
+    place.allow_list_owner = "nobody"
+    place.write()
+    app = inert(place)
+    app.admit(load(place.config, environment=ENVIRONMENT))
+    await app.start()
+    await app.stop(reverting=False)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root is somebody else only for root")
+async def test_a_configuration_that_widens_the_list_is_not_admitted_on_a_running_daemon(place: Site) -> None:
+    place.bgp = "dry_run: false"
+    place.write()
+    allow(load(place.config, environment=ENVIRONMENT))
+    app = inert(place)
+    place.allow_list_owner = "nobody"
+    place.bgp = "dry_run: false\n  max_prepend: 5"
+    place.write()
+    with pytest.raises(TeagentError, match="only nobody may write it"):
+        app.admit(load(place.config, environment=ENVIRONMENT))
+
+
 async def test_without_its_relay_the_daemon_starts_and_says_so(place: Site) -> None:
     place.bgp = "dry_run: false"
     place.write()

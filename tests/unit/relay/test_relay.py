@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from teagent.relay import journal as journal_module
 from teagent.relay.journal import Journal
 from teagent.relay.protocol import Announce, Confirm, Override, Signal, WithdrawRequest
 from teagent.relay.refusal import Refusal
-from teagent.relay.relay import Relay
+from teagent.relay.relay import LOOK_SECONDS, Relay
 from tests.unit.relay.conftest import ALLOW, StillClock
 from tests.unit.relay.exabgp_double import ExabgpDouble
 
@@ -54,6 +55,8 @@ class Setting:
     def new_relay(self) -> Relay:
         return Relay(
             allow_path=self.allow_path,
+            allow_owners=frozenset({0, os.getuid()}),
+            freeze_file=self.journal_path.with_name("freeze"),
             journal=Journal(self.journal_path),
             pipe=self.exabgp.pipe,
             clock=self.still,
@@ -361,6 +364,61 @@ async def test_a_freeze_refuses_the_new_and_lets_go_back_to_what_was_confirmed(s
     assert await setting.relay.announce(request(1, 0, owner="p-1")) == {"acked": True}
     await setting.relay.withdraw(WithdrawRequest(prefix=PREFIX, owner="p-1"))
     assert await refused(setting.relay.announce(request(1, 0))) == ("refused", "frozen")
+
+
+async def test_the_freeze_file_refuses_the_new_lets_go_back_and_thaws_when_it_is_gone(setting):
+    await setting.relay.announce(request(1, 0))
+    await setting.relay.announce(request(2, 0, owner="p-2", deadline=setting.still.wall() + 60))
+    file = setting.journal_path.with_name("freeze")
+    file.symlink_to("nowhere")
+    assert await refused(setting.relay.announce(request(3, 0))) == ("refused", "frozen")
+    assert (setting.relay.state()["frozen"], setting.relay.state()["freeze_file"]) == (True, True)
+    assert setting.relay.freeze(frozen=False) == {"frozen": True, "freeze_file": True}
+    assert await setting.relay.announce(request(1, 0, owner="p-1")) == {"acked": True}
+    await setting.relay.withdraw(WithdrawRequest(prefix=PREFIX, owner="p-1"))
+    file.unlink()
+    assert await setting.relay.announce(request(1, 0)) == {"acked": True}
+
+
+async def test_a_deadline_brings_home_while_the_freeze_file_is_there(setting):
+    await setting.relay.announce(request(1, 0, deadline=setting.still.wall() + 60))
+    setting.journal_path.with_name("freeze").touch()
+    setting.still.advance(61)
+    await setting.turn()
+    assert setting.held() == {}
+    assert setting.exabgp.routes == {}
+
+
+async def test_what_exabgp_lost_without_a_word_is_put_back_at_the_next_look(setting):
+    await setting.relay.announce(request(1, 0))
+    setting.exabgp.routes.clear()
+    await setting.turn()
+    assert setting.exabgp.routes == {}
+    setting.still.advance(LOOK_SECONDS)
+    await setting.turn()
+    assert {neighbor for neighbor, _ in setting.exabgp.routes} == set(BOTH)
+
+
+async def test_an_allow_list_that_others_could_write_is_not_used_until_they_cannot(setting):
+    setting.write_allow(max_prepend=2)
+    setting.allow_path.chmod(0o666)
+    await setting.turn()
+    assert "others than its owner may write it" in setting.relay.state()["allow_list"]["problem"]
+    assert setting.relay.allow.max_prepend == 3
+    setting.allow_path.chmod(0o644)
+    await setting.turn()
+    assert setting.relay.state()["allow_list"]["problem"] is None
+    assert setting.relay.allow.max_prepend == 2
+
+
+async def test_an_allow_list_is_tried_again_when_the_fault_was_in_its_directory(setting):
+    setting.allow_path.parent.chmod(0o777)
+    setting.write_allow(max_prepend=2)
+    await setting.turn()
+    assert "may write into" in setting.relay.state()["allow_list"]["problem"]
+    setting.allow_path.parent.chmod(0o755)
+    await setting.turn()
+    assert setting.relay.allow.max_prepend == 2
 
 
 async def test_withdrawing_what_is_not_held_is_done_already(setting):

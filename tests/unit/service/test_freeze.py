@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teagent.errors import DiskFull, Frozen, Refused, StoreError
+from teagent.model.link import NoData
 from tests.unit.service.world import World
 
 pytestmark = pytest.mark.asyncio
@@ -22,7 +23,7 @@ async def test_a_second_freeze_changes_nothing_of_the_first(world: World) -> Non
     await world.freeze.freeze(actor="kim", reason="maintenance")
     world.clock.advance(60)
     await world.freeze.freeze(actor="lee", reason="")
-    assert (world.freeze.by, world.freeze.reason) == ("kim", "maintenance")
+    assert (world.freeze.standing.by, world.freeze.standing.reason) == ("kim", "maintenance")
     assert len(await world.store.events()) == 1
 
 
@@ -68,3 +69,27 @@ async def test_in_dry_run_nobody_has_to_be_told(dry_world: World) -> None:
     await dry_world.freeze.freeze(actor="kim", reason="")
     assert dry_world.freeze.frozen
     assert dry_world.speaker.log == []
+
+
+async def test_the_relays_freeze_file_freezes_the_daemon_and_only_its_removal_thaws(world: World) -> None:
+    world.speaker.freeze_file = True
+    world.freeze.see(await world.speaker.state())
+    with pytest.raises(Frozen, match="by the freeze file"):
+        world.freeze.check()
+    with pytest.raises(Refused, match="only its removal thaws"):
+        await world.freeze.thaw(actor="kim")
+    world.freeze.see(NoData(since=world.clock.now(), reason="the relay is away"))
+    assert world.freeze.frozen
+    world.speaker.freeze_file = False
+    world.freeze.see(await world.speaker.state())
+    world.freeze.check()
+
+
+async def test_a_thaw_leaves_the_freeze_file_in_force(world: World) -> None:
+    world.speaker.freeze_file = True
+    world.freeze.see(await world.speaker.state())
+    await world.freeze.freeze(actor="kim", reason="")
+    await world.freeze.thaw(actor="kim")
+    assert not world.speaker.is_frozen
+    assert world.freeze.standing is not None
+    assert world.freeze.standing.by == "the freeze file"

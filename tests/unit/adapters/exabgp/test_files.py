@@ -5,33 +5,35 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
-from teagent.adapters.exabgp.allow_list import AllowedNeighbor, AllowedPrefix, write_allow_list
+from teagent.adapters.exabgp.allow_list import write_allow_list
 from teagent.adapters.exabgp.configuration import ExabgpSession, render_exabgp_conf, render_exabgp_env
+from teagent.model.allow_list import AllowedNeighbor, AllowedPrefix, AllowList
 from teagent.model.bgp import Asn
 from teagent.relay import allow_list
 
-VALUES = {
-    "local_asn": Asn(64500),
-    "links": {2: "transit-b", 1: "transit-a"},
-    "prefixes": [
+LISTED = AllowList(
+    local_asn=Asn(64500),
+    links={2: "transit-b", 1: "transit-a"},
+    prefixes=(
         AllowedPrefix(prefix=ip_network("198.51.100.0/24"), max_prepend=2, link_ids=frozenset({1, 2})),
         AllowedPrefix(prefix=ip_network("2001:db8:100::/44"), max_prepend=3, link_ids=frozenset({2})),
-    ],
-    "next_hop_ipv4": ip_address("192.0.2.254"),
-    "next_hop_ipv6": ip_address("2001:db8:ffff::254"),
-    "neighbors": [AllowedNeighbor(address=ip_address("192.0.2.65"), families=frozenset({"ipv6", "ipv4"}))],
-    "max_prepend": 3,
-}
+    ),
+    next_hop_ipv4=ip_address("192.0.2.254"),
+    next_hop_ipv6=ip_address("2001:db8:ffff::254"),
+    neighbors=(AllowedNeighbor(address=ip_address("192.0.2.65"), families=frozenset({"ipv6", "ipv4"})),),
+    max_prepend=3,
+)
 
 
 def test_the_relay_reads_what_is_written_for_it(tmp_path):
     path = tmp_path / "allow.json"
-    assert write_allow_list(path, **VALUES)
+    assert write_allow_list(path, LISTED)
     allow = allow_list.load(path)
     assert allow.local_asn == 64500
     assert dict(allow.links) == {1: "transit-a", 2: "transit-b"}
@@ -40,30 +42,30 @@ def test_the_relay_reads_what_is_written_for_it(tmp_path):
     assert dict(allow.next_hop) == {"ipv4": ip_address("192.0.2.254"), "ipv6": ip_address("2001:db8:ffff::254")}
     assert allow.neighbors[0].families == {"ipv4", "ipv6"}
     assert not allow.withhold
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_family_without_a_next_hop_is_written_as_none(tmp_path):
-    write_allow_list(tmp_path / "allow.json", **{**VALUES, "next_hop_ipv6": None})
+    write_allow_list(tmp_path / "allow.json", replace(LISTED, next_hop_ipv6=None))
     assert dict(allow_list.load(tmp_path / "allow.json").next_hop) == {"ipv4": ip_address("192.0.2.254")}
 
 
 def test_it_is_written_only_when_it_says_something_else(tmp_path):
     path = tmp_path / "allow.json"
-    write_allow_list(path, **VALUES)
+    write_allow_list(path, LISTED)
     before = path.stat()
-    assert not write_allow_list(path, **VALUES)
+    assert not write_allow_list(path, LISTED)
     assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert write_allow_list(path, **{**VALUES, "max_prepend": 2})
+    assert write_allow_list(path, replace(LISTED, max_prepend=2))
     assert path.stat().st_ino != before.st_ino
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
     path = tmp_path / "allow.json"
-    write_allow_list(path, **VALUES)
+    write_allow_list(path, LISTED)
     monkeypatch.setattr(os, "fsync", _full)
     with pytest.raises(OSError, match="full"):
-        write_allow_list(path, **{**VALUES, "max_prepend": 2})
+        write_allow_list(path, replace(LISTED, max_prepend=2))
     assert allow_list.load(path).max_prepend == 3
     assert [entry.name for entry in tmp_path.iterdir()] == ["allow.json"]
 
@@ -173,14 +175,15 @@ def example_conf() -> str:
             ),
         ],
         relay_command=[
-            *("/opt/teagent/bin/teagent-relay", "--allow", "/var/lib/teagent/allow.json"),
-            *("--journal", "/var/lib/teagent/relay-journal.json", "--socket", "/run/teagent/relay.sock"),
+            *("/opt/teagent/bin/teagent-relay", "--allow", "/etc/teagent/allow.json"),
+            *("--journal", "/var/lib/teagent-exabgp/relay-journal.json"),
+            *("--socket", "/run/teagent-exabgp/relay.sock", "--freeze-file", "/etc/teagent/freeze"),
         ],
     )
 
 
 def example_env() -> str:
-    return render_exabgp_env(user="teagent")
+    return render_exabgp_env(user="teagent-exabgp")
 
 
 @pytest.mark.parametrize(("name", "make"), [("exabgp.conf", example_conf), ("exabgp.env", example_env)])
