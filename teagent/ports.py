@@ -114,6 +114,9 @@ class ExporterHealth:
     clock_skew_seconds: float | None = None  # the exporter's clock less ours
     active_timeout_seconds: float | None = None  # 1 in 20 octets comes in records that sum up this time or more
     future_share: float = 0.0  # of the records, those that end in the future
+    samples: int = 0  # sFlow's flow samples that came
+    samples_lost: int = 0  # by their own sequence numbers
+    samples_dropped: int = 0  # by the exporter itself, as it says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

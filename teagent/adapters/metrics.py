@@ -83,6 +83,13 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     _counter("teagent_flow_sequence_gaps_total", "exporter", "times that something was missing by sequence number"),
     _gauge("teagent_flow_lost_share", "exporter", "share lost on the way, over the last few minutes", _DOUBTS),
+    _counter(
+        "teagent_flow_samples_lost_total", "exporter", "sFlow samples missing by their own sequence numbers", _DOUBTS
+    ),
+    _counter("teagent_flow_samples_dropped_total", "exporter", "sFlow samples that the agent says it dropped", _DOUBTS),
+    _gauge(
+        "teagent_flow_samples_missing_share", "exporter", "share of sFlow samples dropped or lost, as above", _DOUBTS
+    ),
     _gauge("teagent_flow_undecoded_share", "exporter", "share not decoded, over the last few minutes", _DOUBTS),
     _gauge("teagent_flow_exporter_silent_seconds", "exporter", "since its last datagram; absent before one", _DOUBTS),
     _gauge("teagent_flow_template_age_seconds", "exporter", "since its last template; absent without any", _DOUBTS),

@@ -58,6 +58,9 @@ def _flows(app: App) -> Iterator[Figure]:
         yield Figure("teagent_flow_datagrams_total", health.datagrams, (health.exporter,))
         yield Figure("teagent_flow_records_total", health.records, (health.exporter,))
         yield Figure("teagent_flow_lost_total", health.lost, (health.exporter,))
+        if health.samples:
+            yield Figure("teagent_flow_samples_lost_total", health.samples_lost, (health.exporter,))
+            yield Figure("teagent_flow_samples_dropped_total", health.samples_dropped, (health.exporter,))
         yield Figure("teagent_flow_sequence_gaps_total", health.sequence_gaps, (health.exporter,))
         for reason, count in health.undecoded.items():
             yield Figure("teagent_flow_undecoded_total", count, (health.exporter, reason))
@@ -85,6 +88,7 @@ def _exporters(app: App, now: datetime) -> Iterator[Figure]:
             yield Figure("teagent_flow_template_age_seconds", (now - found.template_at).total_seconds(), (name,))
         for metric, value in (
             ("teagent_flow_lost_share", found.lost_share),
+            ("teagent_flow_samples_missing_share", found.samples_missing_share),
             ("teagent_flow_undecoded_share", found.undecoded_share),
             ("teagent_flow_clock_skew_seconds", found.clock_skew_seconds),
             ("teagent_flow_active_timeout_seconds", found.active_timeout_seconds),

@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 import structlog
 
-NOISY = {"apscheduler": logging.WARNING, "asyncio": logging.WARNING}
-"""Libraries that tell of every step; what they warn of is kept."""
+NOISY = {"apscheduler": logging.WARNING, "asyncio": logging.WARNING, "clickhouse_connect": logging.CRITICAL}
+"""Libraries that tell of every step; what they warn of is kept, but where they raise it, too, and we say it."""
 
 ORDER = ("timestamp", "level", "logger", "event")
 BARE = re.compile(r"^[!#-<>-\[\]-~]+$")

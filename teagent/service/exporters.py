@@ -20,11 +20,14 @@ class _Sample:
     lost: int
     datagrams: int
     undecoded: int
+    samples: int
+    samples_missing: int
 
     @classmethod
     def of(cls, health: ExporterHealth) -> _Sample:
         undecoded = sum(count for reason, count in health.undecoded.items() if reason not in HARMLESS)
-        return cls(health.expected, health.lost, health.datagrams, undecoded)
+        missing = health.samples_lost + health.samples_dropped
+        return cls(health.expected, health.lost, health.datagrams, undecoded, health.samples, missing)
 
 
 class ExporterWatch:
@@ -58,8 +61,9 @@ class ExporterWatch:
 
     def _figures(self, health: ExporterHealth) -> ExporterFigures:
         before = self._samples[0].get(health.exporter) if self._samples else None
-        now, then = _Sample.of(health), before or _Sample(0, 0, 0, 0)
+        now, then = _Sample.of(health), before or _Sample(0, 0, 0, 0, 0, 0)
         undecoded = max(0, now.undecoded - then.undecoded)
+        missing = max(0, now.samples_missing - then.samples_missing)
         return ExporterFigures(
             exporter=health.exporter,
             heard=health.last_at is not None,
@@ -71,6 +75,7 @@ class ExporterWatch:
             clock_skew_seconds=health.clock_skew_seconds,
             active_timeout_seconds=self._active_timeouts.get(health.exporter, health.active_timeout_seconds),
             future_share=health.future_share,
+            samples_missing_share=_share(missing, now.samples - then.samples + missing),
             sampling_known=health.sampling_rate is not None,
         )
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+from teagent.adapters.clickhouse.reader import Reader, Server
+from teagent.adapters.clickhouse.source import QUERY_FAILED, ClickHouseSource
+from teagent.adapters.clickhouse.statement import Columns
 from teagent.adapters.flow.account import INTERNAL_ERROR
 from teagent.adapters.flow.listener import MOST_UNTAKEN_RECORDS, QUEUE_SIZE, FlowListener
 from teagent.config.build import build_trust
@@ -15,6 +19,7 @@ from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.engine.measure.trust import COVERAGE_LIMITS
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import Undecoded
+from tests.fakes.clock import FakeClock
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "flows.md"
 
@@ -25,11 +30,23 @@ def reasons(title: str) -> set[str]:
 
 
 def test_every_reason_for_not_reading_something_has_a_row():
-    assert reasons("What could not be read") == {*Undecoded, INTERNAL_ERROR}
+    assert reasons("What could not be read") == {*Undecoded, INTERNAL_ERROR, QUERY_FAILED}
 
 
 def test_every_reason_for_dropping_something_has_a_row():
-    assert reasons("What was dropped") == set(FlowListener(bindings=(), exporters={}).dropped())
+    listener = FlowListener(bindings=(), exporters={})
+    server = Server(host="::1", port=8123, user="", password="", database="default", table="flows")
+    columns = Columns(time="t", exporter="e", in_if="i", src_addr="s", dst_addr="d", bytes="b", packets="p")
+    table = ClickHouseSource(
+        Reader(server, columns),
+        exporters={},
+        interfaces=dict,
+        prefixes=(),
+        clock=FakeClock(datetime(2026, 1, 1, tzinfo=UTC)),
+        lag_seconds=30,
+        interval_seconds=10,
+    )
+    assert reasons("What was dropped") == {*listener.dropped(), *table.dropped()}
 
 
 def test_the_bounds_are_the_ones_in_force():

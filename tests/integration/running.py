@@ -87,6 +87,7 @@ class Site:
     store: str = "teagent.db"
     viewers: str = "[]"
     capacity: str = "1Gbps"
+    flows: str | None = None  # where they come from, instead of flows_port
     extra: str = ""
 
     @property
@@ -100,6 +101,10 @@ class Site:
     @property
     def metrics(self) -> str:
         return f'{{listen: "127.0.0.1:{self.metrics_port}"}}' if self.metrics_port else "{}"
+
+    @property
+    def flow_sources(self) -> str:
+        return self.flows or f'listen: [{{protocol: netflow, address: "127.0.0.1:{self.flows_port}"}}]'
 
     def text(self) -> str:
         routers = "\n".join(
@@ -123,7 +128,7 @@ links:
 {links}
 poll: {self.poll}
 flows:
-  listen: [{{protocol: netflow, address: "127.0.0.1:{self.flows_port}"}}]
+  {self.flow_sources}
   window: {self.window}
 store: {{path: {self.store}}}
 bgp:

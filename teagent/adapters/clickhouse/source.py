@@ -30,6 +30,7 @@ MOST_BEHIND_SECONDS: Final = 900.0
 MOST_UNTAKEN: Final = 1_000_000  # rows; then reading waits, the table keeps them
 LONGEST_PAUSE_SECONDS: Final = 60.0
 STOP_WITHIN_SECONDS: Final = 1.0
+QUERY_FAILED: Final = "query_failed"
 
 Interfaces = Callable[[], Mapping[tuple[str, str], int]]
 """(router, interface as the table has it) -> ifIndex, for the interfaces of links; asked before each query."""
@@ -284,7 +285,7 @@ class ClickHouseSource:
     def _failed(self, error: TelemetryError) -> None:
         with self._lock:
             self._trouble = error
-            self._failures["query_failed"] += 1
+            self._failures[QUERY_FAILED] += 1
 
 
 def _batch(rows: Column, exporter: str, family: int, if_indexes: Column, override: float | None) -> FlowBatch:

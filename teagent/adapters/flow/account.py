@@ -38,6 +38,9 @@ class ExporterAccount:
         self._fed = 0  # datagrams read since `collect`
         self._gaps = 0
         self._expected = 0
+        self._samples = 0
+        self._samples_lost = 0
+        self._samples_dropped = 0
         self._skew: float | None = None
         self._spans = RecordSpans()
         self._spans_at = 0.0
@@ -85,6 +88,9 @@ class ExporterAccount:
         self._records += result.records
         self._lost = max(0, self._lost + result.lost)
         self._gaps += result.lost > 0
+        self._samples += result.samples
+        self._samples_lost = max(0, self._samples_lost + result.samples_lost)
+        self._samples_dropped += result.samples_dropped
         units = result.records if self._decoder.protocol in COUNTING_RECORDS else self._fed
         self._expected += max(0, units + result.lost)
         self._fed = 0
@@ -121,6 +127,9 @@ class ExporterAccount:
             clock_skew_seconds=self._skew,
             active_timeout_seconds=self._spans.active_timeout_seconds,
             future_share=self._spans.future_share,
+            samples=self._samples,
+            samples_lost=self._samples_lost,
+            samples_dropped=self._samples_dropped,
         )
 
 

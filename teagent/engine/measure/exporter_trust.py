@@ -44,6 +44,7 @@ class ExporterFigures:
     active_timeout_seconds: float | None = None
     future_share: float = 0.0
     sampling_known: bool = True
+    samples_missing_share: float | None = None  # of sFlow's: dropped by the agent itself, or lost
 
 
 def doubts(figures: ExporterFigures, now: datetime, bounds: ExporterBounds) -> tuple[str, ...]:
@@ -64,6 +65,8 @@ def doubts(figures: ExporterFigures, now: datetime, bounds: ExporterBounds) -> t
             limit = format_duration(bounds.template_seconds)
             reasons.append(f"the last template of {name} is {format_age(figures.template_at, now)} old, limit {limit}")
     reasons += _share(f"flows of {name} were lost on the way", figures.lost_share, bounds.lost)
+    missing = f"the samples of {name} were dropped by itself or lost"
+    reasons += _share(missing, figures.samples_missing_share, bounds.lost)
     reasons += _share(f"the flow sets of {name} could not be decoded", figures.undecoded_share, bounds.undecoded)
     reasons += _share(f"the flows of {name} end in the future", figures.future_share, bounds.future)
     skew = figures.clock_skew_seconds

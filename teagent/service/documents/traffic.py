@@ -136,8 +136,11 @@ def exporter_document(
         "awaiting_template": health.awaiting_template,
         "last_template_at": time_or_none(health.last_template_at),
         "sequence_gaps": health.sequence_gaps,
+        "samples_lost": health.samples_lost,
+        "samples_dropped": health.samples_dropped,
         "lost_share": None if figures is None else decimal(figures.lost_share, 4),
         "undecoded_share": None if figures is None else decimal(figures.undecoded_share, 4),
+        "samples_missing_share": None if figures is None else decimal(figures.samples_missing_share, 4),
         "clock_skew_seconds": decimal(health.clock_skew_seconds),
         "active_timeout_seconds": decimal(
             health.active_timeout_seconds if figures is None else figures.active_timeout_seconds

@@ -35,14 +35,16 @@ SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time tha
 class DecodeResult:
     """`records` counts the flow records in `batches`; `lost` units of the exporter's sequence numbers (records in v5
     and IPFIX, datagrams in v9 and sFlow; below 0 when late ones make good for what was counted as lost before);
-    `undecoded` datagrams, sets, templates and samples by reason. Of sFlow also: `samples_lost` on the way, and
-    `samples_dropped` by the exporter itself, for want of means.
+    `undecoded` datagrams, sets, templates and samples by reason. Of sFlow also: the flow `samples` that came, usable
+    or not, `samples_lost` by the sequence numbers of their data sources (which lost datagrams show in, too), and
+    `samples_dropped` by the agent itself, for want of means.
     """
 
     batches: tuple[FlowBatch, ...]
     records: int
     lost: int
     undecoded: Mapping[str, int]
+    samples: int = 0
     samples_lost: int = 0
     samples_dropped: int = 0
 
@@ -131,14 +133,15 @@ class FlowDecoder:
         self._pending = 0
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
         lost, self._lost = self._lost, 0
-        sflow_lost, samples_lost, samples_dropped = self._sflow.taken()
+        sflow = self._sflow.taken()
         return DecodeResult(
             batches=batches,
             records=sum(map(len, batches)),
-            lost=lost + sflow_lost,
+            lost=lost + sflow.lost,
             undecoded=undecoded,
-            samples_lost=samples_lost,
-            samples_dropped=samples_dropped,
+            samples=sflow.samples,
+            samples_lost=sflow.samples_lost,
+            samples_dropped=sflow.samples_dropped,
         )
 
     def read(self, datagram: bytes, *, at: float, stream: int = 0) -> list[RecordSet]:

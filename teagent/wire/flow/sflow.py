@@ -12,7 +12,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,15 @@ ADDRESS_LENGTHS: Final = {0: 0, 1: 4, 2: 16}  # address_type UNKNOWN, IP_V4, IP_
 SAMPLE: Final = struct.Struct(">8I")
 SAMPLE_EXPANDED: Final = struct.Struct(">11I")
 LAYOUTS: Final = {FLOW_SAMPLE: SAMPLE, FLOW_SAMPLE_EXPANDED: SAMPLE_EXPANDED}
+
+
+class SampleCounts(NamedTuple):
+    """As in DecodeResult; `lost` counts datagrams."""
+
+    lost: int
+    samples: int
+    samples_lost: int
+    samples_dropped: int
 
 
 @dataclass(slots=True, eq=False)
@@ -90,9 +99,10 @@ class SFlowReader:
         self._agents: dict[tuple[bytes, int], _Agent] = {}
         self._found = _Found()
         self._undecoded: Counter[str] = Counter()
-        self.lost = 0  # datagrams, since `taken`
-        self.samples_lost = 0  # by the sequence numbers of their data sources
-        self.samples_dropped = 0  # by the agent, for want of means, as it says itself
+        self._lost = 0  # these four since `taken`
+        self._samples = 0
+        self._samples_lost = 0
+        self._samples_dropped = 0
 
     def read(self, datagram: bytes, start: int, stream: int) -> int:
         """Takes the samples of the sample_datagram_v5 that begins at `start`; returns the datagram's end, because what
@@ -106,7 +116,7 @@ class SFlowReader:
                 del self._agents[next(iter(self._agents))]
             agent = _Agent()
         self._agents[key] = agent
-        self.lost += agent.sequences.lost(stream, sequence, 1)
+        self._lost += agent.sequences.lost(stream, sequence, 1)
         base = len(self._found.data)
         self._found.data += datagram[start:] if start else datagram
         self._found.data += bytes(-len(self._found.data) % 4)
@@ -139,6 +149,7 @@ class SFlowReader:
         else:
             sequence, source, _, _, drops, _, _, count = layout.unpack_from(datagram, at)
             source = (source >> 24) << 32 | source & 0xFFFFFF
+        self._samples += 1
         self._follow(sources, source, sequence, drops)
         found = self._found
         record, record_format, src_asn, dst_asn = -1, 0, 0, 0
@@ -181,13 +192,13 @@ class SFlowReader:
         gap = (sequence - last.sequence - 1) % MODULUS
         if gap >= MODULUS - LATE and last.missing:
             last.missing -= 1
-            self.samples_lost -= 1
+            self._samples_lost -= 1
             return
         if gap <= RESTART:
             last.missing += gap
-            self.samples_lost += gap
+            self._samples_lost += gap
             more = (drops - last.drops) % MODULUS
-            self.samples_dropped += more if more <= RESTART else 0
+            self._samples_dropped += more if more <= RESTART else 0
         last.sequence, last.drops = sequence, drops
 
     @property
@@ -195,10 +206,10 @@ class SFlowReader:
         """Samples that `batches` has not handed over."""
         return len(self._found.samples)
 
-    def taken(self) -> tuple[int, int, int]:
-        """(datagrams lost, samples lost, samples dropped by the agent) since it was asked before."""
-        counts = self.lost, self.samples_lost, self.samples_dropped
-        self.lost = self.samples_lost = self.samples_dropped = 0
+    def taken(self) -> SampleCounts:
+        """Since it was asked before."""
+        counts = SampleCounts(self._lost, self._samples, self._samples_lost, self._samples_dropped)
+        self._lost = self._samples = self._samples_lost = self._samples_dropped = 0
         return counts
 
     def batches(self, undecoded: Counter[str]) -> Iterator[FlowBatch]:

@@ -12,8 +12,9 @@ import base64
 import json
 import re
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Lock
 from urllib.parse import parse_qs, urlsplit
 
 from chdb.session import Session
@@ -28,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     session: Session
     credentials: str
+    one_at_a_time = Lock()  # settings and parameters belong to the session, and there is one session
 
     def do_GET(self) -> None:
         self._answer("")
@@ -52,7 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         parameters = {key[6:]: value for key, value in given.items() if key.startswith("param_")}
         settings = {k: v for k, v in given.items() if k not in OF_HTTP and not k.startswith("param_")}
         try:
-            self._send(200, self._run(statement, form, parameters, settings))
+            with self.one_at_a_time:
+                answer = self._run(statement, form, parameters, settings)
+            self._send(200, answer)
         except Exception as error:
             text = str(error)
             code = CODE.search(text)
@@ -80,8 +84,7 @@ def main(directory: str, user: str, password: str) -> None:
     Handler.session = Session(str(Path(directory)))
     Handler.session.query("SET allow_suspicious_low_cardinality_types = 1")
     Handler.credentials = f"{user}:{password}"
-    # One at a time: settings and parameters belong to the session, and there is one session.
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)  # a client may keep its connection
     print(server.server_port, flush=True)
     server.serve_forever()
 

@@ -66,6 +66,7 @@ class Row:
     src_asn: int = 0
     rate: int = 1
     exporter: str = "127.0.0.1"
+    interface: str = ""  # by which it came in, where that is not called after its number
 
 
 def interface_name(index: int) -> str:
@@ -109,7 +110,7 @@ class ClickHouse:
 def _akvorado(row: Row) -> str:
     """In the order of Columns.given()."""
     exporter, src, dst = (_mapped(address) for address in (row.exporter, row.src, row.dst))
-    names = interface_name(row.in_if), interface_name(row.out_if)
+    names = row.interface or interface_name(row.in_if), interface_name(row.out_if)
     return (
         f"({int(row.at)}, '{exporter}', '{names[0]}', '{src}', '{dst}', {row.octets}, {row.packets}, '{names[1]}', "
         f"{row.src_asn}, {row.rate})"

@@ -12,6 +12,7 @@ from teagent.daemon.app import App
 from teagent.daemon.figures import figures
 from teagent.errors import SnmpTimeout
 from teagent.model.proposal import ProposalState
+from tests.fakes import sflow
 from tests.fakes.netflow import netflow5, record5
 from tests.fakes.proposals import example_proposal
 from tests.integration.running import ENVIRONMENT, Site, send
@@ -53,6 +54,19 @@ async def test_datagrams_are_counted_by_exporter_and_strangers_apart(app: App, p
     assert found["teagent_flow_records_total"] == {("127.0.0.1",): 1}
     assert sum(found["teagent_flow_undecoded_total"].values()) == 1
     assert found["teagent_flow_dropped_total"]["unknown_exporter",] == 1
+
+
+async def test_what_an_sflow_agent_dropped_is_counted(app: App, place: Site) -> None:
+    frame = sflow.sampled_header(sflow.ethernet(sflow.ipv4("10.0.0.1", "198.51.100.1", sflow.udp(1, 2))))
+    samples = [sflow.flow_sample(frame, sequence=n, drops=drops) for n, drops in ((1, 0), (2, 8))]
+    send(place.flows_port, [sflow.datagram(*samples)])
+    while not any(h.samples for h in app.flows.exporters()):
+        await app.clock.sleep(0.005)
+    found = taken(app)
+    assert found["teagent_flow_samples_dropped_total"] == {("127.0.0.1",): 8}
+    assert found["teagent_flow_samples_lost_total"] == {("127.0.0.1",): 0}
+    assert found["teagent_flow_samples_missing_share"] == {("127.0.0.1",): 0.8}
+    assert found["teagent_flow_exporter_doubts"] == {("127.0.0.1",): 1}
 
 
 async def test_proposals_are_counted_by_state(app: App) -> None:

@@ -99,3 +99,9 @@ def test_a_value_is_cut_where_it_would_flood_the_log(stream: io.StringIO) -> Non
     structlog.get_logger("observe").info("found", name="x" * 10_000)
     assert "(6000 more)" in stream.getvalue()
     assert len(stream.getvalue()) < 5000
+
+
+def test_a_library_whose_errors_we_say_ourselves_does_not_say_them_again(stream: io.StringIO) -> None:
+    logs.configure(level="debug", form="logfmt", stream=stream)
+    logging.getLogger("clickhouse_connect.driver").warning("Unexpected Http Driver Exception")
+    assert stream.getvalue() == ""

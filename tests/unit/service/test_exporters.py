@@ -76,6 +76,13 @@ def test_what_came_late_after_all_is_not_a_negative_loss(world: World) -> None:
     assert world.watch.figures()["192.0.2.1"].lost_share == 0.0
 
 
+def test_samples_that_the_agent_dropped_are_a_share_of_those_there_were(world: World) -> None:
+    world.watch.sample()
+    world.become(samples=90, samples_lost=4, samples_dropped=6)
+    assert world.watch.figures()["192.0.2.1"].samples_missing_share == 0.1
+    assert world.doubted()["a"] == ("10% of the samples of 192.0.2.1 were dropped by itself or lost, limit 5%",)
+
+
 def test_undecoded_is_a_share_of_what_came_and_traffic_that_is_not_ip_is_none_of_it(world: World) -> None:
     world.watch.sample()
     world.become(datagrams=90, undecoded={"no_template": 10, "not_ip": 10_000, "no_addresses": 500})

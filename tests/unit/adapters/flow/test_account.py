@@ -9,6 +9,7 @@ import pytest
 from teagent.adapters.flow.account import ExporterAccount
 from teagent.ports import ExporterHealth
 from teagent.wire.flow.limits import Limits
+from tests.fakes import sflow
 from tests.fakes.netflow import flow_set, ipfix, netflow5, netflow9, record, record5, template
 
 AT = 1_700_000_000.0
@@ -51,3 +52,10 @@ def test_the_records_show_the_active_timeout_and_times_in_the_future(wrap) -> No
     body = flow(10_000, 1800) + flow(10, 2) + flow(10, 2, end=1_700_003_600) + flow(10, 2)
     health = told(wrap(templates, flow_set(300, body)))
     assert (health.active_timeout_seconds, health.future_share) == (1800.0, 0.25)
+
+
+def test_samples_that_were_lost_and_those_that_the_agent_dropped_are_told_apart() -> None:
+    frame = sflow.sampled_header(sflow.ethernet(sflow.ipv4("10.0.0.1", "198.51.100.1", sflow.udp(1, 2))))
+    samples = [sflow.flow_sample(frame, sequence=n, drops=drops) for n, drops in ((1, 7), (2, 7), (5, 10))]
+    health = told(*(sflow.datagram(each, sequence=n) for n, each in enumerate(samples, 1)))
+    assert (health.samples, health.samples_lost, health.samples_dropped, health.lost) == (3, 2, 3, 0)

@@ -45,6 +45,10 @@ def test_at_the_limits_there_is_no_doubt() -> None:
         ),
         ({"template_at": NOW - timedelta(hours=4)}, "the last template of 192.0.2.1 is 4h old, limit 3h"),
         ({"lost_share": 0.2}, "20% of flows of 192.0.2.1 were lost on the way, limit 5%"),
+        (
+            {"samples_missing_share": 0.2},
+            "20% of the samples of 192.0.2.1 were dropped by itself or lost, limit 5%",
+        ),
         ({"undecoded_share": 0.5}, "50% of the flow sets of 192.0.2.1 could not be decoded, limit 5%"),
         ({"future_share": 0.6}, "60% of the flows of 192.0.2.1 end in the future, limit 5%"),
         ({"clock_skew_seconds": 7200.0}, "the clock of 192.0.2.1 is 2h ahead of ours, limit 2m"),
