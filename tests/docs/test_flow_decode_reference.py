@@ -9,7 +9,7 @@ from teagent.cli.root import teagent
 from teagent.wire.capture_udp import Skipped
 from teagent.wire.flow.offline import OfflineReader
 from tests.fakes.netflow import netflow5, record5
-from tests.fakes.sflow import counter_sample, datagram, flow_sample, if_counters, sampled_ipv4
+from tests.fakes.sflow import counter_sample, datagram, discarded_packet, flow_sample, if_counters, sampled_ipv4
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
 
@@ -23,6 +23,7 @@ def test_the_fields_of_a_record_are_those_of_the_page():
     payloads = (
         netflow5(record5(src=1, dst=2)),
         datagram(flow_sample(sampled_ipv4("192.0.2.1", "192.0.2.2")), counter_sample(if_counters(3))),
+        datagram(discarded_packet(sampled_ipv4("192.0.2.1", "192.0.2.2"))),
     )
     fields = {"file"}
     for payload in payloads:

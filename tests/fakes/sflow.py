@@ -53,6 +53,10 @@ def counter_sample(*records: bytes, sequence: int = 1, source: int = 3, expanded
     return record(4 if expanded else 2, struct.pack(f">{len(words)}I", *words) + b"".join(records))
 
 
+def discarded_packet(*records: bytes, sequence: int = 1, reason: int = 257, in_if: int = 3, out_if: int = 0) -> bytes:
+    return record(5, struct.pack(">8I", sequence, 0, in_if, 0, in_if, out_if, reason, len(records)) + b"".join(records))
+
+
 def sampled_header(frame: bytes, *, protocol: int = 1, length: int | None = None, stripped: int = 4) -> bytes:
     """`length` is frame_length, else the frame's with its checksum."""
     head = struct.pack(">III", protocol, len(frame) + stripped if length is None else length, stripped)

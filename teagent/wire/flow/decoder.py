@@ -150,6 +150,7 @@ class FlowDecoder:
         Truncated, BadLength, BadVersion where no data set of the datagram can be read; `refusals` has the rest.
         """
         sets: list[RecordSet] = []
+        self._state.listen(stream)
         try:
             self._read(datagram, at, stream, sets)
         except WireError as error:
@@ -163,6 +164,7 @@ class FlowDecoder:
         """Those that have to be read by themselves part the others into bursts."""
         if not datagrams:
             return
+        self._state.listen(stream)
         for part in self._bursts.parted(self._state, datagrams):
             if isinstance(part, bytes):
                 found: list[RecordSet] = []

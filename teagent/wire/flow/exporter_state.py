@@ -10,12 +10,13 @@ from typing import Final, TypeAlias
 
 from teagent.wire.flow.layout import Layout
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.records import Domain, RecordSet, Undecoded, record_set
+from teagent.wire.flow.records import ANY_STREAM, Domain, RecordSet, Undecoded, record_set
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.template import Template
 
-DomainKey: TypeAlias = tuple[int, int]
+DomainKey: TypeAlias = tuple[int, int, int]
+"""version, number, stream"""
 MOST_REFUSALS: Final = 128
 
 
@@ -30,6 +31,12 @@ class Held:
 
 
 class ExporterState:
+    """Templates belong to an observation domain. Where two exporting processes behind one address use one domain and
+    one template id for different things, each source port (stream) has a domain of its own from then on (RFC 7011
+    section 8: a template's scope is the transport session). Until then they share one, because many exporters send
+    their options, or go on after a restart, from another port.
+    """
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.changes = 0  # of domains, their templates and rates
@@ -37,7 +44,10 @@ class ExporterState:
         self.refusals: deque[tuple[str, str]] = deque(maxlen=MOST_REFUSALS)  # the last ones, with the reason in words
         self.template_at: float | None = None  # unix time of the last one
         self._domains: dict[DomainKey, Domain] = {}
-        self._age: dict[tuple[DomainKey, int], None] = {}  # templates, the one refreshed longest ago first
+        self._stream = ANY_STREAM
+        self._apart: set[DomainKey] = set()  # domains of one stream
+        # Templates with the stream that told them, the one refreshed longest ago first.
+        self._age: dict[tuple[DomainKey, int], int] = {}
         self._held: dict[tuple[DomainKey, int], deque[Held]] = {}
         self._held_sets = 0
         self._held_octets = 0
@@ -50,30 +60,59 @@ class ExporterState:
     def awaiting_template(self) -> int:
         return self._held_sets
 
+    def listen(self, stream: int) -> None:
+        """What is read from now on comes from this source port."""
+        if stream != self._stream:
+            self._stream = stream
+            self.changes += bool(self._apart)
+
+    def _key(self, version: int, number: int) -> DomainKey:
+        key = (version, number, self._stream)
+        return key if key in self._apart else (version, number, ANY_STREAM)
+
     def known(self, version: int, number: int) -> Domain | None:
         """The domain, if it has been heard of, without counting that as a use."""
-        return self._domains.get((version, number))
+        return self._domains.get(self._key(version, number))
 
     def domain(self, version: int, number: int) -> Domain:
         """The most recently used ones are kept."""
-        key = (version, number)
+        key = self._key(version, number)
         domain = self._domains.pop(key, None)
         if domain is None:
-            self.changes += 1
-            if len(self._domains) >= self.limits.max_domains:
-                oldest = next(iter(self._domains))
-                for template in self._domains.pop(oldest).layouts:
-                    del self._age[oldest, template]
-            domain = Domain(
-                version=version,
-                number=number,
-                layouts={},
-                rates=SamplingRates(self.limits.max_samplers // self.limits.max_domains),
-                sequences=Sequences(),
-                boot=math.nan,
-            )
+            return self._new_domain(key, SamplingRates(self.limits.max_samplers), Sequences())
         self._domains[key] = domain
         return domain
+
+    def _new_domain(self, key: DomainKey, rates: SamplingRates, sequences: Sequences) -> Domain:
+        self.changes += 1
+        if len(self._domains) >= self.limits.max_domains:
+            oldest = next(iter(self._domains))
+            self._apart.discard(oldest)
+            for template in self._domains.pop(oldest).layouts:
+                del self._age[oldest, template]
+        version, number, stream = key
+        domain = Domain(
+            version=version,
+            number=number,
+            stream=stream,
+            layouts={},
+            rates=rates,
+            sequences=sequences,
+            boot=math.nan,
+        )
+        self._domains[key] = domain
+        return domain
+
+    def _part(self, domain: Domain) -> Domain:
+        """A domain for the stream alone, from now on. It keeps what it knew; rates and sequence numbers stay common."""
+        key = (domain.version, domain.number, self._stream)
+        own = self._new_domain(key, domain.rates, domain.sequences)
+        own.boot = domain.boot
+        own.layouts.update(domain.layouts)
+        self._age |= {(key, template): self._stream for template in own.layouts}
+        self._apart.add(key)
+        self._shrink()
+        return own
 
     def refuse(self, reason: Undecoded, text: str) -> None:
         """Something could not be decoded."""
@@ -82,27 +121,34 @@ class ExporterState:
 
     def held(self) -> dict[tuple[int, int, int], int]:
         """How many data sets wait for their template, by (version, domain, template)."""
-        return {(*domain, template): len(queue) for (domain, template), queue in self._held.items()}
+        waiting: Counter[tuple[int, int, int]] = Counter()
+        for ((version, domain, _), template), queue in self._held.items():
+            waiting[version, domain, template] += len(queue)
+        return dict(waiting)
 
-    def define(self, domain: Domain, template: Template) -> Layout:
-        """A template arrived: new, refreshed or changed. The one refreshed longest ago gives way."""
-        key = ((domain.version, domain.number), template.id)
+    def define(self, domain: Domain, template: Template) -> tuple[Domain, Layout]:
+        """A template arrived: new, refreshed or changed. The one refreshed longest ago gives way. Returns the domain
+        that has it, which is not the one given where another stream has told of another template by this id.
+        """
         known = domain.layouts.get(template.id)
+        if known is not None and known.template.describes_as(template):
+            self._age[_key_of(domain), template.id] = self._age.pop((_key_of(domain), template.id))
+            return domain, known
+        if known is not None and self._age[_key_of(domain), template.id] != self._stream:
+            domain = self._part(domain)
+        key = (_key_of(domain), template.id)
         self._age.pop(key, None)
-        self._age[key] = None
-        if (
-            known is not None
-            and known.template.fields == template.fields
-            and known.template.options == template.options
-        ):
-            return known
+        self._age[key] = self._stream
         self.changes += 1
         layout = domain.layouts[template.id] = Layout(template)
-        if len(self._age) > self.limits.max_templates:
+        self._shrink()
+        return domain, layout
+
+    def _shrink(self) -> None:
+        while len(self._age) > self.limits.max_templates:
             oldest, number = next(iter(self._age))
             del self._age[oldest, number]
             del self._domains[oldest].layouts[number]
-        return layout
 
     def withdraw(self, domain: Domain, template: int) -> None:
         """RFC 7011 section 8.1: ids 2 and 3 withdraw all templates, or all options templates, of the domain."""
@@ -110,7 +156,7 @@ class ExporterState:
         for number, layout in list(domain.layouts.items()):
             if number == template or (template in {2, 3} and layout.template.options == (template == 3)):
                 del domain.layouts[number]
-                del self._age[(domain.version, domain.number), number]
+                del self._age[_key_of(domain), number]
 
     def hold(self, domain: Domain, template: int, held: Held) -> None:
         """Keeps a data set until its template comes; the oldest give way and are counted as lost for want of it."""
@@ -119,7 +165,7 @@ class ExporterState:
                 Undecoded.NO_TEMPLATE, f"{len(held.body)} octets of data before template {template} are too many"
             )
             return
-        self._held.setdefault(((domain.version, domain.number), template), deque()).append(held)
+        self._held.setdefault((_key_of(domain), template), deque()).append(held)
         self._held_sets += 1
         self._held_octets += len(held.body)
         while self._held_sets > self.limits.max_pending_sets or self._held_octets > self.limits.max_pending_octets:
@@ -134,7 +180,7 @@ class ExporterState:
     def _drop(self, key: tuple[DomainKey, int]) -> None:
         queue = self._held[key]
         self._forget(queue.popleft())
-        (version, domain), template = key
+        (version, domain, _), template = key
         self.refuse(
             Undecoded.NO_TEMPLATE, f"template {template} of version {version}, domain {domain}, has not come in time"
         )
@@ -147,6 +193,10 @@ class ExporterState:
 
     def release(self, domain: Domain, layout: Layout) -> Iterator[RecordSet]:
         """What has waited for this template."""
-        for held in self._held.pop(((domain.version, domain.number), layout.template.id), ()):
+        for held in self._held.pop((_key_of(domain), layout.template.id), ()):
             self._forget(held)
             yield record_set(domain, layout, held.body, exported_at=held.exported_at, boot=held.boot)
+
+
+def _key_of(domain: Domain) -> DomainKey:
+    return domain.version, domain.number, domain.stream

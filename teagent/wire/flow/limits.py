@@ -13,7 +13,7 @@ class Limits:
     max_templates: int = 1024  # over all domains
     max_new_templates: int = 512  # in one datagram
     max_fields: int = 512  # in one template
-    max_samplers: int = 1024  # over all domains
+    max_samplers: int = 1024  # and interfaces with a sampling rate of their own, of one domain
     max_record_octets: int = 65_507  # what a UDP datagram can hold
     max_pending_sets: int = 256  # data sets whose template has not come yet
     max_pending_octets: int = 1 << 20

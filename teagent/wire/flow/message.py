@@ -97,7 +97,8 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
                 text = f"more than {state.limits.max_new_templates} templates in a datagram"
                 state.refuse(Undecoded.LIMIT_EXCEEDED, text)
                 return None
-            _take(state, domain, template, at, sets)
+            domain = _take(state, domain, template, at, sets)
+        layouts = domain.layouts
     return records
 
 
@@ -112,11 +113,14 @@ def _templates(version: int, number: int, body: bytes, limits: Limits) -> Iterat
     return iter((BadLength(f"set id {number} has no meaning in version {version}"),))
 
 
-def _take(state: ExporterState, domain: Domain, found: Found, at: float, sets: list[RecordSet]) -> None:
+def _take(state: ExporterState, domain: Domain, found: Found, at: float, sets: list[RecordSet]) -> Domain:
+    """Returns the domain that the rest of the message belongs to."""
     if isinstance(found, WireError):
         state.refuse(reason_of(found), found.message)
     elif isinstance(found, int):
         state.withdraw(domain, found)
     else:
         state.template_at = at
-        sets.extend(state.release(domain, state.define(domain, found)))
+        domain, layout = state.define(domain, found)
+        sets.extend(state.release(domain, layout))
+    return domain

@@ -109,17 +109,15 @@ def _sample_document(sample: Sample) -> Document:
     records: list[dict[str, Value]] = [{"structure": record.name, **record.members} for record in sample.records]
     if sample.input is None or sample.output is None:
         return {"kind": "counters", "sample_sequence": sample.sequence, "source": source, "records": records}
-    return {
-        "kind": "flow",
-        "sample_sequence": sample.sequence,
-        "source": source,
+    interfaces: Document = {
         "input_interface": sample.input.if_index,
         "output_interface": sample.output.if_index,
         "input": str(sample.input),
         "output": str(sample.output),
-        "sampling_rate": float(sample.sampling_rate) or None,
-        "sample_pool": sample.pool,
-        "drops": sample.drops,
-        "fields": sample.fields,
-        "records": records,
     }
+    head: Document = {"sample_sequence": sample.sequence, "source": source, **interfaces}
+    tail: Document = {"drops": sample.drops, "fields": sample.fields, "records": records}
+    if sample.reason is not None:
+        return {"kind": "discarded", **head, "reason": sample.reason, **tail}
+    rate = float(sample.sampling_rate) or None
+    return {"kind": "flow", **head, "sampling_rate": rate, "sample_pool": sample.pool, **tail}

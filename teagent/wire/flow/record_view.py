@@ -67,11 +67,17 @@ def views(found: RecordSet) -> Iterator[RecordView]:
             template=layout.template.id,
             options=layout.template.options,
             exported_at=found.exported_at,
-            input_interface=int(columns["in_if"][record]) or None,
+            input_interface=int(columns["in_if"][record]) or _port(columns, record),
             output_interface=int(columns["out_if"][record]) or None,
             sampling_rate=None if layout.template.options or math.isnan(rate) else rate,
             fields=fields,
         )
+
+
+def _port(columns: dict[str, Column], record: int) -> int | None:
+    """The physical port that it came in by, None where unknown."""
+    ports = columns.get("in_physical_if")
+    return None if ports is None else int(ports[record]) or None
 
 
 def packet_fields(packets: Packets, place: int) -> dict[str, Value]:

@@ -13,6 +13,8 @@ from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.template import Decoded, decode_fixed, decode_variable
 
+ANY_STREAM: Final = -1
+
 
 class Undecoded(StrEnum):
     """Why something could not be used; a closed list, because it labels counters."""
@@ -42,11 +44,13 @@ def reason_of(error: WireError) -> Undecoded:
 class Domain:
     """State of one observation domain (IPFIX), source id (v9) or engine (v5). Mutable, owned by ExporterState.
 
+    `stream` is the source port that it is for, ANY_STREAM where all of them agree about its templates.
     `boot` is the unix time at which the exporter's sysUpTime was 0, where IPFIX options told it, NaN otherwise.
     """
 
     version: int
     number: int
+    stream: int
     layouts: dict[int, Layout]
     rates: SamplingRates
     sequences: Sequences

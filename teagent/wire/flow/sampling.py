@@ -21,7 +21,9 @@ LARGEST_RATE: Final = 2.0**32  # a rate above is none: it would stand for more t
 
 
 class SamplingRates:
-    """What one observation domain has told so far."""
+    """What one observation domain has told so far, of `most` samplers and interfaces; those that were told of longest
+    ago give way.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -59,18 +61,24 @@ class SamplingRates:
                 continue
             if keys is None:
                 self._of_domain = rate
-            elif int(keys[i]) in table or self._known < self._most:
-                table[int(keys[i])] = rate
+            else:
+                self._keep(table, int(keys[i]), rate)
         self._settle()
         return True
+
+    def _keep(self, table: dict[int, float], key: int, rate: float) -> None:
+        table.pop(key, None)
+        if self._known >= self._most:
+            oldest = table or self._of_sampler or self._of_interface
+            del oldest[next(iter(oldest))]
+        table[key] = rate
 
     @staticmethod
     def _interfaces(template: Template, rows: Rows) -> Column | None:
         for i, f in enumerate(template.fields):
             ipfix = f.scope and f.element in elements.INTERFACE_SCOPES and not f.v9_scope and not f.enterprise
-            if (ipfix or (f.v9_scope and f.element == elements.V9_SCOPE_INTERFACE)) and 0 < f.length <= 4:
-                column: Column = rows[f"f{i}"]
-                return column if f.length != 3 else None
+            if (ipfix or (f.v9_scope and f.element == elements.V9_SCOPE_INTERFACE)) and 0 < f.length <= 8:
+                return unsigned(template, rows, i)
         return None
 
     def _settle(self) -> None:

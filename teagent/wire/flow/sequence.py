@@ -12,6 +12,8 @@ MODULUS: Final = 1 << 32
 RESTART: Final = 1 << 20  # a jump over more than this is an exporter that began anew
 MOST_STREAMS: Final = 16
 SURE: Final = 4  # messages after which one coincidence does not change the mind
+LATE: Final = 4096  # units by which a message may come late
+IN_ORDER: Final = 16  # messages one after the other that all come late: they do not, the exporter began anew
 
 
 class SequenceTracker:
@@ -25,13 +27,16 @@ class SequenceTracker:
         self._before: tuple[int, int | None] | None = None  # sequence and units of the last message
         self._inclusive = 0  # above 0 where the count includes the message itself
         self._missing = 0
+        self._late: tuple[int, int] | None = None  # sequence and units of a message that came late just now
+        self._late_in_order = 0
 
     def lost(self, sequence: int, units: int | None) -> int:
         """Units missing before a message numbered `sequence` that carries `units` of them (None: not known, and the
         next one is taken as it comes). Negative when a message that was counted as lost comes late.
         """
         gap = self._gap(sequence, units)
-        if gap > MODULUS - RESTART and units is not None and self._missing:
+        behind = gap >= MODULUS - LATE and self._missing > 0
+        if behind and units is not None and not self._began_anew(sequence, units):
             found = min(units, self._missing)
             self._missing -= found
             return -found
@@ -39,7 +44,15 @@ class SequenceTracker:
             gap = 0
         self._missing += gap
         self._before = (sequence, units)
+        self._late = None
         return gap
+
+    def _began_anew(self, sequence: int, units: int) -> bool:
+        """Whether messages that seem to come late are those of an exporter that began anew at a number just below."""
+        follows = self._late is not None and (sequence - self._late[0]) % MODULUS in {units, self._late[1]}
+        self._late_in_order = self._late_in_order + 1 if follows else 1
+        self._late = (sequence, units)
+        return self._late_in_order > IN_ORDER
 
     def lost_in_a_row(self, sequences: Column, units: Column) -> int:
         """The same for many messages. Mostly each begins where the one before it ended, and there is little to do."""

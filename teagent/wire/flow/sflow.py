@@ -34,6 +34,7 @@ FLOW_SAMPLE: Final = 1
 COUNTERS_SAMPLE: Final = 2
 FLOW_SAMPLE_EXPANDED: Final = 3
 COUNTERS_SAMPLE_EXPANDED: Final = 4
+DISCARDED_PACKET: Final = 5  # sflow.org/sflow_drops.txt: that it was not forwarded, which is no sample of the traffic
 SAMPLED_HEADER: Final = 1
 SAMPLED_IPV4: Final = 3
 SAMPLED_IPV6: Final = 4

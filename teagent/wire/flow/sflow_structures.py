@@ -24,11 +24,15 @@ def _structure(name: str, members: str) -> Structure:
     return Structure(name, tuple((m[0], m[2:]) if m[1] == ":" else ("u", m) for m in members.split()))
 
 
+_ETHERNET: Final = "length m:src_mac m:dst_mac type"
+_IPV4: Final = "length protocol 4:src_ip 4:dst_ip src_port dst_port tcp_flags tos"
+_IPV6: Final = "length protocol 6:src_ip 6:dst_ip src_port dst_port tcp_flags priority"
+
 FLOW_RECORDS: Final = {
     1: _structure("sampled_header", "header_protocol frame_length stripped o:header"),
-    2: _structure("sampled_ethernet", "length m:src_mac m:dst_mac type"),
-    3: _structure("sampled_ipv4", "length protocol 4:src_ip 4:dst_ip src_port dst_port tcp_flags tos"),
-    4: _structure("sampled_ipv6", "length protocol 6:src_ip 6:dst_ip src_port dst_port tcp_flags priority"),
+    2: _structure("sampled_ethernet", _ETHERNET),
+    3: _structure("sampled_ipv4", _IPV4),
+    4: _structure("sampled_ipv6", _IPV6),
     1001: _structure("extended_switch", "src_vlan src_priority dst_vlan dst_priority"),
     1002: _structure("extended_router", "a:nexthop src_mask_len dst_mask_len"),
     1003: _structure("extended_gateway", "a:nexthop as src_as src_peer_as p:dst_as_path l:communities localpref"),
@@ -41,6 +45,23 @@ FLOW_RECORDS: Final = {
     1010: _structure("extended_mpls_FTN", "s:mplsFTNDescr mplsFTNMask"),
     1011: _structure("extended_mpls_LDP_FEC", "mplsFecAddrPrefixLength"),
     1012: _structure("extended_vlantunnel", "l:stack"),
+    # sflow.org/sflow_tunnels.txt
+    1021: _structure("extended_l2_tunnel_egress", _ETHERNET),
+    1022: _structure("extended_l2_tunnel_ingress", _ETHERNET),
+    1023: _structure("extended_ipv4_tunnel_egress", _IPV4),
+    1024: _structure("extended_ipv4_tunnel_ingress", _IPV4),
+    1025: _structure("extended_ipv6_tunnel_egress", _IPV6),
+    1026: _structure("extended_ipv6_tunnel_ingress", _IPV6),
+    1027: _structure("extended_decapsulate_egress", "inner_header_offset"),
+    1028: _structure("extended_decapsulate_ingress", "inner_header_offset"),
+    1029: _structure("extended_vni_egress", "vni"),
+    1030: _structure("extended_vni_ingress", "vni"),
+    # sflow.org/sflow_drops.txt, sflow.org/sflow_transit.txt
+    1036: _structure("extended_egress_queue", "queue"),
+    1037: _structure("extended_acl", "number s:name direction"),
+    1038: _structure("extended_function", "s:symbol"),
+    1039: _structure("extended_transit", "delay"),
+    1040: _structure("extended_queue", "depth"),
 }
 COUNTER_RECORDS: Final = {
     1: _structure(

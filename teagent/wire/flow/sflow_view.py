@@ -18,9 +18,10 @@ from teagent.wire.flow.record_view import Value, packet_fields
 from teagent.wire.flow.records import Undecoded, reason_of
 from teagent.wire.flow.sflow_structures import COUNTER_RECORDS, FLOW_RECORDS, Structure, members_of
 
-EXPANDED: Final = frozenset({sflow.FLOW_SAMPLE_EXPANDED, sflow.COUNTERS_SAMPLE_EXPANDED})
+EXPANDED: Final = frozenset({sflow.FLOW_SAMPLE_EXPANDED, sflow.COUNTERS_SAMPLE_EXPANDED, sflow.DISCARDED_PACKET})
 FLOWS: Final = frozenset({sflow.FLOW_SAMPLE, sflow.FLOW_SAMPLE_EXPANDED})
-SAMPLES: Final = FLOWS | {sflow.COUNTERS_SAMPLE, sflow.COUNTERS_SAMPLE_EXPANDED}
+COUNTERS: Final = frozenset({sflow.COUNTERS_SAMPLE, sflow.COUNTERS_SAMPLE_EXPANDED})
+SAMPLES: Final = FLOWS | COUNTERS | {sflow.DISCARDED_PACKET}
 INTERFACE_FORMATS: Final = {0: "single", 1: "discarded", 2: "multiple"}
 
 
@@ -58,7 +59,9 @@ class Record:
 
 @dataclass(slots=True, kw_only=True)
 class Sample:
-    """A flow sample where `input` is set, a counter sample otherwise. `fields` are IANA's elements of the packet."""
+    """A counter sample where `input` is None; else a flow sample, or a packet that was not forwarded, for the
+    `reason` of sflow.org/sflow_drops.txt. `fields` are IANA's elements of the packet.
+    """
 
     sequence: int
     source_class: int
@@ -69,6 +72,7 @@ class Sample:
     drops: int = 0
     input: Interface | None = None
     output: Interface | None = None
+    reason: int | None = None
     fields: dict[str, Value] = field(default_factory=dict)
 
 
@@ -122,7 +126,7 @@ def _format(number: int) -> str:
 
 def _sample(kind: int, body: bytes, undecoded: list[tuple[Undecoded, str]]) -> Sample:
     expanded, flow = kind in EXPANDED, kind in FLOWS
-    words = 3 + expanded + (5 + 2 * expanded) * flow
+    words = 8 if kind == sflow.DISCARDED_PACKET else 3 + expanded + (5 + 2 * expanded) * flow
     if len(body) < 4 * words:
         raise Truncated(f"a sample of {len(body)} octets, its fixed part takes {4 * words}")
     values = list(struct.unpack_from(f">{words}I", body))
@@ -138,7 +142,11 @@ def _sample(kind: int, body: bytes, undecoded: list[tuple[Undecoded, str]]) -> S
             sample.input, sample.output = Interface(*values[3:5]), Interface(*values[5:7])
         else:
             sample.input, sample.output = (Interface(v >> 30, v & sflow.INTERNAL) for v in values[3:5])
-    _records(sample, body[4 * words :], values[-1], FLOW_RECORDS if flow else COUNTER_RECORDS, undecoded)
+    elif kind == sflow.DISCARDED_PACKET:
+        sample.drops, sample.reason = values[0], values[3]
+        sample.input, sample.output = (Interface(sflow.SINGLE_INTERFACE, value) for value in values[1:3])
+    structures = COUNTER_RECORDS if kind in COUNTERS else FLOW_RECORDS
+    _records(sample, body[4 * words :], values[-1], structures, undecoded)
     return sample
 
 

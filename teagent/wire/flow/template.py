@@ -50,6 +50,10 @@ class Template:
         object.__setattr__(self, "least", sum(length for _, length in fixed) + len(variable))
         object.__setattr__(self, "variable", variable)
 
+    def describes_as(self, other: Template) -> bool:
+        """Whether both describe the same records."""
+        return self.fields == other.fields and self.options == other.options
+
     def find(self, elements: Sequence[int]) -> int | None:
         """Index of the first of these IANA elements that the template has in full, None where it has none."""
         for element in elements:

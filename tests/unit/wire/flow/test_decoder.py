@@ -28,29 +28,12 @@ def data(octets: int, number: int = 300, fields=FIELDS, *, pad: int = 0) -> byte
     return flow_set(number, record(fields, SRC, DST, 7, 8, octets, 1), pad=pad)
 
 
-@pytest.fixture(params=["netflow-v9", "ipfix"])
-def wrap(request):
-    """A message of either protocol around sets, with the set ids of v9's templates translated."""
-
-    def make(*sets: bytes, **header) -> bytes:
-        if request.param == "netflow-v9":
-            return netflow9(*sets, **header)
-        return ipfix(*(bytes([0, s[1] + 2]) + s[2:] if s[0] == 0 and any(s) else s for s in sets), **header)
-
-    return make
-
-
 def octets(result) -> list[int]:
     return sorted(value for b in result.batches for value in b.octets.tolist())
 
 
 def decode(decoder: FlowDecoder, *datagrams: bytes, at: float = 0.0):
     return decoder.decode(datagrams, at=at)
-
-
-@pytest.fixture
-def decoder() -> FlowDecoder:
-    return FlowDecoder("192.0.2.1")
 
 
 def test_several_sets_and_several_messages_of_a_template_are_decoded_together(decoder, wrap):
@@ -379,6 +362,17 @@ def test_rates_told_by_interface_hold_for_the_input_interface(decoder):
     assert math.isnan(sampled_rates(decoder, netflow9(other))[0])
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 8])
+def test_an_interface_that_is_told_a_rate_may_be_of_any_width(decoder, length):
+    scope, fields = (10, length), ((8, 4), (12, 4), (10, length), (1, 4))
+    options = flow_set(3, options_template10(400, (scope,), ((34, 4),)))
+    told = flow_set(400, b"".join(record((scope, (34, 4)), number, 1000 + number) for number in range(1, 41)))
+    flows = flow_set(300, b"".join(record(fields, SRC, DST, number, 99) for number in range(1, 42)))
+    rates = sampled_rates(decoder, ipfix(options, flow_set(2, template(300, fields)), told, flows))
+    assert rates[:40] == [1000.0 + number for number in range(1, 41)]
+    assert math.isnan(rates[40])
+
+
 def test_a_record_may_state_its_own_rate(decoder, wrap):
     fields = ((8, 4), (12, 4), (1, 4), (34, 4))
     rows = record(fields, SRC, DST, 1, 10) + record(fields, SRC, DST, 1, 20)
@@ -391,7 +385,7 @@ def test_samplers_are_bounded():
     told = [options_sampler(options_template9, 400, i, 10 + i)[1] for i in range(1, 9)]
     decode(decoder, netflow9(flow_set(1, one), *told, flow_set(0, template(300, SAMPLED))))
     known = [r for r in sampled_rates(decoder, netflow9(sampled_data(*range(1, 9)))) if not math.isnan(r)]
-    assert known == [11.0, 12.0]
+    assert known == [15.0, 16.0, 17.0, 18.0]
 
 
 def test_the_direction_of_a_flow_is_told_where_the_template_has_it(wrap):

@@ -25,12 +25,14 @@ from tests.fakes.sflow import (
     INTERNAL,
     counter_sample,
     datagram,
+    discarded_packet,
     ethernet,
     flow_sample,
     gateway,
     if_counters,
     ipv4,
     ipv6,
+    opaque,
     sampled_header,
     sampled_ipv4,
     udp,
@@ -134,6 +136,12 @@ def test_a_record_has_its_fields_and_what_is_derived_from_them():
         "interfaceName": "eth0",
         "element9.5": "abcd",
     }
+
+
+def test_the_physical_port_is_the_input_interface_where_no_other_is_known():
+    fields = ((8, 4), (12, 4), (10, 4), (252, 4), (1, 4))
+    flows = flow_set(300, record(fields, 1, 2, 0, 11, 99) + record(fields, 1, 2, 5, 11, 99))
+    assert [one.input_interface for one in view(ipfix(flow_set(2, template(300, fields)), flows))] == [11, 5]
 
 
 def test_an_element_that_stands_there_several_times_is_a_list_and_one_of_no_octets_is_left_out():
@@ -253,6 +261,25 @@ def test_counter_samples_are_shown(expanded):
     assert (counters["ifSpeed"], counters["ifPromiscuousMode"]) == (10**10, 5)
 
 
+def test_a_packet_that_was_not_forwarded_is_shown_with_its_reason_and_is_no_traffic():
+    dropped = discarded_packet(sampled_header(FRAME), sflow_record(1038, opaque(b"ip_rcv")), reason=258)
+    [one], undecoded = documents(datagram(dropped))
+    assert (one["kind"], one["reason"], one["input_interface"], one["output"]) == ("discarded", 258, 3, "unknown")
+    assert one["fields"]["destinationIPv4Address"] == "198.51.100.7"
+    assert one["records"][1] == {"structure": "extended_function", "symbol": "ip_rcv"}
+    assert undecoded == {}
+    result = FlowDecoder("192.0.2.1").decode([datagram(dropped)], at=0)
+    assert (result.records, result.samples, result.undecoded) == (0, 0, {})
+
+
+def test_the_records_of_tunnels_are_shown_under_their_own_names():
+    outer = sflow_record(1024, sampled_ipv4("192.0.2.1", "192.0.2.2")[8:])
+    [one], _ = documents(datagram(flow_sample(sampled_header(FRAME), outer, sflow_record(1030, struct.pack(">I", 77)))))
+    assert [row["structure"] for row in one["records"][1:]] == ["extended_ipv4_tunnel_ingress", "extended_vni_ingress"]
+    assert (one["records"][1]["dst_ip"], one["records"][2]["vni"]) == ("192.0.2.2", 77)
+    assert one["fields"]["destinationIPv4Address"] == "198.51.100.7"
+
+
 def test_samples_without_a_header_are_shown_by_their_ip_record():
     [one], _ = documents(datagram(flow_sample(sampled_ipv4("192.0.2.1", "198.51.100.7", length=99))))
     assert (one["fields"]["ipTotalLength"], one["fields"]["sourceIPv4Address"]) == (99, "192.0.2.1")
@@ -260,10 +287,10 @@ def test_samples_without_a_header_are_shown_by_their_ip_record():
 
 def test_what_a_sample_holds_that_is_not_known_is_named_by_number():
     [one], undecoded = documents(
-        datagram(flow_sample(sflow_record(8800 << 12 | 5, b"abcd"), sampled_header(FRAME)), sflow_record(5, bytes(8)))
+        datagram(flow_sample(sflow_record(8800 << 12 | 5, b"abcd"), sampled_header(FRAME)), sflow_record(6, bytes(8)))
     )
     assert [row["structure"] for row in one["records"]] == ["record 8800:5", "sampled_header"]
-    assert undecoded == {("192.0.2.1", "no_addresses", "sample type 0:5 is not read"): 1}
+    assert undecoded == {("192.0.2.1", "no_addresses", "sample type 0:6 is not read"): 1}
 
 
 def test_what_cannot_be_read_of_a_sample_is_said_with_its_reason():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from teagent.wire.flow.sequence import MOST_STREAMS, Sequences, SequenceTracker
+from teagent.wire.flow.sequence import IN_ORDER, MOST_STREAMS, Sequences, SequenceTracker
 
 
 def lost(*messages: tuple[int, int | None]) -> list[int]:
@@ -23,6 +23,21 @@ def test_a_message_that_comes_late_makes_good_for_what_was_counted():
 def test_an_exporter_that_began_anew_has_lost_nothing():
     assert lost((5_000_000, 10), (0, 10), (10, 10)) == [0, 0, 0]
     assert lost((0, 10), (3_000_000_000, 10), (3_000_000_010, 10)) == [0, 0, 0]
+
+
+def test_an_exporter_that_lost_some_and_began_anew_far_below_is_followed_at_once():
+    assert lost((100_000, 10), (101_000, 10), (0, 10), (20, 10)) == [0, 990, 0, 10]
+
+
+def test_one_that_began_anew_just_below_is_followed_when_it_goes_on_in_order():
+    messages = [(0, 1), (2_000, 1), *((number, 1) for number in range(IN_ORDER + 1))]
+    assert sum(lost(*messages)) == 1_999 - IN_ORDER
+    assert lost(*messages, (IN_ORDER + 4, 1))[-1] == 3
+
+
+def test_messages_that_overtake_each_other_for_long_are_no_new_beginning():
+    pairs = [(number + swapped, 1) for number in range(10, 110, 2) for swapped in (1, 0)]
+    assert sum(lost((9, 1), *pairs)) == 0
 
 
 def test_after_a_message_whose_records_nobody_could_count_the_next_is_taken_as_it_comes():
