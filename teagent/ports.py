@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
 from teagent.model.bgp import Prefix
 from teagent.model.link import CounterSample, Interface, NoData, Utilisation
-from teagent.model.origin import OriginRoutes
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
 from teagent.model.traffic import FlowBatch, MatrixSpan, TrafficMatrix
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Clock(Protocol):
@@ -80,15 +81,15 @@ class FlowSource(Protocol):
         """All that are configured, heard or not."""
 
 
-class OriginSource(Protocol):
-    """A file of origin ASes. Both calls block, and raise TeagentError where it cannot be read."""
+class FileSource(Protocol[T_co]):
+    """A file that is read again when it changes. Both calls block, and raise TeagentError where it cannot be read."""
 
     @property
     def path(self) -> Path: ...
     def version(self) -> object:
         """Equal as long as the file is the same."""
 
-    def read(self) -> OriginRoutes: ...
+    def read(self) -> T_co: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

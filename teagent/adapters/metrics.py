@@ -101,6 +101,8 @@ METRICS: tuple[MetricSpec, ...] = (
     _gauge("teagent_link_counted_once", "link", "1 while egress records of its flows are left out as duplicates"),
     _gauge("teagent_origins_prefixes", "family", "prefixes or ranges in the table of origins", "flows.origins"),
     _counter("teagent_origins_failures_total", "", "times that it could not be read", "the log says why"),
+    _gauge("teagent_as_graph_ases", "", "ASes in the AS graph; absent until it was read", "as_graph"),
+    _counter("teagent_as_graph_failures_total", "", "times that it could not be read", "the log says why"),
     _gauge("teagent_matrix_sources", "", "sources in the last traffic matrix"),
     _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent without one", "teagent exporter"),
     _gauge(

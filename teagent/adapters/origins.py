@@ -30,7 +30,7 @@ BAD_SHARE: Final = 0.01
 
 
 class OriginFile:
-    """Implements ports.OriginSource. Every call blocks for as long as the disk and the parsing take; `stop` ends one
+    """Implements ports.FileSource. Every call blocks for as long as the disk and the parsing take; `stop` ends one
     that is under way in another thread.
     """
 

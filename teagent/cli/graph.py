@@ -48,8 +48,7 @@ AS_REL = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="TEAGENT_AS_REL",
     show_envvar=True,
-    required=True,
-    help="AS relationships in CAIDA's serial-1 or serial-2; plain, bz2 or gzip.",
+    help="AS relationships in CAIDA's serial-1 or serial-2; plain, bz2 or gzip. Else as_graph of the configuration.",
 )
 CONFIG = click.option(
     "--config",
@@ -115,7 +114,7 @@ def graph() -> None:
 @AS_REL
 @common_options
 @click.pass_context
-def info(ctx: click.Context, as_rel: Path) -> None:
+def info(ctx: click.Context, as_rel: Path | None) -> None:
     """Count ASes and relations; report groups of ASes that are each other's providers."""
     from teagent.cli import graph_answers
 
@@ -133,7 +132,7 @@ def info(ctx: click.Context, as_rel: Path) -> None:
 )
 @common_options
 @click.pass_context
-def cone(ctx: click.Context, asn: Asn, *, as_rel: Path, other: Asn | None, origin: Asn | None) -> None:
+def cone(ctx: click.Context, asn: Asn, *, as_rel: Path | None, other: Asn | None, origin: Asn | None) -> None:
     """Show an AS's neighbors, its customer cone and its upstreams."""
     from teagent.cli import graph_answers
 

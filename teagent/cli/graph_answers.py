@@ -14,18 +14,13 @@ import numpy as np
 
 from teagent.adapters.as_graph import load
 from teagent.cli.progress import bar
+from teagent.cli.settings import configured
 from teagent.config.load import load as load_config
 from teagent.config.secrets import process_environment
 from teagent.engine.predict.as_graph import AsGraph, RouteClass
 from teagent.engine.predict.paths import Paths
 from teagent.engine.predict.propagation import Propagator
-from teagent.engine.predict.sessions import (
-    Session,
-    exchange_sessions,
-    graft,
-    sessions_in_graph,
-    sessions_of_links,
-)
+from teagent.engine.predict.sessions import Session, graft_network, sessions_in_graph
 from teagent.engine.predict.synthetic import Shape, internet
 from teagent.engine.predict.upstreams import Upstreams, cut_by_failure
 from teagent.errors import NotFound
@@ -48,18 +43,27 @@ class Question:
     vector: Mapping[str, int]
 
 
-def load_graph(as_rel: Path) -> AsGraph:
+def graph_file(as_rel: Path | None, config: Path | None = None) -> Path:
+    """The file that is named, else that of the configuration. Raises UsageError where neither says."""
+    named = process_environment().get("TEAGENT_CONFIG") if config is None else str(config)
+    found = as_rel or configured(named, "as_graph", "path")
+    if found is None:
+        raise click.UsageError("which graph? --as-rel FILE, $TEAGENT_AS_REL, or as_graph in the configuration")
+    return found
+
+
+def load_graph(path: Path) -> AsGraph:
     """Through the user's cache."""
     environment = process_environment()
     home = environment.get("XDG_CACHE_HOME") or (
         str(Path(environment["HOME"]) / ".cache") if environment.get("HOME") else None
     )
-    return load(as_rel, cache_dir=Path(home) / "teagent" if home else None)
+    return load(path, cache_dir=Path(home) / "teagent" if home else None)
 
 
 def question(
     *,
-    as_rel: Path,
+    as_rel: Path | None,
     origin: Asn | None,
     config: Path | None,
     prepends: Sequence[tuple[str, int]],
@@ -70,14 +74,12 @@ def question(
     """Raises UsageError for an origin that is missing or said twice, NotFound for what is none of its links."""
     if (origin is None) == (config is None):
         raise click.UsageError("say who announces: either --origin ASN or --config FILE")
-    graph = load_graph(as_rel)
+    graph = load_graph(graph_file(as_rel, config))
     if config is not None:
         network = load_config(config, environment=None).network
-        links = tuple(network.links.values())
         origin = network.asn
-        sessions = sessions_of_links(links) + exchange_sessions(graph, origin, links)
-        graph = graft(graph, origin, sessions)
-        vector = {link.name: link.home_prepend for link in links}
+        graph, sessions = graft_network(graph, network)
+        vector = {link.name: link.home_prepend for link in network.links.values()}
     else:
         origin = Asn(origin or 0)
         sessions = sessions_in_graph(graph, origin)
@@ -116,12 +118,13 @@ def _links(key: str, origin: Asn, sessions: Sequence[Session]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def info(as_rel: Path) -> Document:
-    graph = load_graph(as_rel)
+def info(as_rel: Path | None) -> Document:
+    path = graph_file(as_rel)
+    graph = load_graph(path)
     stub, bought, ranks = graph.is_stub(), graph.providers.counts(), graph.ranks()
     sold = graph.customers.counts()
     return {
-        "file": str(as_rel),
+        "file": str(path),
         "ases": len(graph),
         "transit_relations": len(graph.customers.target),
         "peerings": len(graph.peers.target) // 2,
@@ -138,8 +141,8 @@ def info(as_rel: Path) -> Document:
     }
 
 
-def cone(as_rel: Path, asn: Asn, *, other: Asn | None, origin: Asn | None) -> Document:
-    graph = load_graph(as_rel)
+def cone(as_rel: Path | None, asn: Asn, *, other: Asn | None, origin: Asn | None) -> Document:
+    graph = load_graph(graph_file(as_rel))
     node = graph.node(asn)
     above = Upstreams(graph)
     document: Document = {

@@ -25,10 +25,23 @@ def status(document: Document, *, wide: bool = False) -> str:
     ]
     exporters = document["exporters"]
     parts.append(render_traffic.exporters(document, wide=wide) if exporters else "no exporter has sent flows")
+    if graph := document["as_graph"]:
+        parts.append(_as_graph(graph, now))
     policies = document["policies"]
     parts.append(render_plan.policies(document, wide=wide) if policies else "no policy")
     parts.append(render_proposal.proposals(document, wide=wide))
     return "\n\n".join(parts)
+
+
+def _as_graph(graph: Document, now: str) -> str:
+    lines = [
+        f"AS graph: {graph['path']}, {plural(graph['ases'], 'AS', 'ASes')}, read {age(graph['loaded_at'], now)} ago"
+    ]
+    if graph["ases"] is None:
+        lines = [f"AS graph: {graph['path']}, not read yet"]
+    lines += [f"AS graph: {graph['problem']}"] if graph["problem"] else []
+    lines += [f"AS graph: it does not know the neighbor of {name}" for name in graph["unknown_neighbors"]]
+    return "\n".join(map(clean, lines))
 
 
 def _alarms(document: Document) -> list[str]:

@@ -107,6 +107,9 @@ def build_config(
         policies_dir=_resolved(path, file.policies),
         policies=policies,
         policy_files=policy_files,
+        as_graph=None
+        if file.as_graph is None
+        else e.AsGraphConfig(path=_resolved(path, file.as_graph.path), reload_seconds=file.as_graph.reload),
         control=e.ControlConfig(
             socket=_resolved(path, file.control.socket),
             approvers=tuple(file.control.approvers),

@@ -159,6 +159,12 @@ class OriginsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsGraphConfig:
+    path: Path
+    reload_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowTrustConfig:
     """What is still believed; `lost`, `undecoded`, `future` and the coverage limits are shares."""
 
@@ -278,6 +284,7 @@ class Config:
     policies_dir: Path
     policies: tuple[Policy, ...]
     policy_files: Mapping[str, Path]
+    as_graph: AsGraphConfig | None
     control: ControlConfig
     metrics: MetricsConfig
     log: LogConfig

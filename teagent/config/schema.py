@@ -406,6 +406,21 @@ class Flows(Row):
     )
 
 
+class AsGraphFile(Row):
+    """Who sells transit to whom on the Internet: what predictions take from it are the equally good ways to us."""
+
+    path: FilePath = Field(
+        description="AS relationships in CAIDA's serial-1 or serial-2; plain, bzip2 or gzip. Our own links and their"
+        " neighbors count as configured here, whatever the file says of us.",
+        examples=["/var/lib/teagent/as-rel.txt"],
+    )
+    reload: Annotated[float, duration(60, 30 * 86400, example="1h")] = Field(
+        default=written("1h"),
+        description="How often it is looked whether the file has changed. The old graph holds until the new one is"
+        " read, and on if that cannot be read.",
+    )
+
+
 class Keep(Row):
     """How long measurements are kept."""
 
@@ -550,6 +565,11 @@ class ConfigFile(Row):
     decide: Decide = Field(default_factory=Decide, description="Deciding.")
     policies: FilePath = Field(
         default="policies", description="The directory of policies: every `*.yaml` in it, in the order of their names."
+    )
+    as_graph: AsGraphFile | None = Field(
+        default=None,
+        description="The graph of all ASes, for predictions. Without it: they rest on traffic alone.",
+        examples=["{path: /var/lib/teagent/as-rel.txt}"],
     )
     control: Control = Field(default_factory=Control, description="The command line's way in.")
     metrics: Metrics = Field(default_factory=Metrics, description="Prometheus metrics.")

@@ -16,7 +16,15 @@ from typing import Any
 import yaml
 
 from teagent.config.document import resolve
-from teagent.config.effective import ClickHouseConfig, Config, FlowTrustConfig, OriginsConfig, RouterConfig, SnmpV2c
+from teagent.config.effective import (
+    AsGraphConfig,
+    ClickHouseConfig,
+    Config,
+    FlowTrustConfig,
+    OriginsConfig,
+    RouterConfig,
+    SnmpV2c,
+)
 from teagent.config.readers import WITHHOLD
 from teagent.model.link import Link
 from teagent.model.network import Network, OwnPrefix
@@ -125,7 +133,7 @@ def document_of(config: Config) -> dict[str, Any]:
             **_given(clickhouse=config.flows.clickhouse, write=_clickhouse),
             "window": duration_text(config.flows.window_seconds),
             "short_window": duration_text(config.flows.short_window_seconds),
-            **_given(origins=config.flows.origins, write=_origins),
+            **_given(origins=config.flows.origins, write=_watched_file),
             "trust": _flow_trust(config.flows.trust),
             "source_prefix": {"ipv4": config.flows.source_prefix_ipv4, "ipv6": config.flows.source_prefix_ipv6},
             "max_sources": config.flows.max_sources,
@@ -141,6 +149,7 @@ def document_of(config: Config) -> dict[str, Any]:
         "bgp": _bgp(config),
         "decide": {"interval": duration_text(config.decide.interval_seconds)},
         "policies": str(config.policies_dir),
+        **_given(as_graph=config.as_graph, write=_watched_file),
         "control": {
             "socket": str(config.control.socket),
             "approvers": list(config.control.approvers),
@@ -177,8 +186,8 @@ def _clickhouse(clickhouse: ClickHouseConfig) -> dict[str, Any]:
     )
 
 
-def _origins(origins: OriginsConfig) -> dict[str, Any]:
-    return {"path": str(origins.path), "reload": duration_text(origins.reload_seconds)}
+def _watched_file(file: OriginsConfig | AsGraphConfig) -> dict[str, Any]:
+    return {"path": str(file.path), "reload": duration_text(file.reload_seconds)}
 
 
 def _flow_trust(trust: FlowTrustConfig) -> dict[str, Any]:

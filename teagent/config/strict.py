@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from teagent.config.document import Keys, read
-from teagent.config.effective import Config, SnmpV2c
+from teagent.config.effective import AsGraphConfig, Config, OriginsConfig, SnmpV2c
 from teagent.config.finding import Finding
 from teagent.config.secrets import Secret, resolve
 from teagent.errors import ConfigError, Problem
@@ -27,7 +27,7 @@ def try_out(config: Config, environment: Mapping[str, str]) -> list[Problem]:
     findings = [
         *_secrets(config, environment),
         *_directories(config),
-        *_origins(config),
+        *_files(config),
         *_groups(config),
         *_local_addresses(config),
         *_routes(config),
@@ -74,10 +74,14 @@ def _directories(config: Config) -> Iterator[Finding]:
             yield Finding(path, f"the directory {file.parent} cannot be written to by this user")
 
 
-def _origins(config: Config) -> Iterator[Finding]:
-    origins = config.flows.origins
-    if origins is not None and not os.access(origins.path, os.R_OK):
-        yield Finding(("flows", "origins", "path"), f"{origins.path} is not there, or cannot be read by this user")
+def _files(config: Config) -> Iterator[Finding]:
+    files: dict[Keys, OriginsConfig | AsGraphConfig | None] = {
+        ("flows", "origins", "path"): config.flows.origins,
+        ("as_graph", "path"): config.as_graph,
+    }
+    for path, file in files.items():
+        if file is not None and not os.access(file.path, os.R_OK):
+            yield Finding(path, f"{file.path} is not there, or cannot be read by this user")
 
 
 def _groups(config: Config) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from teagent.config.derived import active_timeouts, by_datagrams, exporters, sam
 from teagent.config.effective import Config
 from teagent.daemon.build import (
     allow,
+    as_graphs,
     binding,
     clickhouse_source,
     exporter_bounds,
@@ -40,6 +41,7 @@ from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
 from teagent.service.origins import Origins
+from teagent.service.predictor import Predictor
 from teagent.service.proposals import ProposalBook
 from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
@@ -99,6 +101,12 @@ class App:
         self.origins: Origins | None = None
         self._origins_passed_on = False
         self._take_origins(before)
+        self.predictor: Predictor = Predictor(
+            network=network,
+            as_graphs=as_graphs(
+                config, clock=self.clock, before=None if before is None else before.predictor.as_graphs
+            ),
+        )
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -294,6 +302,9 @@ class App:
         if config.flows.origins is not None and self.origins is not None:
             every = config.flows.origins.reload_seconds
             self.jobs.every(every, "origins", self.origins.reload, at_once=True, breakable=True)
+        if config.as_graph is not None:
+            every = config.as_graph.reload_seconds
+            self.jobs.every(every, "as_graph", self.predictor.reload, at_once=True, breakable=True)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
         self.jobs.every(WATCH_SECONDS, "watch", self._watch)
         self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)

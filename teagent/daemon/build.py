@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from typing import TYPE_CHECKING
 
 from teagent.adapters.clickhouse.reader import Reader, Server
 from teagent.adapters.clickhouse.source import ClickHouseSource
@@ -26,6 +27,9 @@ from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.errors import TeagentError
 from teagent.ports import Clock, FlowSource
 from teagent.service.observe import Observer
+
+if TYPE_CHECKING:
+    from teagent.service.as_graphs import AsGraphs
 
 
 def snmp_target(router: RouterConfig, poll: PollConfig) -> SnmpTarget:
@@ -132,6 +136,21 @@ def refuse_allow_list(config: Config) -> None:
             f"and only {bgp.allow_list_owner} may write it",
             hint=f"as {bgp.allow_list_owner}: teagent allow-list write --config {config.path}",
         )
+
+
+def as_graphs(config: Config, *, clock: Clock, before: AsGraphs | None) -> AsGraphs | None:
+    """None where none is configured; `before` where that reads the same file."""
+    wanted = config.as_graph
+    if wanted is None:
+        return None
+    if before is not None and before.path == str(wanted.path):
+        return before
+    # Only where it is wanted: the graph's libraries take 20 MiB.
+    from teagent.adapters.as_graph import AsGraphFile
+    from teagent.service.as_graphs import AsGraphs
+
+    cache = config.store.path.parent / "as-graph"
+    return AsGraphs(source=AsGraphFile(wanted.path, cache_dir=cache), clock=clock)
 
 
 def allow(config: Config) -> bool:

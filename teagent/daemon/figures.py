@@ -24,6 +24,7 @@ def figures(app: App) -> Iterator[Figure]:
     yield from _links(app)
     yield from _routers(app)
     yield from _flows(app)
+    yield from _as_graph(app)
     yield from _decisions(app)
     yield from _routes(app)
     for (job, outcome), count in app.jobs.counters.items():
@@ -103,6 +104,15 @@ def _exporters(app: App, now: datetime) -> Iterator[Figure]:
         if app.origins.table is not None:
             for family, count in app.origins.table.prefixes.items():
                 yield Figure("teagent_origins_prefixes", count, (f"ipv{family}",))
+
+
+def _as_graph(app: App) -> Iterator[Figure]:
+    graphs = app.predictor.as_graphs
+    if graphs is None:
+        return
+    yield Figure("teagent_as_graph_failures_total", graphs.counters["failures"])
+    if graphs.value is not None:
+        yield Figure("teagent_as_graph_ases", len(graphs.value))
 
 
 def _decisions(app: App) -> Iterator[Figure]:

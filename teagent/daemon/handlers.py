@@ -95,6 +95,7 @@ class Handlers:
             exporters=self._exporters(now),
             policies=[self._policy_document(policy) for policy in app.config.policies],
             proposals=[documents.proposal_summary_document(each) for each in app.book.live()],
+            as_graph=documents.as_graph_document(app.predictor),
         )
 
     async def check(self, actor: Actor, arguments: Mapping[str, object]) -> Document:

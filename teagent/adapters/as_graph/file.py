@@ -19,8 +19,31 @@ from teagent.wire.as_rel import parse
 SIZE_MAX = 2**30
 """Unpacked; the whole Internet is 13 MB. A small file that unpacks without end does not take the machine with it."""
 
+FILE_HINT = "AS relationships are published by CAIDA, for example 20241001.as-rel2.txt.bz2"
+KEY_HINT = f"as_graph.path in the configuration; {FILE_HINT}"
 
-def load(path: Path, *, cache_dir: Path | None = None) -> AsGraph:
+
+class AsGraphFile:
+    """Implements ports.FileSource, through a cache of its own."""
+
+    def __init__(self, path: Path, *, cache_dir: Path) -> None:
+        self.path = path
+        self._cache_dir = cache_dir
+
+    def version(self) -> object:
+        """Equal as long as the file is the same. Raises Refused where it is not there."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise _cannot(self.path, error, KEY_HINT) from error
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def read(self) -> AsGraph:
+        """Raises as `load` does."""
+        return load(self.path, cache_dir=self._cache_dir, hint=KEY_HINT)
+
+
+def load(path: Path, *, cache_dir: Path | None = None, hint: str = FILE_HINT) -> AsGraph:
     """The graph of a file in CAIDA's serial-1 or serial-2, packed or not, whatever its name says.
 
     With `cache_dir` what was parsed is kept there under the digest of the file's content, and read back the next time;
@@ -31,10 +54,7 @@ def load(path: Path, *, cache_dir: Path | None = None) -> AsGraph:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Refused(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}",
-            hint="AS relationships are published by CAIDA, for example 20241001.as-rel2.txt.bz2",
-        ) from error
+        raise _cannot(path, error, hint) from error
     digest = hashlib.sha256(content).hexdigest()
     if cache_dir is not None and (known := cache.read(cache_dir, digest)) is not None:
         return known
@@ -42,6 +62,10 @@ def load(path: Path, *, cache_dir: Path | None = None) -> AsGraph:
     if cache_dir is not None:
         cache.write(cache_dir, digest, graph)
     return graph
+
+
+def _cannot(path: Path, error: OSError, hint: str) -> Refused:
+    return Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", hint=hint)
 
 
 def _graph(path: Path, content: bytes) -> AsGraph:

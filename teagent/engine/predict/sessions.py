@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from teagent.engine.predict.as_graph import AsGraph, RouteClass
 from teagent.model.bgp import Asn
 from teagent.model.link import Link, LinkKind
+from teagent.model.network import Network
 
 HEARD_AS = {
     LinkKind.TRANSIT: RouteClass.CUSTOMER,
@@ -68,6 +69,16 @@ def exchange_sessions(graph: AsGraph, asn: Asn, links: Iterable[Link]) -> tuple[
     return tuple(
         Session(link=exchanges[0].name, neighbor=peer, heard_as=RouteClass.PEER) for peer in peers if peer not in named
     )
+
+
+def graft_network(
+    graph: AsGraph, network: Network, *, prefers_us: Iterable[Asn] = (), ignores_prepends: Iterable[Asn] = ()
+) -> tuple[AsGraph, tuple[Session, ...]]:
+    """The graph with our configured links in place of what it says of us, and the sessions over them."""
+    links = tuple(network.links.values())
+    sessions = sessions_of_links(links, prefers_us=prefers_us, ignores_prepends=ignores_prepends)
+    sessions += exchange_sessions(graph, network.asn, links)
+    return graft(graph, network.asn, sessions), sessions
 
 
 def sessions_in_graph(graph: AsGraph, asn: Asn) -> tuple[Session, ...]:

@@ -4,7 +4,13 @@ The contract is docs/reference/json.md: fields are added, never renamed or remov
 """
 
 from teagent.service.documents.explained import explain_document
-from teagent.service.documents.health import check_document, freeze_document, speaker_document, status_document
+from teagent.service.documents.health import (
+    as_graph_document,
+    check_document,
+    freeze_document,
+    speaker_document,
+    status_document,
+)
 from teagent.service.documents.plans import (
     OPERATOR_EVENTS,
     change_document,
@@ -45,6 +51,7 @@ __all__ = [
     "OPERATOR_EVENTS",
     "Document",
     "announcement_document",
+    "as_graph_document",
     "change_document",
     "check_document",
     "considered_document",

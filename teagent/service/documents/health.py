@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from teagent.model.link import NoData
 from teagent.model.units import format_time
 from teagent.ports import SpeakerState
 from teagent.service.documents.plans import held_override_document
 from teagent.service.documents.values import Document, no_data, time_or_none
+
+if TYPE_CHECKING:  # its state is shown, nothing of it is run: the graph's libraries are not loaded for that
+    from teagent.service.predictor import Predictor
 
 WARNING = "warning"
 CRITICAL = "critical"
@@ -48,6 +52,7 @@ def status_document(
     exporters: Sequence[Document],
     policies: Sequence[Document],
     proposals: Sequence[Document],
+    as_graph: Document | None = None,
 ) -> Document:
     """One screen. The parts are what link_document, router_document, exporter_document, policy_document and (for
     live proposals only) proposal_summary_document return; `speaker` is None where none is configured.
@@ -66,6 +71,21 @@ def status_document(
         "exporters": list(exporters),
         "policies": list(policies),
         "proposals": list(proposals),
+        "as_graph": as_graph,
+    }
+
+
+def as_graph_document(predictor: Predictor) -> Document | None:
+    """None where no graph is configured."""
+    graphs, topology = predictor.as_graphs, predictor.topology
+    if graphs is None:
+        return None
+    return {
+        "path": graphs.path,
+        "loaded_at": time_or_none(graphs.loaded_at),
+        "ases": None if graphs.value is None else len(graphs.value),
+        "unknown_neighbors": [] if topology is None else list(topology.strangers),
+        "problem": graphs.problem or None,
     }
 
 
@@ -74,7 +94,7 @@ def check_document(status: Mapping[str, object]) -> Document:
 
     Critical is what keeps teagent from taking back or holding a change; warnings are what keeps it from deciding.
     """
-    problems = [*_proposals(status), *_speaker(status), *_telemetry(status)]
+    problems = [*_proposals(status), *_speaker(status), *_telemetry(status), *_as_graph(status)]
     problems.sort(key=lambda problem: problem["level"] != CRITICAL)
     levels = {problem["level"] for problem in problems}
     level = CRITICAL if CRITICAL in levels else WARNING if WARNING in levels else "ok"
@@ -144,4 +164,16 @@ def _telemetry(status: Mapping[str, object]) -> list[Document]:
         trigger = row["trigger"]
         if isinstance(trigger, dict) and trigger["firing"]:
             problems.append(_problem(WARNING, row["name"], f"link {row['name']}: {trigger['message']}"))
+    return problems
+
+
+def _as_graph(status: Mapping[str, object]) -> list[Document]:
+    graph = status["as_graph"]
+    if not isinstance(graph, dict):
+        return []
+    problems = [] if graph["problem"] is None else [_problem(WARNING, "as_graph", f"AS graph: {graph['problem']}")]
+    problems += [
+        _problem(WARNING, name, f"the neighbor of link {name} is not in the AS graph: nobody is seen behind it")
+        for name in graph["unknown_neighbors"]
+    ]
     return problems

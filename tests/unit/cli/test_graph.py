@@ -175,6 +175,17 @@ def test_our_links_come_from_the_configuration(graph: Run) -> None:
     assert {a["asn"]: a["class"] for a in found["ases"]}[30] == "none"
 
 
+def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"as_graph: {{path: {as_rel.name}}}\n")
+    environment = {"TEAGENT_CONFIG": str(config), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = CliRunner().invoke(teagent, ["graph", "info", "--json"], env=environment)
+    assert document(result)["file"] == str(as_rel)
+    config.write_text("{}\n")
+    result = CliRunner().invoke(teagent, ["graph", "info", "--json"], env=environment)
+    assert (result.exit_code, "which graph?" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from teagent.config.effective import Config, OriginsConfig
+from teagent.config.effective import AsGraphConfig, Config, OriginsConfig
 from teagent.config.load import load
 from teagent.config.strict import try_out
 from tests.unit.config.conftest import SECRETS, Files
@@ -54,6 +54,16 @@ def test_the_file_of_origins_has_to_be_there(local: Config) -> None:
     origins = OriginsConfig(path=path, reload_seconds=3600)
     local = dataclasses.replace(local, flows=dataclasses.replace(local.flows, origins=origins))
     # The file under test does not have the key, so that the problem is said of the file itself.
+    assert [problem.message for problem in try_out(local, SECRETS)] == [
+        f"{path} is not there, or cannot be read by this user"
+    ]
+    path.touch()
+    assert try_out(local, SECRETS) == []
+
+
+def test_the_as_graph_has_to_be_there(local: Config) -> None:
+    path = local.store.path.parent / "as-rel.txt"
+    local = dataclasses.replace(local, as_graph=AsGraphConfig(path=path, reload_seconds=3600))
     assert [problem.message for problem in try_out(local, SECRETS)] == [
         f"{path} is not there, or cannot be read by this user"
     ]

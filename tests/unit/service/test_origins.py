@@ -15,7 +15,7 @@ PATH = "bview.gz"
 
 
 class FakeFile:
-    """Implements ports.OriginSource. `asn` None cannot be read."""
+    """Implements ports.FileSource. `asn` None cannot be read."""
 
     path = PATH
 
@@ -69,3 +69,15 @@ async def test_what_cannot_be_read_leaves_the_old_table_and_is_said(clock: FakeC
     file.asn, file.written = 64503, 3
     await origins.reload()
     assert (asn(origins), origins.problem) == (64503, "")
+
+
+async def test_a_file_that_comes_back_is_believed_again(clock: FakeClock) -> None:
+    file = FakeFile()
+    origins = Origins(source=file, clock=clock)
+    await origins.reload()
+    file.written = 0
+    await origins.reload()
+    assert origins.problem
+    file.written = 1
+    await origins.reload()
+    assert not origins.problem

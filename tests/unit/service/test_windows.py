@@ -145,7 +145,7 @@ async def test_origins_name_senders_from_the_drain_after_they_were_read(world: W
         first=np.array([10 << 24], "u8"), last=np.array([11 << 24], "u8"), asn=np.array([64999], dtype="u4")
     )
     none = OriginRanges(first=np.zeros(0, "u8"), last=np.zeros(0, "u8"), asn=np.zeros(0, "u4"))
-    world.origins.table = OriginTable(OriginRoutes(ipv4=ranges, ipv6=none, skipped={}))
+    world.origins.value = OriginTable(OriginRoutes(ipv4=ranges, ipv6=none, skipped={}))
     await world.run(SHORT_SECONDS)
     world.send(SHORT_SECONDS, asn=0)
     await world.ingest.close_window()
