@@ -71,8 +71,9 @@ def test_v3_probe_gives_json(port):
 @pytest.mark.parametrize(
     ("options", "error", "hint"),
     [
+        # Nobody answers this one; the others get an answer, which a busy machine may give late.
         (
-            ["--community", "env:WRONG"],
+            ["--community", "env:WRONG", "--timeout", "0.2"],
             "gave no SNMP answer within 0.2s, 1 attempt",
             "a wrong community looks the same",
         ),
@@ -81,7 +82,7 @@ def test_v3_probe_gives_json(port):
     ],
 )
 def test_failure_has_a_message_a_hint_and_exit_1(port, options, error, hint):
-    result = invoke(f"127.0.0.1:{port}", *options, "--timeout", "0.2", "--retries", "0")
+    result = invoke(f"127.0.0.1:{port}", *options, "--retries", "0")
     assert result.exit_code == 1
     assert result.stdout == ""
     first, second = result.stderr.splitlines()
