@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from teagent.cli.render_senders import notes, senders
 from teagent.cli.render_traffic import path
 from teagent.cli.text import GAP, Column, age, clean, fields, percent, plural, rate, table
 from teagent.model.units import format_duration
@@ -129,13 +130,12 @@ def checks(verdict: Document) -> str:
 
 def body(plan: Document, dry_run: Document, verdict: Document) -> str:
     """Everything that a yes would be a yes to."""
-    notes = [f"assumption: {clean(dry_run['assumption'])}"] if dry_run["assumption"] else []
-    notes += [f"warning: {clean(warning)}" for warning in dry_run["warnings"]]
     parts = [
         changes(plan["changes"]),
         forecast(dry_run),
+        senders(dry_run),
         announcements(plan["announcements"]),
-        "\n".join([summary(plan, dry_run), checks(verdict), *notes]),
+        "\n".join([summary(plan, dry_run), checks(verdict), *notes(dry_run)]),
     ]
     return "\n\n".join(part for part in parts if part)
 

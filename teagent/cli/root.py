@@ -24,6 +24,8 @@ COMMANDS = {
     "matrix": ("teagent.cli.traffic:matrix", "Who sends what by which link."),
     "policy": ("teagent.cli.policy:policy", "Policies, and why they did or did not fire."),
     "plan": ("teagent.cli.policy:plan", "Compute now and print; nothing is announced."),
+    "simulate": ("teagent.cli.simulate:simulate", "What if: the dry run of a change that you have in mind."),
+    "snapshot": ("teagent.cli.simulate:snapshot", "All inputs of a decision as a file, to simulate on elsewhere."),
     "proposal": ("teagent.cli.proposal:proposal", "Show, approve, reject, confirm, revert proposals."),
     "graph": ("teagent.cli.graph:graph", "The Internet's AS graph, and how announcements spread over it."),
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),

@@ -173,6 +173,7 @@ class App:
             store=self.store,
             freeze=self.freeze,
             clock=self.clock,
+            predictor=self.predictor,
         )
         self.approver = Approver(
             book=self.book,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from teagent import __version__
 from teagent.daemon.arguments import count_of, seconds_of, text_of
 from teagent.daemon.control import Actor, Command, Handler
+from teagent.daemon.predictions import PredictionHandlers
 from teagent.daemon.which_matrix import matrix_of
 from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.measure.percentile import percentile_95
@@ -65,6 +66,7 @@ class Handlers:
             "thaw": self.thaw,
             "config.reload": self.reload,
         }
+        read |= PredictionHandlers(self._app).commands()
         commands = {name: Command(handler, changes=False) for name, handler in read.items()}
         commands |= {name: Command(handler, changes=True) for name, handler in change.items()}
         # Computing is reading; asking for approval is not.

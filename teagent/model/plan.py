@@ -44,11 +44,59 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Why it is uncertain where a sender goes; `reason` is a stable id, as in `tie`."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOutlook:
+    """One sender towards the changed prefixes, over all of them.
+
+    `before` and `after` are (link, share of its traffic), after as expected. `moved_bps` is what is expected to change
+    its link, `doubt_bps` what may as well go elsewhere.
+    """
+
+    source: Source
+    bps: float
+    moved_bps: float
+    doubt_bps: float
+    before: tuple[tuple[str, float], ...]
+    after: tuple[tuple[str, float], ...]
+    doubts: tuple[Doubt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedTraffic:
+    """What no prepend moves off a link, because its senders have no other way; `largest` are a few of these."""
+
+    link: str
+    bps: float
+    sources: int
+    largest: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """A dry run by its senders: who moves, who is uncertain, the heaviest of each first; and what cannot move."""
+
+    movers: tuple[SourceOutlook, ...] = ()
+    uncertain: tuple[SourceOutlook, ...] = ()
+    fixed: tuple[FixedTraffic, ...] = ()
+
+
+NO_OUTLOOK = Outlook()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
     """Predicted result of a candidate. Nothing has been announced.
 
     `assumption` says in words on what the prediction rests; `warnings` what makes it less certain than its bands.
-    `shifts` holds the heaviest; `sources` counts all senders that may move.
+    `shifts` holds the heaviest; `sources` counts all senders that may move. `outlook` is filled in for what is shown,
+    not for every candidate that is weighed.
     """
 
     links: tuple[LinkForecast, ...]
@@ -57,6 +105,7 @@ class DryRun:
     assumption: str
     warnings: tuple[str, ...] = ()
     sources: int = 0
+    outlook: Outlook = NO_OUTLOOK
 
     def link(self, name: str) -> LinkForecast:
         return next(f for f in self.links if f.link == name)

@@ -14,6 +14,7 @@ from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import inputs_digest, with_digest
 from teagent.engine.choose.recheck import recheck
 from teagent.engine.choose.release import release
+from teagent.engine.choose.what_if import WhatIf, what_if
 from teagent.engine.measure.trust import distrust
 from teagent.errors import StoreError, TeagentError
 from teagent.model.announcement import AnnouncementSet
@@ -24,10 +25,12 @@ from teagent.model.plan import Allowed, Considered, Decision, Plan, RefusedVerdi
 from teagent.model.policy import Policy
 from teagent.model.proposal import Proposal, ProposalState
 from teagent.model.snapshot import Busy, Snapshot
+from teagent.model.what_if import Wish
 from teagent.ports import Clock, Store
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
+from teagent.service.predictor import Predictor
 from teagent.service.proposals import ProposalBook
 from teagent.service.reconcile import Routes
 
@@ -53,6 +56,7 @@ class Decider:
         store: Store,
         freeze: FreezeSwitch,
         clock: Clock,
+        predictor: Predictor,
     ) -> None:
         self._network = network
         self._policies = {policy.name: policy for policy in policies}
@@ -64,6 +68,7 @@ class Decider:
         self._store = store
         self._freeze = freeze
         self._clock = clock
+        self._predictor = predictor
         self._last: dict[str, Decision] = {}
         self._taken_at: datetime | None = None
         self.approver: Approver | None = None
@@ -155,7 +160,7 @@ class Decider:
         for policy in self._policies.values():
             if not policy.enabled:
                 continue
-            for each in release(snapshot, policy, active, snapshot.taken_at):
+            for each in release(snapshot, policy, active, snapshot.taken_at, topology=self._predictor.topology):
                 made = await self._offer(each.considered, policy, snapshot.digest, each.message)
                 if made is not None and isinstance(made.verdict, Allowed) and self.approver is not None:
                     await self._approve_by_policy(made)
@@ -164,7 +169,12 @@ class Decider:
         """Decides on a fresh snapshot; nothing is proposed and nothing remembered."""
         snapshot = await self.snapshot()
         policies = [p for p in self._policies.values() if policy in (None, p.name)]
-        return await asyncio.to_thread(decide, snapshot, policies, snapshot.taken_at)
+        return await asyncio.to_thread(decide, snapshot, policies, snapshot.taken_at, topology=self._predictor.topology)
+
+    async def what_if(self, wishes: Sequence[Wish]) -> tuple[Snapshot, WhatIf]:
+        """Of a fresh snapshot; nothing is proposed and nothing remembered. Raises as engine.choose.what_if."""
+        snapshot = await self.snapshot()
+        return snapshot, await asyncio.to_thread(what_if, snapshot, wishes, topology=self._predictor.topology)
 
     async def propose(self, decisions: Sequence[Decision]) -> list[Proposal]:
         made: list[Proposal] = []

@@ -22,11 +22,13 @@ VERSION = 1
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_TEXT = 1000
+MAX_TEXTS = 100
 MAX_COUNT = 1_000_000
 
 
 class Kind(Enum):
     TEXT = "text"
+    TEXTS = "a list of texts"
     COUNT = "a whole number"
     ASN = "an AS number"
     SECONDS = "a number of seconds"
@@ -66,6 +68,8 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "policy.list": {},
     "policy.explain": {"policy": ID},
     "plan.compute": {"policy": TEXT, "propose": Argument(Kind.FLAG, default=False)},
+    "simulate.compute": {"changes": Argument(Kind.TEXTS, required=True)},
+    "snapshot.take": {},
     "proposal.list": {"all": Argument(Kind.FLAG, default=False)},
     "proposal.show": {"id": ID},
     "proposal.approve": {"id": ID, "digest": TEXT},
@@ -248,6 +252,8 @@ def _fits(kind: Kind, value: object) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False
+    if kind is Kind.TEXTS:
+        return isinstance(value, list) and len(value) <= MAX_TEXTS and all(_fits(Kind.TEXT, each) for each in value)
     if kind is Kind.TEXT:
         # Control characters would reach logs and terminals.
         return (

@@ -10,15 +10,21 @@ from typing import Any
 
 import pytest
 
+from teagent.adapters.as_graph import AsGraphFile
 from teagent.cli import reference
 from teagent.cli.root import COMMANDS
+from teagent.engine.choose.what_if import what_if
 from teagent.model.announcement import HeldOverride, Override
 from teagent.model.proposal import ProposalState
+from teagent.model.what_if import parse_wish
 from teagent.service import documents
+from teagent.service.as_graphs import AsGraphs
+from teagent.service.predictor import Predictor
 from teagent.service.score import LinkOutcome, Outcome
 from teagent.wire import control
 from tests.fakes import shown
-from tests.fakes.desk import Desk
+from tests.fakes.clock import FakeClock
+from tests.fakes.desk import Desk, snapshot
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -77,6 +83,14 @@ def proposal() -> dict[str, Any]:
     return shown.proposal_document(ProposalState.CONFIRMING) | {"outcome": documents.outcome_document(outcome)}
 
 
+def simulation() -> dict[str, Any]:
+    return documents.what_if_document(snapshot(), what_if(snapshot(), [parse_wish("home 198.51.100.0/24")]))
+
+
+def as_graphs() -> AsGraphs:
+    return AsGraphs(source=AsGraphFile(Path("as-rel.txt"), cache_dir=Path("cache")), clock=FakeClock(shown.NOW))
+
+
 def documented() -> dict[str, Any]:
     """Section of json.md -> a document of that kind, made of real values with everything in them."""
     link = documents.link_document(
@@ -117,6 +131,9 @@ def documented() -> dict[str, Any]:
         "Change": chosen["plan"]["changes"][0],
         "Router announcement": chosen["plan"]["announcements"][0],
         "Dry run": chosen["dry_run"],
+        "Sender": chosen["dry_run"]["uncertain"][0],
+        "Simulation": simulation(),
+        "AS graph": documents.as_graph_document(Predictor(network=shown.NETWORK, as_graphs=as_graphs())),
         "Forecast": chosen["dry_run"]["links"][0],
         "Band": chosen["dry_run"]["moved"],
         "Proposal summary": documents.proposal_summary_document(shown.proposal()),
@@ -161,6 +178,9 @@ def test_a_proposal_is_its_summary_and_more() -> None:
             documented()["Router announcement"]["neighbors"][0],
         ),
         ('{"source", "prefix", "from_link", "to_link", "bps"}', documented()["Dry run"]["shifts"][0]),
+        ('{"link", "bps", "sources", "largest"}', documented()["Dry run"]["cannot_move"][0]),
+        ('{"link", "before", "after"}', documented()["Sender"]["links"][0]),
+        ('{"reason", "message"}', documented()["Sender"]["doubts"][0]),
         (
             '{"link", "before_bps", "predicted", "realised_bps", "within_band"}',
             documented()["Outcome"]["links"][0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import grp
 import os
 import tempfile
@@ -12,12 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from teagent.adapters.snapshot_file import SavedSnapshot, pack
 from teagent.daemon.control import Actor, Command, ControlServer
+from teagent.engine.choose.digest import with_digest
 from teagent.engine.choose.explain import explain_prefix
+from teagent.engine.choose.what_if import what_if
 from teagent.engine.lifecycle import advance, resolve_id
 from teagent.errors import NotFound
 from teagent.model.proposal import ProposalEvent, ProposalState
 from teagent.model.snapshot import Snapshot
+from teagent.model.what_if import parse_wish
 from teagent.service import documents
 from tests.fakes import shown
 
@@ -53,6 +58,14 @@ class Desk:
             ),
             "policy.explain": lambda _: documents.decision_document(shown.decision(), shown.NETWORK),
             "plan.compute": self._plan,
+            "simulate.compute": lambda given: documents.what_if_document(
+                snapshot(), what_if(snapshot(), [parse_wish(text) for text in given["changes"]])
+            ),
+            "snapshot.take": lambda _: {
+                "at": "2026-01-12T19:40:28Z",
+                "snapshot_digest": snapshot().digest,
+                "file": base64.b64encode(pack(SavedSnapshot(snapshot=snapshot(), as_graph=None))).decode(),
+            },
             "proposal.list": lambda _: documents.listing(
                 "proposals", map(documents.proposal_summary_document, self.proposals.values()), at=shown.NOW
             ),
@@ -141,17 +154,19 @@ class Desk:
 
 
 def snapshot() -> Snapshot:
-    return Snapshot(
-        taken_at=shown.ago(2),
-        network=shown.NETWORK,
-        live=shown.NETWORK.home(),
-        latest={"transit-a": shown.READING_A, "transit-b": shown.READING_B},
-        history={"transit-a": shown.HISTORY_A, "transit-b": ()},
-        matrix=shown.matrix(),
-        busy={},
-        frozen=False,
-        distrust=(),
-        digest="ab" * 32,
+    return with_digest(
+        Snapshot(
+            taken_at=shown.ago(2),
+            network=shown.NETWORK,
+            live=shown.NETWORK.home(),
+            latest={"transit-a": shown.READING_A, "transit-b": shown.READING_B},
+            history={"transit-a": shown.HISTORY_A, "transit-b": ()},
+            matrix=shown.matrix(),
+            busy={},
+            frozen=False,
+            distrust=(),
+            digest="",
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
@@ -14,14 +15,18 @@ from teagent.model.plan import (
     Band,
     Considered,
     Decision,
+    Doubt,
     DryRun,
+    FixedTraffic,
     LinkForecast,
     NeedsApproval,
+    Outlook,
     Plan,
     Reason,
     RefusedVerdict,
     Score,
     Shift,
+    SourceOutlook,
     TriggerStatus,
 )
 from teagent.model.policy import (
@@ -157,6 +162,24 @@ def dry_run() -> DryRun:
         moved=Band(low=1.6e9, expected=2.2e9, high=2.8e9),
         assumption="a sender moves to the link with the shorter path",
         warnings=("no flows from transit-b",),
+        outlook=Outlook(
+            movers=(_sender(64496, 1.8e9, 0.4e9),),
+            uncertain=(
+                replace(_sender(64497, 0.4e9, 0.5e9), doubts=(Doubt(reason="tie", message="both are equally good"),)),
+            ),
+            fixed=(FixedTraffic(link="transit-a", bps=2e9, sources=7, largest=(Source(asn=64498),)),),
+        ),
+    )
+
+
+def _sender(asn: int, moved_bps: float, doubt_bps: float) -> SourceOutlook:
+    return SourceOutlook(
+        source=Source(asn=asn),
+        bps=2.2e9,
+        moved_bps=moved_bps,
+        doubt_bps=doubt_bps,
+        before=(("transit-a", 1.0),),
+        after=(("transit-a", 0.2), ("transit-b", 0.8)),
     )
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import yaml
 
 from teagent.engine.choose.digest import with_digest
+from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.topology import Topology
 from teagent.model.bgp import Asn, parse_prefix
 from teagent.model.link import Link, LinkKind, NoData, Reading, Utilisation
 from teagent.model.network import Network, OwnPrefix
-from teagent.model.plan import Considered, Decision, RefusedVerdict
+from teagent.model.plan import Considered, Decision, DryRun, RefusedVerdict, SourceOutlook
 from teagent.model.policy import (
     Approval,
     Confirm,
@@ -35,6 +37,7 @@ from teagent.model.policy import (
 from teagent.model.snapshot import Busy, Snapshot
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
 from teagent.model.units import parse_duration_seconds, parse_rate_bps, parse_share
+from teagent.wire.as_rel import parse
 
 NOW = datetime(2026, 1, 12, 19, 40, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
@@ -114,6 +117,40 @@ def outcome(decision: Decision) -> dict[str, Any]:
     result["candidates"] = decision.candidates
     result["reasons"] = [f"{r.rule}: {r.message}" for r in decision.reasons]
     return result
+
+
+def dry_run_of(dry_run: DryRun) -> dict[str, Any]:
+    """What a what-if expects, as plain data."""
+
+    def sender(row: SourceOutlook) -> str:
+        then = ", ".join(f"{link} {share:.0%}" for link, share in row.after)
+        return f"{_mbps(row.moved_bps)} of {_mbps(row.bps)}, then {then}"
+
+    return {
+        "links": {
+            f.link: f"{_mbps(f.before_bps)} -> {_mbps(f.after.expected)} "
+            f"({_mbps(f.after.low)} to {_mbps(f.after.high)}, worst {_mbps(f.worst_bps)})"
+            for f in dry_run.links
+        },
+        "movers": {str(row.source): sender(row) for row in dry_run.outlook.movers},
+        "uncertain": {
+            str(row.source): f"{_mbps(row.doubt_bps)} in doubt: {', '.join(doubt.reason for doubt in row.doubts)}"
+            for row in dry_run.outlook.uncertain
+        },
+        "cannot_move": {
+            row.link: f"{_mbps(row.bps)} of {row.sources}: {', '.join(map(str, row.largest))}"
+            for row in dry_run.outlook.fixed
+        },
+    }
+
+
+def topology_of(case: Mapping[str, Any], network: Network) -> Topology | None:
+    """`as_graph` is serial-1, a line a relation; our own links come from the case."""
+    if "as_graph" not in case:
+        return None
+    found = parse("\n".join(case["as_graph"]).encode())
+    graph = AsGraph.of(transit=(found.provider, found.customer), peering=(found.peer_a, found.peer_b))
+    return Topology.of(graph, network)
 
 
 def _mbps(bps: float) -> str:

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,29 +27,42 @@ def read(directory: Path, digest: str) -> AsGraph | None:
     path = _path(directory, digest)
     try:
         # Opened here: of an archive that is cut off, numpy would leave the file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            graph = _graph({name: arrays[name] for name in arrays.files})
-    # A damaged archive shows itself in many ways (of zipfile, of numpy, as a missing member).
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError):
+        with path.open("rb") as file:
+            graph = load(file)
+    except (OSError, ValueError):
         return None
     with suppress(OSError):
         path.touch()
     return graph
 
 
-def write(directory: Path, digest: str, graph: AsGraph) -> None:
-    """Whole or not at all. A directory that cannot be written to is left alone."""
+def load(file: IO[bytes]) -> AsGraph:
+    """What `dump` wrote. Raises ValueError for what is no graph, OSError."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return _graph({name: arrays[name] for name in arrays.files})
+    # A damaged archive shows itself in many ways (of zipfile, of numpy, as a missing member).
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        raise ValueError(f"no AS graph: {error}") from error
+
+
+def dump(graph: AsGraph, file: IO[bytes]) -> None:
     arrays: dict[str, Any] = {"asn": graph.asn, "siblings": np.array([graph.siblings])}
     for name in _RELATIONS:
         adjacency: Adjacency = getattr(graph, name)
         arrays |= {f"{name}_start": adjacency.start, f"{name}_target": adjacency.target}
+    np.savez(file, **arrays)
+
+
+def write(directory: Path, digest: str, graph: AsGraph) -> None:
+    """Whole or not at all. A directory that cannot be written to is left alone."""
     with suppress(OSError):
         directory.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=directory, prefix=".as-graph-", suffix=".npz")
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **arrays)
+                dump(graph, file)
             temporary.replace(_path(directory, digest))
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
 """Model values as JSON text and back, without loss, driven by the types of the dataclasses' fields.
 
 A dataclass is an object of its fields; where a field may hold one of several dataclasses the object also says which,
-as `type`. Times are ISO 8601 in UTC with microseconds, prefixes are text, an AnnouncementSet is
+as `type`. Times are ISO 8601 in UTC with microseconds, prefixes are text, a mapping is an object, an AnnouncementSet is
 {prefix: {link: prepend}}. A field that a document lacks takes its default, so that fields can be added; a field that
 the model lacks is an error, for to drop it would be to lose it. Floats may be NaN or infinite, as Python writes them.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import json
 import types
@@ -104,6 +105,13 @@ def _made(kind: Any) -> Codec:
         return _union(frozenset(typing.get_args(kind)), kind)
     if origin is tuple:
         return _tuple(typing.get_args(kind))
+    if origin is frozenset:
+        item = _tuple((*typing.get_args(kind), Ellipsis))
+        return Codec(lambda values: sorted(item.encode(values)), lambda values: frozenset(item.decode(values)))
+    if origin is collections.abc.Mapping:
+        return _mapping(*typing.get_args(kind))
+    if isinstance(kind, typing.NewType):
+        return codec_of(kind.__supertype__)
     if kind in PLAIN:
         return PLAIN[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -124,6 +132,15 @@ def _tuple(args: tuple[Any, ...]) -> Codec:
     return Codec(
         lambda values: [item.encode(value) for item, value in zip(items, values, strict=True)],
         lambda values: tuple(item.decode(value) for item, value in zip(items, _expect(list, values), strict=True)),
+    )
+
+
+def _mapping(key: Any, value: Any) -> Codec:
+    """An object; its keys are those of the mapping as text."""
+    keys, values = codec_of(key), codec_of(value)
+    return Codec(
+        lambda given: {_expect(str, keys.encode(k)): values.encode(v) for k, v in given.items()},
+        lambda given: {keys.decode(k): values.decode(v) for k, v in _expect(dict, given).items()},
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from teagent.engine.choose.optimise import gains
 from teagent.engine.choose.scope import Scope, matched_links, scope, settling
-from teagent.engine.choose.search import Task, search
+from teagent.engine.choose.search import Task, candidate_of, search
 from teagent.engine.choose.trigger import evaluate
 from teagent.engine.measure.trust import distrust
+from teagent.engine.predict.outlook import with_outlook
 from teagent.engine.predict.scene import Scene, prepare
 from teagent.engine.predict.shares import TIES_STICK, Forecaster, Remembering
 from teagent.model.announcement import Announce, Change, Modify, Withdraw, changed_prefix
@@ -20,6 +22,9 @@ from teagent.model.plan import Considered, Decision, Plan, Reason, RefusedVerdic
 from teagent.model.policy import Policy
 from teagent.model.snapshot import Snapshot
 from teagent.model.units import format_bps
+
+if TYPE_CHECKING:
+    from teagent.engine.predict.topology import Topology
 
 SHOWN = 8
 
@@ -44,9 +49,16 @@ class _Round:
 
 
 def decide(
-    snapshot: Snapshot, policies: Sequence[Policy], now: datetime, *, forecaster: Forecaster = TIES_STICK
+    snapshot: Snapshot,
+    policies: Sequence[Policy],
+    now: datetime,
+    *,
+    forecaster: Forecaster = TIES_STICK,
+    topology: Topology | None = None,
 ) -> tuple[Decision, ...]:
     """A decision for each policy, in their order; an earlier one's plan is taken into account by the later ones.
+
+    What is chosen is told by its senders as well (`DryRun.outlook`), for which `topology` is asked.
 
     Nothing is proposed on telemetry that is not trusted, nor while an earlier change on the same link settles.
     """
@@ -56,10 +68,18 @@ def decide(
     decisions = []
     for policy in policies:
         decision = _decide(snapshot, scene, policy, now, remembering, earlier)
-        if decision.chosen is not None:
+        if decision.chosen is not None and scene is not None:
             earlier.add(decision, decision.chosen)
+            told = tell_senders(scene, decision.chosen, forecaster=remembering, topology=topology)
+            decision = replace(decision, chosen=told, considered=(told, *decision.considered[1:]))
         decisions.append(decision)
     return tuple(decisions)
+
+
+def tell_senders(scene: Scene, chosen: Considered, *, forecaster: Forecaster, topology: Topology | None) -> Considered:
+    """With the outlook of its dry run."""
+    told = with_outlook(scene, candidate_of(chosen), chosen.dry_run, forecaster=forecaster, topology=topology)
+    return replace(chosen, dry_run=told)
 
 
 def _decide(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from teagent.engine.choose.decide import tell_senders
 from teagent.engine.choose.optimise import excess_before, gains, score, targets
 from teagent.engine.choose.scope import matched_links
 from teagent.engine.choose.search import plan_for
@@ -20,6 +22,9 @@ from teagent.model.policy import Policy
 from teagent.model.proposal import Proposal, ProposalState
 from teagent.model.snapshot import Snapshot
 from teagent.model.units import format_bps, format_duration
+
+if TYPE_CHECKING:
+    from teagent.engine.predict.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,7 @@ def release(
     now: datetime,
     *,
     forecaster: Forecaster = TIES_STICK,
+    topology: Topology | None = None,
 ) -> tuple[Release, ...]:
     """For each active proposal of `policy` that is not needed any more: the plan that goes home.
 
@@ -51,13 +57,20 @@ def release(
     found = []
     for proposal in active:
         if proposal.policy == policy.name and proposal.state is ProposalState.ACTIVE:
-            one = _release(scene, policy, proposal, now, forecaster)
+            one = _release(scene, policy, proposal, now, forecaster, topology)
             if one is not None:
                 found.append(one)
     return tuple(found)
 
 
-def _release(scene: Scene, policy: Policy, proposal: Proposal, now: datetime, forecaster: Forecaster) -> Release | None:
+def _release(
+    scene: Scene,
+    policy: Policy,
+    proposal: Proposal,
+    now: datetime,
+    forecaster: Forecaster,
+    topology: Topology | None,
+) -> Release | None:
     network = scene.snapshot.network
     home = network.home()
     prefixes = [p for p in proposal.plan.prefixes() if home.vector(p).keys() == scene.vectors.get(p, {}).keys()]
@@ -88,7 +101,7 @@ def _release(scene: Scene, policy: Policy, proposal: Proposal, now: datetime, fo
     held = format_duration(policy.when.for_seconds)
     return Release(
         proposal=proposal.id,
-        considered=considered,
+        considered=tell_senders(scene, considered, forecaster=forecaster, topology=topology),
         message=f"{names} can go home, for {held} by now: {back or 'no load'}",
     )
 

@@ -129,10 +129,10 @@ def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
     best: dict[frozenset[tuple[Prefix, Vector]], tuple[bool, bool, float, bool]] = {}
     for one in weighed:
         refused, rest = order(task)(one)
-        best[frozenset(_candidate(one).vectors)] = (refused, *rest[:3])
+        best[frozenset(candidate_of(one).vectors)] = (refused, *rest[:3])
     kept = []
     for one in weighed:
-        whole = frozenset(_candidate(one).vectors)
+        whole = frozenset(candidate_of(one).vectors)
         smaller = (best.get(whole - {part}) for part in whole)
         if not any(less is not None and less <= best[whole] for less in smaller):
             kept.append(one)
@@ -148,7 +148,7 @@ def order(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
     return key
 
 
-def _candidate(one: Considered) -> Candidate:
+def candidate_of(one: Considered) -> Candidate:
     after = one.plan.after
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 

@@ -16,7 +16,6 @@ from teagent.service.documents.plans import (
     change_document,
     considered_document,
     decision_document,
-    dry_run_document,
     event_document,
     held_override_document,
     history_document,
@@ -31,7 +30,9 @@ from teagent.service.documents.plans import (
     reason_document,
     score_document,
     verdict_document,
+    what_if_document,
 )
+from teagent.service.documents.predictions import dry_run_document
 from teagent.service.documents.traffic import (
     announcement_document,
     exporter_document,
@@ -85,4 +86,5 @@ __all__ = [
     "trigger_document",
     "utilisation_document",
     "verdict_document",
+    "what_if_document",
 ]

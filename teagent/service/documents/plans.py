@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from teagent.engine.lifecycle import legal_events
 from teagent.model.announcement import (
     Announce,
+    AnnouncementSet,
     Change,
     HeldOverride,
     Modify,
@@ -19,12 +20,12 @@ from teagent.model.announcement import (
     changed_prefix,
     signal_community,
 )
+from teagent.model.bgp import Prefix
 from teagent.model.network import Network
 from teagent.model.plan import (
     Allowed,
     Considered,
     Decision,
-    DryRun,
     NeedsApproval,
     Plan,
     Reason,
@@ -34,27 +35,36 @@ from teagent.model.plan import (
 )
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, ON_WIRE, HistoryEntry, Proposal, ProposalEvent
+from teagent.model.snapshot import Snapshot
 from teagent.model.units import format_time
 from teagent.ports import StoredEvent
+from teagent.service.documents.predictions import dry_run_document
 from teagent.service.documents.traffic import trigger_document
-from teagent.service.documents.values import Document, as_path, band, decimal, source, time_or_none, whole
+from teagent.service.documents.values import Document, as_path, band, decimal, time_or_none, whole
 
-if TYPE_CHECKING:  # a value that lives beside its service: the type is enough here
+if TYPE_CHECKING:  # values that live beside what makes them
+    from teagent.engine.choose.what_if import WhatIf
     from teagent.service.score import Outcome
 
 
 def plan_overrides(plan: Plan, network: Network) -> tuple[Override, ...]:
-    """What is announced when the plan is applied: for each prefix the whole vector, one signal for each link that
-    carries it before or after; a link that loses the prefix is told not to announce it. A prefix that goes home
+    return overrides_of(plan.prefixes(), plan.before, plan.after, network)
+
+
+def overrides_of(
+    prefixes: Iterable[Prefix], before: AnnouncementSet, after: AnnouncementSet, network: Network
+) -> tuple[Override, ...]:
+    """What is announced to come from `before` to `after`: for each prefix the whole vector, one signal for each link
+    that carries it before or after; a link that loses the prefix is told not to announce it. A prefix that goes home
     needs no override, so its signals are empty.
     """
     home = network.home()
     overrides = []
-    for prefix in plan.prefixes():
-        after = plan.after.vector(prefix)
-        links = () if after == home.vector(prefix) else sorted({*plan.before.vector(prefix), *after})
+    for prefix in prefixes:
+        vector = after.vector(prefix)
+        links = () if vector == home.vector(prefix) else sorted({*before.vector(prefix), *vector})
         overrides.append(
-            Override(prefix=prefix, signals=tuple(Signal(link=link, prepend=after.get(link)) for link in links))
+            Override(prefix=prefix, signals=tuple(Signal(link=link, prepend=vector.get(link)) for link in links))
         )
     return tuple(overrides)
 
@@ -96,6 +106,10 @@ def override_document(override: Override, network: Network) -> list[Document]:
     ]
 
 
+def announcements_document(overrides: Iterable[Override], network: Network) -> list[Document]:
+    return [row for override in overrides for row in override_document(override, network)]
+
+
 def held_override_document(held: HeldOverride) -> Document:
     return {
         "prefix": str(held.override.prefix),
@@ -134,41 +148,7 @@ def plan_document(plan: Plan, network: Network) -> Document:
         "digest": plan.digest,
         "prefixes": [str(prefix) for prefix in plan.prefixes()],
         "changes": [change_document(change) for change in plan.changes],
-        "announcements": [
-            row for override in plan_overrides(plan, network) for row in override_document(override, network)
-        ],
-    }
-
-
-def dry_run_document(dry_run: DryRun) -> Document:
-    """Predicted loads, for each link and as single shifts, the largest first."""
-    shifts = sorted(dry_run.shifts, key=lambda shift: -shift.band.expected)
-    return {
-        "links": [
-            {
-                "link": row.link,
-                "capacity_bps": whole(row.capacity_bps),
-                "before_bps": whole(row.before_bps),
-                "after": band(row.after),
-                "worst_bps": whole(row.worst_bps),
-                "target_bps": whole(row.target_bps),
-            }
-            for row in dry_run.links
-        ],
-        "shifts": [
-            {
-                "source": source(shift.source),
-                "prefix": str(shift.prefix),
-                "from_link": shift.from_link,
-                "to_link": shift.to_link,
-                "bps": band(shift.band),
-            }
-            for shift in shifts
-        ],
-        "sources": dry_run.sources,
-        "moved": band(dry_run.moved),
-        "assumption": dry_run.assumption,
-        "warnings": list(dry_run.warnings),
+        "announcements": announcements_document(plan_overrides(plan, network), network),
     }
 
 
@@ -344,6 +324,21 @@ def outcome_document(outcome: Outcome) -> Document:
             }
             for row in outcome.links
         ],
+    }
+
+
+def what_if_document(snapshot: Snapshot, found: WhatIf) -> Document:
+    """The answer to `teagent simulate`. Nothing has been announced."""
+    prefixes = dict.fromkeys(changed_prefix(change) for change in found.changes)
+    overrides = overrides_of(prefixes, snapshot.live, found.after, snapshot.network)
+    return {
+        "at": format_time(snapshot.taken_at),
+        "snapshot_digest": snapshot.digest,
+        "wishes": [str(wish) for wish in found.wishes],
+        "changes": [change_document(change) for change in found.changes],
+        "announcements": announcements_document(overrides, snapshot.network),
+        "dry_run": dry_run_document(found.dry_run),
+        "distrust": list(snapshot.distrust),
     }
 
 

@@ -12,6 +12,7 @@ from teagent.ports import ExporterHealth
 from teagent.service.decide import Decider
 from teagent.service.exporters import ExporterWatch
 from teagent.service.ingest import Ingest
+from teagent.service.predictor import Predictor
 from tests.fakes.flows import Flow, batch
 from tests.unit.service.world import POLICY, M, World
 
@@ -88,6 +89,7 @@ class DecidingWorld(World):
             store=self.store,
             freeze=self.freeze,
             clock=self.clock,
+            predictor=Predictor(network=self.network, as_graphs=None),
         )
         self.approver._recheck = self.decider.recheck
         self.approver._policies = self.policies

@@ -1,0 +1,20 @@
+"""A dry run on a stored snapshot, in this process. The engine takes time to import: only `simulate` asks for this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from teagent.adapters import snapshot_file
+from teagent.engine.choose.what_if import what_if
+from teagent.engine.predict.topology import Topology
+from teagent.model.what_if import Wish
+from teagent.service.documents import Document, what_if_document
+
+
+def what_if_of(file: Path, wishes: Sequence[Wish]) -> Document:
+    """The same document as the daemon's. Raises as `snapshot_file.load` and `what_if` do."""
+    saved = snapshot_file.load(file)
+    graph = saved.as_graph
+    topology = None if graph is None else Topology.of(graph, saved.snapshot.network)
+    return what_if_document(saved.snapshot, what_if(saved.snapshot, wishes, topology=topology))
