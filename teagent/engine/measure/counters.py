@@ -75,7 +75,8 @@ def _not_comparable(previous: CounterSample | None, current: CounterSample) -> s
         return f"interface has moved from ifIndex {previous.if_index} to {current.if_index}"
     if previous.bits != current.bits:
         return f"counters were {previous.bits}-bit and are now {current.bits}-bit"
-    if any(not 0 <= octets < 2**current.bits for octets in (current.in_octets, current.out_octets)):
+    read = (previous.in_octets, previous.out_octets, current.in_octets, current.out_octets)
+    if any(not 0 <= octets < 2**current.bits for octets in read):
         return f"counter does not fit its {current.bits} bits"
     if _discontinuity(previous, current):
         return "agent reports a discontinuity of the counters"
