@@ -248,8 +248,8 @@ def test_an_expired_proposal_is_refused_with_its_reason(life: Life) -> None:
 def test_a_stale_proposal_is_refused_with_what_moved(life: Life) -> None:
     assert life.stale is not None
     assert life.stale.returncode == 6
-    # how full it was depends on how busy the machine is that sends
-    assert re.search(r"transit-a in_utilisation \d{2,3}% -> \d+%", life.stale.stderr)
+    # how full a link was, and so which one moved most, depends on how busy the machine is that sends
+    assert re.search(r"transit-[ab] in_utilisation \d{2,3}% -> \d+%", life.stale.stderr)
 
 
 def test_the_daemon_stops_when_it_is_told_to(life: Life) -> None:
