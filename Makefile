@@ -25,7 +25,7 @@ check: setup  ## the fast part: format, lint, types, imports, unit tests (under 
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest -q -m "not lab and not slow" tests
+	$(PY) -m pytest -q -n auto -m "not lab and not slow" tests
 
 test: check  ## everything: check, then what is slow and the labs on real routers (as root)
 	$(ROOT) $(PY) -m pytest -q -p no:cacheprovider -m "lab or slow" tests

@@ -77,8 +77,13 @@ def test_v3_probe_gives_json(port):
             "gave no SNMP answer within 0.2s, 1 attempt",
             "a wrong community looks the same",
         ),
-        (["--user", "nobody"], "the agent knows no user nobody", "check the user name"),
-        (["--user", "te", "--auth", "sha256:env:WRONG"], "refuses the authentication of user te", "not sha256"),
+        # an answer comes, however busy the machine: it is worth waiting for
+        (["--user", "nobody", "--timeout", "10"], "the agent knows no user nobody", "check the user name"),
+        (
+            ["--user", "te", "--auth", "sha256:env:WRONG", "--timeout", "10"],
+            "refuses the authentication of user te",
+            "not sha256",
+        ),
     ],
 )
 def test_failure_has_a_message_a_hint_and_exit_1(port, options, error, hint):

@@ -84,6 +84,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_a_sender_that_is_stopped_knows_what_each_address_of_the_receiver_got() -> None:
     port, heard, stop = free_port(), list[dict[str, Any]](), threading.Event()
     receiver = Receiver(["127.0.0.1", "127.0.0.2"], port=port, write=heard.append)

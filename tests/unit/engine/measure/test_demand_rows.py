@@ -64,6 +64,7 @@ def test_keys_that_all_want_one_place_are_summed_right_and_tried_no_further_than
     assert contents(table) == summed(keys, octets)
 
 
+@pytest.mark.slow
 def test_what_found_no_place_is_kept_when_the_table_grows_and_folded_when_it_is_full():
     keys = colliding(3 * WINDOW, 4096)
     table = DemandTable(50_000, FORM)
