@@ -135,13 +135,13 @@ async def test_wrong_community_looks_like_silence_and_the_hint_says_so(agent):
         ),
         (
             "te-sha256-aes",
-            {"priv_key": "wrong-staple", "timeout_seconds": 1.0},
+            {"priv_key": "wrong-staple", "timeout_seconds": 2.0},
             "the agent answers, but not what user te-sha256-aes encrypts",
             "wrong privacy key, or the protocol is not aes128",
         ),
         (
             "te-sha256-aes",
-            {"priv_protocol": "des", "timeout_seconds": 1.0},
+            {"priv_protocol": "des", "timeout_seconds": 2.0},
             "the agent answers, but not what user te-sha256-aes encrypts",
             "wrong privacy key, or the protocol is not des",
         ),
