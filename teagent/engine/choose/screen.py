@@ -9,9 +9,9 @@ from math import floor
 import numpy as np
 
 from teagent.engine.choose.candidates import Vector
+from teagent.engine.predict.looks import Look
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Floats, Forecaster
-from teagent.engine.predict.simulate import mean_change
+from teagent.engine.predict.shares import Floats
 from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.plan import Candidate
 from teagent.model.policy import Policy
@@ -31,7 +31,6 @@ class Yardstick:
     scene: Scene
     policy: Policy
     triggered: tuple[str, ...]
-    forecaster: Forecaster
     aims_bps: Mapping[str, float]
     grain_bps: float
 
@@ -43,13 +42,17 @@ class _Rough:
     key: tuple[float, ...]
 
 
-def screen(yardstick: Yardstick, options: Mapping[Prefix, tuple[Vector, ...]], depth: int) -> list[Candidate]:
+def screen(yardstick: Yardstick, options: Mapping[Prefix, Mapping[Vector, Look]], depth: int) -> list[Candidate]:
     """The candidates of up to `depth` prefixes that look best, and what they are made of, in a fixed order.
 
     The look is by mean loads, on which the effects of prefixes simply add: it finds what is worth a dry run, and
     decides nothing.
     """
-    singles = [_single(yardstick, prefix, vector) for prefix, found in options.items() for vector in found]
+    singles = [
+        _single(yardstick, (prefix, vector), look)
+        for prefix, found in options.items()
+        for vector, look in found.items()
+    ]
     singles.sort(key=_order)
     everything, edge = list(singles), singles[:BEAM]
     for _ in range(depth - 1):
@@ -75,10 +78,8 @@ def _by_name(parts: tuple[Part, ...]) -> tuple[object, ...]:
     return tuple((prefix_key(prefix), vector) for prefix, vector in parts)
 
 
-def _single(yardstick: Yardstick, prefix: Prefix, vector: Vector) -> _Rough:
-    parts = ((prefix, vector),)
-    change = mean_change(yardstick.scene, Candidate(vectors=parts), yardstick.forecaster)
-    return _Rough(parts=parts, change_bps=change, key=_key(yardstick, parts, change))
+def _single(yardstick: Yardstick, part: Part, look: Look) -> _Rough:
+    return _Rough(parts=(part,), change_bps=look.change, key=_key(yardstick, (part,), look.change))
 
 
 def _both(yardstick: Yardstick, one: _Rough, extra: _Rough) -> _Rough:

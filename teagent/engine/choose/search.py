@@ -8,13 +8,12 @@ from datetime import datetime
 from itertools import combinations, product
 from math import comb
 
-import numpy as np
-
 from teagent.engine.choose.candidates import Vector, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
 from teagent.engine.choose.screen import Yardstick, screen
 from teagent.engine.choose.verdict import Case, judge
+from teagent.engine.predict.looks import LIKELY, Look, looks
 from teagent.engine.predict.scene import Scene
 from teagent.engine.predict.shares import Forecaster
 from teagent.engine.predict.simulate import dry_run
@@ -28,7 +27,6 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
-LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +92,7 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
 
     Not among them are those that `needed` leaves out.
     """
-    options = {own.prefix: _vectors(task, own) for own in _worth(task, eligible)}
+    options = {own.prefix: _options(task, own) for own in _worth(task, eligible)}
     options = {prefix: found for prefix, found in options.items() if found}
     if not options:
         return (), 0
@@ -103,7 +101,7 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     return tuple(sorted(needed(task, weighed), key=order(task))), len(weighed)
 
 
-def _candidates(task: Task, options: Mapping[Prefix, tuple[Vector, ...]], depth: int) -> list[Candidate]:
+def _candidates(task: Task, options: Mapping[Prefix, Mapping[Vector, Look]], depth: int) -> list[Candidate]:
     most = max(len(found) for found in options.values())
     if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= EXHAUSTIVE:
         return [
@@ -117,7 +115,6 @@ def _candidates(task: Task, options: Mapping[Prefix, tuple[Vector, ...]], depth:
         scene=task.scene,
         policy=task.policy,
         triggered=task.triggered,
-        forecaster=task.forecaster,
         aims_bps=targets(task.policy, network, task.triggered),
         grain_bps=grain_bps(network, task.triggered),
     )
@@ -153,22 +150,21 @@ def candidate_of(one: Considered) -> Candidate:
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 
 
-def _vectors(task: Task, own: OwnPrefix) -> tuple[Vector, ...]:
+def _options(task: Task, own: OwnPrefix) -> dict[Vector, Look]:
+    """The vectors that are worth it, each with a quick look.
+
+    Not so is one where what is expected to leave the triggered links consists, for the most part, of what will more
+    likely stay than go: it only breaks ties or hopes, and a plan is not made of many small hopes.
+    """
     hot = [name for name in task.triggered if task.scene.traffic_bps(own.prefix, name) > 0]
     found = vectors(task.scene.vectors[own.prefix], hot, prepend_limit(task.policy, own))
-    return tuple(vector for vector in found if _likely(task, own.prefix, vector, hot))
-
-
-def _likely(task: Task, prefix: Prefix, vector: Vector, hot: Collection[str]) -> bool:
-    """Does what is expected to leave the triggered links consist, for the most part, of what will more likely go than
-    stay? A vector that fails this only breaks ties or hopes: a plan is not made of many small hopes.
-    """
-    columns = task.scene.demands[prefix]
-    shares = task.forecaster.forecast_shares(columns, task.scene.vectors[prefix], dict(vector)).of_demands()
-    leaving = 1.0 - shares[np.arange(len(columns.bps)), columns.link_index]
-    rows = np.isin(columns.link_index, [task.scene.links.index(name) for name in hot])
-    expected = columns.bps[rows] * leaving[rows]
-    return float(expected[leaving[rows] >= LIKELY].sum()) >= LIKELY * float(expected.sum()) > 0
+    columns = [task.scene.links.index(name) for name in hot]
+    looked = looks(task.scene, own.prefix, [dict(vector) for vector in found], task.forecaster)
+    return {
+        vector: look
+        for vector, look in zip(found, looked, strict=True)
+        if float(look.surely[columns].sum()) >= LIKELY * float(look.leaving[columns].sum()) > 0
+    }
 
 
 def _worth(task: Task, eligible: Collection[OwnPrefix]) -> list[OwnPrefix]:

@@ -8,16 +8,21 @@ randomness: the same input gives the same band.
 
 The expected load is the median, as likely too high as too low: where one sender decides, the mean would be a load that
 never comes.
+
+Many cases (a link, or a guess of what is hidden) are reckoned at once. C are the cases, F the points of the common
+factor, R the groups of the crowd.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
 
 import numpy as np
 
-from teagent.engine.predict.shares import Floats, Ints
+from teagent.engine.predict.crowd import Crowds
+from teagent.engine.predict.normal import density_and_share, quantiles
+from teagent.engine.predict.shares import Flags, Floats, Ints
 
 LOW, HIGH = 0.05, 0.95
 Z90 = 1.6448536269514722
@@ -25,125 +30,166 @@ ENUMERATED_UNITS = 6
 VOLUME_ERROR = 0.05
 """Traffic is not the same in a quarter of an hour: 90 % of outcomes lie within this share of the present load."""
 
-BISECTIONS = 16
-"""Leaves a quantile open by less than 1/50,000 of the distance between all and nothing."""
+CLOSE = 1e-6
+"""A quantile is left open by less than this share of the distance between all and nothing."""
+STEPS = 40
+UNLIKELY = 1e-12
 
-_STANDARD = NormalDist()
-FACTORS: Floats = np.array([_STANDARD.inv_cdf((i + 0.5) / 9) for i in range(9)])
+FACTORS: Floats = np.array([NormalDist().inv_cdf((i + 0.5) / 9) for i in range(9)])
 """The common factor, as equally likely points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcomes:
-    """What senders move, in bits per second: atoms (F, n) with their weights, blurred by `sigma` (F, 1).
+    """What senders move, in bits per second, in C cases: `values` (C, A) with their `weights` (C, F, A) for the heavy
+    ones, and for the rest a `mean` (C, F), blurred by `sigma` (C, F).
 
-    F are the points of the common factor. `least` and `most` bound what is possible.
+    `least` and `most` (C) bound what is possible.
     """
 
-    atoms: Floats
+    values: Floats
     weights: Floats
+    mean: Floats
     sigma: Floats
-    least: float
-    most: float
+    least: Floats
+    most: Floats
 
-    def low(self, noise_bps: float) -> float:
-        """The 5 % quantile; `noise_bps` is the 90 % half-width of further noise. Not below what is possible."""
-        return max(self._quantile(LOW, noise_bps / Z90), self.least - noise_bps)
+    def only(self, cases: Ints) -> Outcomes:
+        return Outcomes(**{each.name: getattr(self, each.name)[cases] for each in fields(self)})
 
-    def high(self, noise_bps: float) -> float:
-        return min(self._quantile(HIGH, noise_bps / Z90), self.most + noise_bps)
+    def low(self, noise_bps: Floats) -> Floats:
+        """(C) 5 % quantiles; `noise_bps` (C) is the 90 % half-width of further noise. Not below what is possible."""
+        return np.maximum(self._quantile(LOW, noise_bps / Z90), self.least - noise_bps)
 
-    def median(self) -> float:
+    def high(self, noise_bps: Floats) -> Floats:
+        return np.minimum(self._quantile(HIGH, noise_bps / Z90), self.most + noise_bps)
+
+    def median(self) -> Floats:
         """Without further noise: it goes both ways, but would pull the median towards the smaller of two clusters."""
-        return min(max(self._quantile(0.5, 0.0), self.least), self.most)
+        return np.clip(self._quantile(0.5, np.zeros(len(self.least))), self.least, self.most)
 
-    def _quantile(self, share: float, noise: float) -> float:
-        sigma = np.sqrt(self.sigma**2 + noise**2)
-        widest = float(sigma.max())
-        scale = max(1.0, abs(self.least), abs(self.most))
-        if widest <= 1e-9 * scale:
-            return _step_quantile(self.atoms.ravel(), self.weights.ravel(), share)
-        sigma = np.maximum(sigma, 1e-9 * scale)
-        low, high = float(self.atoms.min()) - 4 * widest, float(self.atoms.max()) + 4 * widest
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            if float(np.sum(self.weights * _normal_cdf((middle - self.atoms) / sigma))) < share:
-                low = middle
-            else:
-                high = middle
-        return (low + high) / 2
+    def _quantile(self, share: float, noise: Floats) -> Floats:
+        sigma = np.sqrt(self.sigma**2 + noise[:, None] ** 2)
+        floor = 1e-9 * np.maximum(1.0, np.maximum(np.abs(self.least), np.abs(self.most)))
+        atoms = self.values[:, None, :] + self.mean[:, :, None]
+        result = np.empty(len(sigma))
+        smooth = sigma.max(axis=1) > floor
+        for case in np.flatnonzero(~smooth):
+            result[case] = _step_quantile(atoms[case].ravel(), self.weights[case].ravel(), share)
+        if smooth.any():
+            sigma = np.maximum(sigma, floor[:, None])[smooth]
+            result[smooth] = _smooth_quantile(atoms[smooth], self.weights[smooth], sigma, share)
+        return result
 
 
-def outcomes(*, bps: Floats, probability: Floats, unit: Ints, correlation: float) -> Outcomes:
-    """Of the sum of those `bps` (negative for what leaves) that move, each row with its `probability`.
-
-    Rows of one `unit` move together, units are correlated by `correlation`.
-    """
-    live = (probability > 0) & (bps != 0)
-    bps, probability, unit = bps[live], probability[live], unit[live]
-    if not len(bps):
-        still = np.zeros((1, 1))
-        return Outcomes(atoms=still, weights=still + 1, sigma=still, least=0.0, most=0.0)
-    chances = _given_factor(probability, correlation)
-    _, which = np.unique(unit, return_inverse=True)
-    which = which.reshape(-1)
-    spread = np.bincount(which, weights=np.abs(bps) * np.sqrt(probability * (1 - probability)))
-    heavy = np.argsort(-spread, kind="stable")[:ENUMERATED_UNITS]
-    atoms, weights = np.zeros((len(FACTORS), 1)), np.full((len(FACTORS), 1), 1 / len(FACTORS))
-    light = np.ones(len(bps), dtype=bool)
-    for number in heavy:
-        rows = np.flatnonzero(which == number)
-        light[rows] = False
-        values, shares = _steps(bps[rows], chances[:, rows])
-        atoms = (atoms[:, :, None] + values[None, None, :]).reshape(len(FACTORS), -1)
-        weights = (weights[:, :, None] * shares[:, None, :]).reshape(len(FACTORS), -1)
-    chances, bps_light, which = chances[:, light], bps[light], which[light]
-    atoms = atoms + (chances @ bps_light)[:, None]
-    sigma = np.zeros((len(FACTORS), 1))
-    if len(bps_light):
-        each = np.abs(bps_light) * np.sqrt(chances * (1 - chances))
-        order = np.argsort(which, kind="stable")
-        starts = np.flatnonzero(np.diff(which[order], prepend=-1))
-        sigma = np.sqrt(np.sum(np.add.reduceat(each[:, order], starts, axis=1) ** 2, axis=1, keepdims=True))
-    return Outcomes(
-        atoms=atoms,
-        weights=weights,
-        sigma=sigma,
-        least=float(np.sum(bps[bps < 0])),
-        most=float(np.sum(bps[bps > 0])),
-    )
-
-
-def _given_factor(probability: Floats, correlation: float) -> Floats:
-    """(F, N): the probabilities at each point of the common factor; their mean is the probability again, nearly."""
-    distinct, which = np.unique(np.clip(probability, 1e-9, 1 - 1e-9), return_inverse=True)
-    threshold = np.array([_STANDARD.inv_cdf(float(p)) for p in distinct])
-    shifted = (threshold + np.sqrt(correlation) * FACTORS[:, None]) / np.sqrt(1 - correlation)
-    result: Floats = _normal_cdf(shifted)[:, which.reshape(-1)]
+def given_factor(probability: Floats, correlation: float) -> Floats:
+    """(F, ...): the probabilities at each point of the common factor; their mean is the probability again, nearly."""
+    threshold = quantiles(np.clip(probability, 1e-9, 1 - 1e-9))
+    factors = np.sqrt(correlation) * FACTORS.reshape(-1, *(1 for _ in probability.shape))
+    _, result = density_and_share((threshold + factors) / np.sqrt(1 - correlation))
+    result[:, probability <= 0] = 0.0
     return result
 
 
-def _steps(bps: Floats, chances: Floats) -> tuple[Floats, Floats]:
-    """What one sender moves, as values with their chances: the likelier of its demands always go with the others."""
-    order = np.argsort(-chances[0], kind="stable")
-    moved = np.concatenate(([0.0], np.cumsum(bps[order])))
-    ones, zeros = np.ones((len(chances), 1)), np.zeros((len(chances), 1))
-    limits = np.concatenate((ones, chances[:, order], zeros), axis=1)
-    shares = limits[:, :-1] - limits[:, 1:]
-    kept = np.any(shares > 1e-12, axis=0)
-    return moved[kept], shares[:, kept]
+def outcomes(crowds: Crowds, probability: Floats, chances: Floats, scale: Floats) -> Outcomes:
+    """Of the sum of all that moves: each group's demands with its `probability` (C, R), times its `scale` (C, R;
+    negative for what leaves). `chances` (F, C, R) are the probabilities given the factor.
+    """
+    live = (probability > 0) & (scale != 0) & (crowds.bps > 0)
+    size = np.where(live, np.abs(scale), 0.0)
+    heavy = crowds.heaviest(size * np.sqrt(probability * (1 - probability)), ENUMERATED_UNITS)  # units (C, 6)
+    bps, group = crowds.unit_bps[heavy], crowds.unit_group[heavy]  # (C, 6, parts)
+    case = np.arange(len(scale))[:, None, None]
+    signed = np.where(live, scale, 0.0)
+    goes = live[case, group] & (bps > 0)
+    values, shares = _steps(bps * signed[case, group], chances[:, case, group] * goes)
+    mean = np.einsum("fcr,cr->cf", chances, signed * crowds.bps)
+    mean -= np.einsum("fcun,cun->cf", chances[:, case, group], bps * signed[case, group])
+    variance = _variance(crowds, chances, size, (bps, group))
+    light = (live * crowds.count).sum(axis=1) > goes.sum(axis=(1, 2))
+    moved = signed * crowds.bps
+    return Outcomes(
+        values=values,
+        weights=shares / len(FACTORS),
+        mean=np.where(light[:, None], mean, 0.0),
+        sigma=np.where(light[:, None], np.sqrt(np.maximum(variance, 0.0)), 0.0),
+        least=np.minimum(moved, 0.0).sum(axis=1),
+        most=np.maximum(moved, 0.0).sum(axis=1),
+    )
+
+
+def _variance(crowds: Crowds, chances: Floats, size: Floats, heavy: tuple[Floats, Ints]) -> Floats:
+    """(C, F) of all senders but the heavy ones."""
+    deviation = np.sqrt(chances * (1 - chances)) * size
+    variance: Floats = np.einsum("fcr,r->cf", deviation**2, crowds.square)
+    for one, other, product in crowds.common:
+        variance += 2 * np.einsum("fcp,fcp,p->cf", deviation[:, :, one], deviation[:, :, other], product)
+    bps, group = heavy
+    case = np.arange(len(size))[:, None, None]
+    alone = np.einsum("fcun,cun->fcu", deviation[:, case, group], bps)
+    variance -= np.einsum("fcu,fcu->cf", alone, alone)
+    return variance
+
+
+def _steps(signed: Floats, chances: Floats) -> tuple[Floats, Floats]:
+    """What the heavy senders move together, as values (C, A) with their chances (C, F, A).
+
+    `signed` (C, U, parts), `chances` (F, C, U, parts). Of one sender's demands the likelier always go with the others.
+    """
+    order = np.argsort(-chances[0], axis=-1, kind="stable")
+    signed = np.take_along_axis(signed, order, axis=-1)
+    chances = np.take_along_axis(chances, order[None], axis=-1)
+    nothing = np.zeros((*signed.shape[:-1], 1))
+    moved = np.concatenate((nothing, np.cumsum(signed, axis=-1)), axis=-1)
+    ones, zeros = np.ones((*chances.shape[:-1], 1)), np.zeros((*chances.shape[:-1], 1))
+    limits = np.concatenate((ones, chances, zeros), axis=-1)
+    shares = limits[..., :-1] - limits[..., 1:]
+    kept = (shares > UNLIKELY).any(axis=0)
+    values, weights = np.zeros((len(signed), 1)), np.ones((len(signed), len(FACTORS), 1))
+    for unit in range(signed.shape[1]):
+        own, share = _kept_first(kept[:, unit], moved[:, unit], shares[:, :, unit].transpose(1, 0, 2))
+        values = (values[:, :, None] + own[:, None, :]).reshape(len(values), -1)
+        weights = (weights[:, :, :, None] * share[:, :, None, :]).reshape(*weights.shape[:2], -1)
+    return values, weights
+
+
+def _kept_first(kept: Flags, moved: Floats, share: Floats) -> tuple[Floats, Floats]:
+    """As many steps as the case with the most keeps. `kept`, `moved` (C, steps), `share` (C, F, steps)."""
+    order = np.argsort(~kept, axis=1, kind="stable")[:, : max(1, int(kept.sum(axis=1).max()))]
+    share = np.where(kept[:, None, :], share, 0.0)
+    return np.take_along_axis(moved, order, axis=1), np.take_along_axis(share, order[:, None, :], axis=2)
+
+
+def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: float) -> Floats:
+    """(C): Newton's method, and by halves where it leads astray."""
+    inverse = 1.0 / sigma[:, :, None]
+    widest = sigma.max(axis=1)
+    low, high = atoms.min(axis=(1, 2)) - 4 * widest, atoms.max(axis=(1, 2)) + 4 * widest
+    close = CLOSE * (high - low)
+    mean = (weights * atoms).sum(axis=(1, 2))
+    spread = (weights * ((atoms - mean[:, None, None]) ** 2 + sigma[:, :, None] ** 2)).sum(axis=(1, 2))
+    x: Floats = np.clip(mean + NormalDist().inv_cdf(share) * np.sqrt(spread), low, high)
+    todo = np.arange(len(x))
+    for _ in range(STEPS):
+        density, below = density_and_share((x[todo, None, None] - atoms[todo]) * inverse[todo])
+        density *= weights[todo]
+        slope = np.einsum("cfa,cf->c", density, inverse[todo, :, 0])
+        off = np.einsum("cfa,cfa->c", weights[todo], below) - share
+        low[todo] = np.where(off < 0, x[todo], low[todo])
+        high[todo] = np.where(off < 0, high[todo], x[todo])
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            following = x[todo] - off / slope
+        astray = ~((following > low[todo]) & (following < high[todo]))
+        following = np.where(astray, (low[todo] + high[todo]) / 2, following)
+        moved = np.abs(following - x[todo])
+        x[todo] = following
+        todo = todo[moved > close[todo]]
+        if not len(todo):
+            break
+    return x
 
 
 def _step_quantile(atoms: Floats, weights: Floats, share: float) -> float:
     order = np.argsort(atoms, kind="stable")
     reached = np.searchsorted(np.cumsum(weights[order]), share - 1e-9)
     return float(atoms[order][min(int(reached), len(atoms) - 1)])
-
-
-def _normal_cdf(z: Floats) -> Floats:
-    """Abramowitz and Stegun 26.2.17; off by less than 1e-7, and no further library for it."""
-    t = 1 / (1 + 0.2316419 * np.abs(z))
-    tail = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
-    upper = np.exp(-z * z / 2) / np.sqrt(2 * np.pi) * tail
-    result: Floats = np.where(z >= 0, 1 - upper, upper)
-    return result

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from teagent.engine.predict.movers import Movers
 from teagent.engine.predict.scene import HIDDEN_HIGH, Scene
-from teagent.engine.predict.shares import Flags, Floats, Ints
 from teagent.model.plan import Candidate
 from teagent.model.units import format_bps, format_share
 
@@ -17,28 +15,18 @@ UNEXPLAINED = 0.2
 COVERAGE_WELL_SEEN = 0.8
 
 
-def caveats(
-    scene: Scene,
-    candidate: Candidate,
-    *,
-    movable: Flags,
-    bps: Floats,
-    leaving: Floats,
-    link_index: Ints,
-    source_index: Ints,
-) -> tuple[str, ...]:
-    """One line each. The columns are the demands of the candidate's prefixes; `leaving` their chance to move."""
+def caveats(scene: Scene, candidate: Candidate, movers: Movers) -> tuple[str, ...]:
+    """One line each."""
     involved = [name for name in scene.links if any(name in dict(vector) for _, vector in candidate.vectors)]
-    moving = leaving > 0
     lines: list[str] = []
     lines += _no_data(scene, involved)
-    lines += _saturated(scene, sorted({int(k) for k in link_index[moving]}))
-    lines += _few_senders(scene, bps[moving], leaving[moving], source_index[moving])
-    lines += _staying(candidate, float(bps[~movable].sum()))
-    lines += _coverage(scene, sorted({int(k) for k in link_index[moving]}))
-    if len(bps) and not moving.any():
+    lines += _saturated(scene, movers.links)
+    lines += _few_senders(movers)
+    lines += _staying(candidate, movers.unknown_bps)
+    lines += _coverage(scene, movers.links)
+    if movers.seen and not movers.sources:
         lines.append("nothing is expected to move: no sender finds a shorter path than the one it has")
-    if not len(bps):
+    if not movers.seen:
         lines.append("no traffic was seen towards these prefixes: nothing is known of what would move")
     return tuple(lines)
 
@@ -49,7 +37,7 @@ def _no_data(scene: Scene, involved: list[str]) -> Iterator[str]:
             yield f"{name} has no data ({scene.unknown[name].reason}): what it carries, now and then, is not known"
 
 
-def _saturated(scene: Scene, columns: list[int]) -> Iterator[str]:
+def _saturated(scene: Scene, columns: Sequence[int]) -> Iterator[str]:
     for column in columns:
         if scene.hidden_high[column] > 0:
             share = float(scene.load_bps[column] / scene.capacity_bps[column])
@@ -59,17 +47,11 @@ def _saturated(scene: Scene, columns: list[int]) -> Iterator[str]:
             )
 
 
-def _few_senders(scene: Scene, bps: Floats, leaving: Floats, source_index: Ints) -> Iterator[str]:
-    total = float(bps.sum())
-    if total <= 0:
-        return
-    by_source = np.bincount(source_index, weights=bps)
-    heaviest = int(np.argmax(by_source))
-    share = float(by_source[heaviest]) / total
+def _few_senders(movers: Movers) -> Iterator[str]:
     # Where it is as good as certain to go there is nothing to warn of.
-    if share >= FEW and float(leaving[source_index == heaviest].min()) < 0.95:
+    if movers.share >= FEW and movers.surely < 0.95:
         yield (
-            f"{scene.matrix.sources[heaviest]} alone is {format_share(share)} of what may move: "
+            f"{movers.heaviest} alone is {format_share(movers.share)} of what may move: "
             f"it goes or stays as a whole, so the band is wide"
         )
 
@@ -80,7 +62,7 @@ def _staying(candidate: Candidate, unknown_bps: float) -> Iterator[str]:
         yield f"{format_bps(unknown_bps)} towards {prefixes} comes from senders that are not known: taken to stay"
 
 
-def _coverage(scene: Scene, columns: list[int]) -> Iterator[str]:
+def _coverage(scene: Scene, columns: Sequence[int]) -> Iterator[str]:
     for column in columns:
         name, load = scene.links[column], float(scene.load_bps[column])
         coverage = scene.matrix.coverage.get(name)

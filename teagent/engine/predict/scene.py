@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
 
+from teagent.engine.predict.crowd import Assembled
 from teagent.engine.predict.demands import Demands
 from teagent.engine.predict.shares import Floats
 from teagent.errors import Refused
@@ -45,6 +46,7 @@ class Scene:
     vectors: Mapping[Prefix, Mapping[str, int]]
     unknown: Mapping[str, NoData]
     demands: Demands
+    assembled: Assembled = field(default_factory=Assembled)
 
     def traffic_bps(self, prefix: Prefix, link: str) -> float:
         return self.demands.total_bps(prefix, self.links.index(link)) if link in self.links else 0.0

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teagent.engine.predict.bands import HIGH, LOW, VOLUME_ERROR, Outcomes, outcomes
+from teagent.engine.predict.bands import VOLUME_ERROR, Outcomes, given_factor, outcomes
 from teagent.engine.predict.caveats import caveats
+from teagent.engine.predict.crowd import Crowds
+from teagent.engine.predict.movers import movers, shifts
 from teagent.engine.predict.scene import Scene, prepare
-from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Floats, Forecaster, Ints
+from teagent.engine.predict.shares import (
+    NOT_CARRIED,
+    TIES_STICK,
+    DemandColumns,
+    Flags,
+    Floats,
+    Forecaster,
+    Shares,
+    Vector,
+)
 from teagent.errors import NotFound, Refused
 from teagent.model.announcement import PREPEND_HARD_MAX
-from teagent.model.bgp import Prefix
-from teagent.model.plan import Band, Candidate, DryRun, LinkForecast, Shift
+from teagent.model.plan import Band, Candidate, DryRun, LinkForecast
 from teagent.model.snapshot import Snapshot
-from teagent.model.traffic import Source
-
-SHIFTS_SHOWN = 20
 
 
 def simulate(
@@ -60,26 +67,18 @@ def check(snapshot: Snapshot, candidate: Candidate) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moves:
-    """All demands of the candidate's prefixes, one row each: where they are and with what chance they come where.
+    """All demands of the candidate's prefixes in R groups: with what chance they come where.
 
-    `nobody_knows` (N, K): demands of unknown senders, which are taken to stay, but for which the link became shorter.
+    `shares`, `away` (R, K): afterwards, and the same without the own link; `leaving` (R): the chance to go anywhere.
+    `nobody_knows` (R, K): demands of unknown senders, which are taken to stay, but for which the link became shorter.
     """
 
-    link_index: Ints
-    source_index: Ints
-    prefix_of: Ints
-    prefixes: tuple[Prefix, ...]
-    sources: tuple[Source, ...]
-    movable: Flags
-    bps: Floats
+    crowds: Crowds
     shares: Floats
+    away: Floats
+    leaving: Floats
     nobody_knows: Flags
-    unit: Ints
     correlation: float
-
-    def leaving(self) -> Floats:
-        result: Floats = np.clip(1.0 - self.shares[np.arange(len(self.bps)), self.link_index], 0.0, 1.0)
-        return result
 
 
 def dry_run(
@@ -91,111 +90,168 @@ def dry_run(
 ) -> DryRun:
     """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates."""
     moves = _moves(scene, candidate, forecaster)
-    leaving = moves.leaving()
-    moved = _moved(scene, moves, leaving)
+    foreseen = _foresee(scene, moves) if moves is not None else _nothing_moves(scene)
     links = tuple(
-        _forecast(scene, moves, leaving, column, (targets or {}).get(name))
+        _forecast(scene, moves, column, foreseen.links[column], (targets or {}).get(name))
         for column, name in enumerate(scene.links)
         if name not in scene.unknown
     )
+    moving = movers(scene, None if moves is None else moves.crowds, None if moves is None else moves.leaving)
     return DryRun(
-        links=_nothing_lost(scene, moves, moved.expected, links),
-        shifts=_shifts(scene, moves),
-        moved=moved,
+        links=tuple(_plus(forecast, foreseen.more.get(forecast.link, 0.0)) for forecast in links),
+        shifts=() if moves is None else shifts(scene, moves.crowds, moves.away),
+        moved=foreseen.moved,
         assumption=forecaster.assumption,
-        warnings=caveats(
-            scene,
-            candidate,
-            movable=moves.movable,
-            bps=moves.bps,
-            leaving=leaving,
-            link_index=moves.link_index,
-            source_index=moves.source_index,
-        ),
-        sources=len(np.unique(moves.source_index[leaving > 0])),
+        warnings=caveats(scene, candidate, moving),
+        sources=moving.sources,
     )
 
 
-def mean_change(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Floats:
-    """(K) bits per second that each link gains in the mean: a rough and quick look. Changes of several prefixes add."""
-    change = np.zeros(len(scene.links))
+def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves | None:
+    """None where no traffic was seen."""
+    parts, unknown = [], []
     for prefix, vector in candidate.vectors:
         columns = scene.demands.get(prefix)
-        if columns is None or not len(columns.bps):
-            continue
-        shares = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector)).of_demands()
-        bps = columns.bps * (1 + scene.hidden_expected[columns.link_index])
-        change += bps @ shares
-        change -= np.bincount(columns.link_index, weights=bps, minlength=len(scene.links))
-    return change
-
-
-def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves:
-    parts, shares, unknown, correlation = [], [], [], 0.0
-    prefixes = []
-    for prefix, vector in candidate.vectors:
-        columns = scene.demands.get(prefix)
-        if columns is None or not len(columns.bps):
-            continue
-        parts.append(columns)
-        prefixes.append(prefix)
-        answer = forecaster.forecast_shares(columns, scene.vectors[prefix], dict(vector))
-        shares.append(answer)
-        unknown.append(_nobody_knows(columns, scene.vectors[prefix], dict(vector)))
-        correlation = max(correlation, answer.correlation)
+        if columns is not None and len(columns.bps):
+            before, after = scene.vectors[prefix], dict(vector)
+            shares = forecaster.forecast_shares(columns, before, after)
+            parts.append((columns, shares))
+            unknown.append(_shorter(scene.links, before, after))
     if not parts:
-        none = np.zeros(0, dtype=np.int64)
-        return Moves(
-            link_index=none,
-            source_index=none,
-            prefix_of=none,
-            prefixes=(),
-            sources=scene.matrix.sources,
-            movable=np.zeros(0, dtype=bool),
-            bps=np.zeros(0),
-            shares=np.zeros((0, len(scene.links))),
-            nobody_knows=np.zeros((0, len(scene.links)), dtype=bool),
-            unit=none,
-            correlation=0.0,
-        )
+        return None
+    crowds = scene.assembled.crowds(parts)
+    expected = np.concatenate([shares.expected for _, shares in parts])
+    own = np.arange(len(expected)), crowds.link_index
+    away = expected.copy()
+    away[own] = 0.0
     return Moves(
-        link_index=np.concatenate([c.link_index for c in parts]),
-        source_index=np.concatenate([c.source_index for c in parts]),
-        prefix_of=np.repeat(np.arange(len(parts)), [len(c.bps) for c in parts]),
-        prefixes=tuple(prefixes),
-        sources=scene.matrix.sources,
-        movable=np.concatenate([c.movable for c in parts]),
-        bps=np.concatenate([c.bps for c in parts]),
-        shares=np.concatenate([s.of_demands() for s in shares]),
-        nobody_knows=np.concatenate(unknown),
-        unit=np.concatenate([s.unit for s in shares]),
-        correlation=correlation,
+        crowds=crowds,
+        shares=expected,
+        away=away,
+        leaving=np.clip(1.0 - expected[own], 0.0, 1.0),
+        nobody_knows=_by_group(parts, unknown, crowds),
+        correlation=max(shares.correlation for _, shares in parts),
     )
 
 
-def _nobody_knows(columns: DemandColumns, before: Mapping[str, int], after: Mapping[str, int]) -> Flags:
-    shorter = np.zeros((len(columns.links), len(columns.links)), dtype=bool)
-    for own, name in enumerate(columns.links):
-        for k, other in enumerate(columns.links):
-            if name in after and other in after:
-                shorter[own, k] = after[name] - after[other] > before[name] - before[other]
-    result: Flags = shorter[columns.link_index] & ~columns.movable[:, None]
+def _shorter(links: tuple[str, ...], before: Vector, after: Vector) -> Flags:
+    """(K, K): to whom on the first link has the second become shorter against it?"""
+    was, now = (np.array([v.get(name, NOT_CARRIED) for name in links]) for v in (before, after))
+    carried = now < NOT_CARRIED
+    longer = now[:, None] - now > was[:, None] - was
+    result: Flags = longer & carried[:, None] & carried
     return result
 
 
-def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: float | None) -> LinkForecast:
+def _by_group(parts: Sequence[tuple[DemandColumns, Shares]], shorter: Sequence[Flags], crowds: Crowds) -> Flags:
+    part = np.repeat(np.arange(len(parts)), [len(shares.expected) for _, shares in parts])
+    result: Flags = np.stack(shorter)[part, crowds.link_index] & ~crowds.movable[:, None]
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """`links`: a band for each of the K links; `more` (link -> bps): what is expected there beyond the median."""
+
+    links: tuple[Band, ...]
+    moved: Band
+    more: Mapping[str, float]
+
+
+def _nothing_moves(scene: Scene) -> Foreseen:
+    links = tuple(
+        Band(
+            low=load * (1 - VOLUME_ERROR),
+            expected=load * (1 + float(scene.hidden_expected[column])),
+            high=load * (1 + float(scene.hidden_high[column]) + VOLUME_ERROR),
+        )
+        for column, load in enumerate(scene.load_bps.tolist())
+    )
+    return Foreseen(links=links, moved=Band(low=0.0, expected=0.0, high=0.0), more={})
+
+
+def _foresee(scene: Scene, moves: Moves) -> Foreseen:
+    """The low ends as if nothing were hidden on full links, the expected and the high ends as stated in `scene`."""
+    own = moves.crowds.link_index
+    cases = _Cases(moves, len(scene.links))
+    load = np.append(np.nan_to_num(scene.load_bps), 0.0)
+    noise = VOLUME_ERROR * load
+    hidden_expected, hidden_high = scene.hidden_expected[own], scene.hidden_high[own]
+    median, offered = cases.medians(hidden_expected)
+    low = load + cases.outcomes(np.zeros(len(own))).low(noise)
+    high = load * (1 + np.append(scene.hidden_high, 0.0)) + cases.outcomes(hidden_high).high(noise)
+    expected = np.maximum(0.0, load * (1 + np.append(scene.hidden_expected, 0.0)) + median)
+    bands = [
+        Band(low=max(0.0, min(a, b)), expected=b, high=max(b, c))
+        for a, b, c in zip(low.tolist(), expected.tolist(), high.tolist(), strict=True)
+    ]
+    arriving = (moves.crowds.bps * (1 + hidden_expected)) @ moves.away
+    more = _nothing_lost(scene.links, arriving, offered, bands[-1].expected)
+    return Foreseen(links=tuple(bands[:-1]), moved=bands[-1], more=more)
+
+
+class _Cases:
+    """A case for each link, one for all that moves, and one for each link that anything leaves, without that."""
+
+    def __init__(self, moves: Moves, links: int) -> None:
+        crowds = moves.crowds
+        own, groups = crowds.link_index, np.arange(len(crowds.link_index))
+        self._crowds, self._links = crowds, links
+        self._chance = np.concatenate((moves.shares.T, moves.leaving[None]))
+        self._chance[own, groups] = moves.leaving
+        self._direction = np.ones(self._chance.shape)
+        self._direction[own, groups] = -1.0
+        self._direction[links] = 1.0
+        self._chances = given_factor(self._chance, moves.correlation)
+        self._left = np.unique(own[moves.leaving > 0])
+        self._known: tuple[Floats, Outcomes] | None = None
+
+    def outcomes(self, hidden: Floats) -> Outcomes:
+        """Of the links and of all that moves; `hidden` (R): what is offered of a group beyond what is seen."""
+        every = np.arange(self._links + 1)
+        return self._outcomes(hidden).only(every)
+
+    def medians(self, hidden: Floats) -> tuple[Floats, Floats]:
+        """Those of `outcomes`, and of what comes to each link without what leaves it."""
+        found = self._outcomes(hidden).median()
+        median, offered = found[: self._links + 1], found[: self._links].copy()
+        offered[self._left] = found[self._links + 1 :]
+        return median, offered
+
+    def _outcomes(self, hidden: Floats) -> Outcomes:
+        live = self._chance.max(axis=0) > 0
+        if self._known is None or (self._known[0] != hidden)[live].any():
+            which = np.concatenate((np.arange(self._links + 1), self._left))
+            direction = self._direction[which]
+            direction[self._links + 1 :] = np.maximum(direction[self._links + 1 :], 0.0)
+            scale = direction * (1 + hidden)
+            self._known = hidden, outcomes(self._crowds, self._chance[which], self._chances[:, which], scale)
+        return self._known[1]
+
+
+def _nothing_lost(links: tuple[str, ...], arriving: Floats, medians: Floats, moved_bps: float) -> Mapping[str, float]:
+    """Where senders may go to one of several links, the median of each can be that nobody comes. What is expected to
+    leave arrives somewhere: what the medians lack of it is divided by the mean arrivals.
+    """
+    receivers = np.flatnonzero(arriving > 0)
+    if len(receivers) < 2:
+        return {}
+    lacking = max(0.0, moved_bps - float(medians[receivers].sum()))
+    return {links[int(k)]: lacking * float(arriving[k] / arriving.sum()) for k in receivers}
+
+
+def _plus(forecast: LinkForecast, bps: float) -> LinkForecast:
+    after = forecast.after
+    expected = after.expected + bps
+    return replace(forecast, after=Band(low=after.low, expected=expected, high=max(after.high, expected)))
+
+
+def _forecast(scene: Scene, moves: Moves | None, column: int, band: Band, target: float | None) -> LinkForecast:
     capacity, load = float(scene.capacity_bps[column]), float(scene.load_bps[column])
-    own = moves.link_index == column
-    chance = np.where(own, leaving, moves.shares[:, column])
-    signed = np.where(own, -moves.bps, moves.bps)
-    active = chance > 0
-    chance, signed, unit, link_index = chance[active], signed[active], moves.unit[active], moves.link_index[active]
-    band = _band(scene, moves, load, column, (chance, signed, unit, link_index))
-    arriving = (~own & (moves.shares[:, column] > 0)) | moves.nobody_knows[:, column]
+    arriving = np.zeros(0) if moves is None else _arriving(scene, moves, column)
     worst = load
     if arriving.any():
-        everything = float(np.sum((moves.bps * (1 + scene.hidden_high[moves.link_index]))[arriving]))
-        worst = max(load * (1 + VOLUME_ERROR) + everything, band.high)
+        worst = max(load * (1 + VOLUME_ERROR) + float(arriving.sum()), band.high)
     else:
         # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
         ceiling = max(capacity, load)
@@ -210,85 +266,9 @@ def _forecast(scene: Scene, moves: Moves, leaving: Floats, column: int, target: 
     )
 
 
-Rows = tuple[Floats, Floats, Ints, Ints]
-"""Chance, bps (negative where it leaves), unit and present link of the demands that may come or go."""
-
-
-def _band(scene: Scene, moves: Moves, load: float, column: int | None, rows: Rows) -> Band:
-    """The low end as if nothing were hidden on full links, the expected and the high end as stated in `scene`."""
-    chance, signed, unit, link_index = rows
-
-    def moved(hidden: Floats) -> Outcomes:
-        scaled = signed * (1 + hidden[link_index])
-        return outcomes(bps=scaled, probability=chance, unit=unit, correlation=moves.correlation)
-
-    def base(hidden: Floats) -> float:
-        return load * (1 + float(hidden[column])) if column is not None else load
-
-    noise = VOLUME_ERROR * load
-    seen = likely = most = moved(np.zeros(len(scene.links)))
-    if scene.hidden_high[link_index].any():
-        likely, most = moved(scene.hidden_expected), moved(scene.hidden_high)
-    expected = max(0.0, base(scene.hidden_expected) + likely.median())
-    low, high = load + seen.low(noise), base(scene.hidden_high) + most.high(noise)
-    return Band(low=max(0.0, min(low, expected)), expected=expected, high=max(high, expected))
-
-
-def _nothing_lost(
-    scene: Scene, moves: Moves, moved_bps: float, links: tuple[LinkForecast, ...]
-) -> tuple[LinkForecast, ...]:
-    """Where senders may go to one of several links, the median of each can be that nobody comes. What is expected to
-    leave arrives somewhere: what the medians lack of it is divided by the mean arrivals.
-    """
-    away = moves.shares.copy()
-    away[np.arange(len(moves.bps)), moves.link_index] = 0.0
-    offered = moves.bps * (1 + scene.hidden_expected[moves.link_index])
-    mean = offered @ away
-    receivers = np.flatnonzero(mean > 0)
-    if len(receivers) < 2:
-        return links
-    medians = [
-        outcomes(bps=offered, probability=away[:, k], unit=moves.unit, correlation=moves.correlation).median()
-        for k in receivers
-    ]
-    lacking = max(0.0, moved_bps - sum(medians))
-    more = {scene.links[int(k)]: lacking * float(mean[k] / mean.sum()) for k in receivers}
-    return tuple(_plus(forecast, more.get(forecast.link, 0.0)) for forecast in links)
-
-
-def _plus(forecast: LinkForecast, bps: float) -> LinkForecast:
-    after = forecast.after
-    expected = after.expected + bps
-    return replace(forecast, after=Band(low=after.low, expected=expected, high=max(after.high, expected)))
-
-
-def _moved(scene: Scene, moves: Moves, leaving: Floats) -> Band:
-    return _band(scene, moves, 0.0, None, (leaving, moves.bps, moves.unit, moves.link_index))
-
-
-def _shifts(scene: Scene, moves: Moves) -> tuple[Shift, ...]:
-    """The moves with the most weight (chance times load); ties in the order of prefix, source, link."""
-    away = moves.shares.copy()
-    away[np.arange(len(moves.bps)), moves.link_index] = 0.0
-    weight = away * moves.bps[:, None]
-    rows, columns = np.nonzero(weight > 0)
-    heaviest = np.argsort(-weight[rows, columns], kind="stable")[:SHIFTS_SHOWN]
-    result = []
-    for at in heaviest:
-        row, column = int(rows[at]), int(columns[at])
-        own = int(moves.link_index[row])
-        chance, bps = float(away[row, column]), float(moves.bps[row])
-        result.append(
-            Shift(
-                source=moves.sources[int(moves.source_index[row])],
-                prefix=moves.prefixes[int(moves.prefix_of[row])],
-                from_link=scene.links[own],
-                to_link=scene.links[column],
-                band=Band(
-                    low=bps if chance >= HIGH else 0.0,
-                    expected=bps * (1 + float(scene.hidden_expected[own])) if chance >= 0.5 else 0.0,
-                    high=bps * (1 + float(scene.hidden_high[own])) if chance > LOW else 0.0,
-                ),
-            )
-        )
-    return tuple(result)
+def _arriving(scene: Scene, moves: Moves, column: int) -> Floats:
+    """(R) All that may land there, with the most that is hidden."""
+    may = (moves.away[:, column] > 0) | moves.nobody_knows[:, column]
+    own = moves.crowds.link_index
+    result: Floats = np.where(may, moves.crowds.bps * (1 + scene.hidden_high[own]), 0.0)
+    return result

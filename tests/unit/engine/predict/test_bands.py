@@ -3,17 +3,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from teagent.engine.predict.bands import Outcomes, outcomes
+from teagent.engine.predict.bands import Outcomes
 from teagent.engine.predict.shares import Floats
+from tests.unit.engine.predict.crowded import grouped
 
 
-def of(bps: list[float], chance: list[float], unit: list[int] | None = None, correlation: float = 0.2) -> Outcomes:
-    return outcomes(
-        bps=np.array(bps, dtype=float),
-        probability=np.array(chance, dtype=float),
-        unit=np.array(unit if unit is not None else range(len(bps)), dtype=np.int64),
-        correlation=correlation,
+class Case:
+    """One case of outcomes, in plain numbers."""
+
+    def __init__(self, found: Outcomes) -> None:
+        self.found = found
+
+    def low(self, noise_bps: float) -> float:
+        return float(self.found.low(np.array([noise_bps]))[0])
+
+    def median(self) -> float:
+        return float(self.found.median()[0])
+
+    def high(self, noise_bps: float) -> float:
+        return float(self.found.high(np.array([noise_bps]))[0])
+
+
+def of(bps: list[float], chance: list[float], unit: list[int] | None = None, correlation: float = 0.2) -> Case:
+    found, _ = grouped(
+        np.array(bps, dtype=float),
+        np.array(chance, dtype=float),
+        np.array(unit if unit is not None else range(len(bps)), dtype=np.int64),
+        correlation,
     )
+    return Case(found)
 
 
 def drawn(bps: Floats, chance: Floats, correlation: float, share: float) -> float:
@@ -46,7 +64,8 @@ def test_demands_of_one_sender_go_together() -> None:
 
 def test_the_likelier_demand_of_a_sender_never_stays_when_the_other_goes() -> None:
     moved = of([1e6, 4e6], [0.9, 0.3], unit=[1, 1])
-    values = {round(float(a)) for a, w in zip(moved.atoms[0], moved.weights[0], strict=True) if w > 1e-9}
+    weights = moved.found.weights[0, 0]
+    values = {round(float(a)) for a, w in zip(moved.found.values[0], weights, strict=True) if w > 1e-9}
     assert values == {0, 1_000_000, 5_000_000}
 
 

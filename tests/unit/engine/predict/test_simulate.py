@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from teagent.engine.predict.looks import looks
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK
-from teagent.engine.predict.simulate import mean_change, simulate
+from teagent.engine.predict.simulate import simulate
 from teagent.errors import NotFound, Refused
 from teagent.model.bgp import parse_prefix
 from teagent.model.plan import Candidate, DryRun
@@ -141,7 +142,8 @@ def test_targets_default_to_the_capacity() -> None:
 
 def test_the_quick_look_agrees_with_the_mean() -> None:
     scene = prepare(snapshot_of(merged(BASE, {"links": {"transit-a": {"load": "9Mbps"}}})))
-    change = mean_change(scene, TO_B, TIES_STICK)
+    ((prefix, vector),) = TO_B.vectors
+    change = next(looks(scene, prefix, [dict(vector)], TIES_STICK)).change
     assert change.sum() == pytest.approx(0, abs=1)
     assert 0.7 * 6.21e6 < change[1] < 0.8 * 6.21e6
 

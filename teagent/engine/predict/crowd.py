@@ -1,0 +1,173 @@
+"""Demands in groups of which sums are enough, and by name the few that are heavy: what makes a dry run quick.
+
+All demands of a group have the same chances, so that means and variances need no more of them than the sum of their
+loads and of its squares. Which senders are the heaviest depends on the chances too; of each group only so many are
+looked at as can be among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Shares
+from teagent.model.bgp import Prefix
+
+NAMED = 128
+"""So many of the heaviest demands of a prefix are looked at one by one to begin with."""
+MORE = 8
+
+
+class Crowd:
+    """The demands towards one prefix under one division into M groups.
+
+    `link_index` (M), `movable` (M): as of the demands; `bps`, `square`, `count` (M): sums of their loads, of the
+    squares, and how many they are. `named`: which demands are looked at one by one; `rest` (M): the heaviest of the
+    others.
+    """
+
+    def __init__(self, columns: DemandColumns, shares: Shares) -> None:
+        self.columns, self.group, self.unit = columns, shares.group, shares.unit
+        groups = len(shares.expected)
+        self.link_index = np.zeros(groups, dtype=np.int64)
+        self.link_index[self.group] = columns.link_index
+        self.movable = np.zeros(groups, dtype=bool)
+        self.movable[self.group] = columns.movable
+        self.bps: Floats = np.bincount(self.group, weights=columns.bps, minlength=groups).astype(np.float64)
+        self.square: Floats = np.bincount(self.group, weights=columns.bps**2, minlength=groups).astype(np.float64)
+        self.count = np.bincount(self.group, minlength=groups)
+        self._named = np.zeros(len(columns.bps), dtype=bool)
+        self._order: dict[int, Ints] = {}
+        self._by_unit: tuple[Ints, Ints] | None = None
+        if len(columns.bps) > NAMED:
+            self._named[np.argpartition(-columns.bps, NAMED)[:NAMED]] = True
+        else:
+            self._named[:] = True
+        self.rest: Floats = np.zeros(groups)
+        others = np.flatnonzero(~self._named)
+        np.maximum.at(self.rest, self.group[others], columns.bps[others])
+
+    @property
+    def names(self) -> int:
+        """How many are looked at one by one."""
+        return int(np.count_nonzero(self._named))
+
+    @property
+    def named(self) -> Ints:
+        return np.flatnonzero(self._named)
+
+    def name_more(self, groups: Ints) -> None:
+        """Of each of these groups several times as many as now, the heaviest."""
+        for group in groups.tolist():
+            if group not in self._order:
+                rows = np.flatnonzero(self.group == group)
+                self._order[group] = rows[np.lexsort((self.unit[rows], -self.columns.bps[rows]))]
+            rows = self._order[group]
+            count = MORE * max(1, int(np.count_nonzero(self._named[rows])))
+            self._named[rows[:count]] = True
+            others = rows[~self._named[rows]]
+            self.rest[group] = self.columns.bps[others[0]] if len(others) else 0.0
+
+    def rows_of(self, units: Ints) -> Ints:
+        """Which demand is that of each unit; -1 where it has none here."""
+        if self._by_unit is None:
+            order = np.argsort(self.unit, kind="stable")
+            self._by_unit = order, self.unit[order]
+        order, known = self._by_unit
+        place = np.minimum(np.searchsorted(known, units), len(known) - 1)
+        return np.where(known[place] == units, order[place], -1)
+
+
+class Crowds:
+    """The crowds of one or several prefixes together; R counts all their groups, one prefix after the other.
+
+    `unit_bps`, `unit_group` (U, prefixes): of the senders that are looked at one by one, the load towards each prefix
+    and its group; 0 and any group where there is none. `common`: for pairs of groups of different prefixes (P, P) the
+    sum over their common senders of the product of loads (P).
+    """
+
+    def __init__(self, crowds: Sequence[Crowd]) -> None:
+        self.crowds = tuple(crowds)
+        self._starts = np.cumsum([0, *(len(crowd.bps) for crowd in crowds)])
+        self.link_index = np.concatenate([crowd.link_index for crowd in crowds])
+        self.movable = np.concatenate([crowd.movable for crowd in crowds])
+        self.bps: Floats = np.concatenate([crowd.bps for crowd in crowds])
+        self.square: Floats = np.concatenate([crowd.square for crowd in crowds])
+        self.count = np.concatenate([crowd.count for crowd in crowds])
+        self._looked: tuple[int, ...] = ()
+        self.common = [self._common(i, j) for i, j in combinations(range(len(crowds)), 2)]
+        self.look()
+
+    def look(self) -> None:
+        """Takes those in by name that a crowd has named since."""
+        if self._looked == (looked := tuple(crowd.names for crowd in self.crowds)):
+            return
+        self._looked = looked
+        units = np.unique(np.concatenate([crowd.unit[crowd.named] for crowd in self.crowds]))
+        rows = np.stack([crowd.rows_of(units) for crowd in self.crowds], axis=1)
+        self.unit_bps = np.zeros(rows.shape)
+        self.unit_group = np.zeros(rows.shape, dtype=np.int64)
+        for number, crowd in enumerate(self.crowds):
+            here = np.flatnonzero(rows[:, number] >= 0)
+            self.unit_bps[here, number] = crowd.columns.bps[rows[here, number]]
+            self.unit_group[here, number] = crowd.group[rows[here, number]] + self._starts[number]
+        self.rest: Floats = np.concatenate([crowd.rest for crowd in self.crowds])
+
+    def parts(self) -> Iterator[tuple[Crowd, slice]]:
+        """Each prefix's crowd, and which of the R groups are its."""
+        for number, crowd in enumerate(self.crowds):
+            yield crowd, slice(self._starts[number], self._starts[number + 1])
+
+    def _common(self, one: int, other: int) -> tuple[Ints, Ints, Floats]:
+        first, second = self.crowds[one], self.crowds[other]
+        rows = second.rows_of(first.unit)
+        mine = np.flatnonzero(rows >= 0)
+        theirs = rows[mine]
+        pair, which = np.unique(first.group[mine] * len(second.bps) + second.group[theirs], return_inverse=True)
+        loads = first.columns.bps[mine] * second.columns.bps[theirs]
+        product = np.bincount(which.reshape(-1), weights=loads).astype(np.float64)
+        left, right = np.divmod(pair, len(second.bps))
+        return left + self._starts[one], right + self._starts[other], product
+
+    def heaviest(self, weight: Floats, count: int) -> Ints:
+        """(C, up to `count`) units whose loads, each times the `weight` (C, R) of its group, are the largest."""
+        while True:
+            size = np.einsum("un,cun->cu", self.unit_bps, weight[:, self.unit_group])
+            if size.shape[1] <= count:
+                chosen = np.broadcast_to(np.arange(size.shape[1]), size.shape)
+                least = np.zeros(len(size))
+            else:
+                chosen = np.sort(np.argpartition(-size, count - 1, axis=1)[:, :count], axis=1)
+                least = np.take_along_axis(size, chosen, axis=1).min(axis=1)
+            # A sender that is not looked at weighs no more than the heaviest of the rest of each prefix together.
+            open_groups = self.rest * weight * len(self.crowds) > least[:, None]
+            if not open_groups.any():
+                return chosen
+            for crowd, part in self.parts():
+                crowd.name_more(np.flatnonzero(open_groups[:, part].any(axis=0)))
+            self.look()
+
+
+class Assembled:
+    """Remembers what was put together for one scene: the same prefixes are asked for with many vectors."""
+
+    def __init__(self) -> None:
+        self._crowd: dict[Prefix, Crowd] = {}
+        self._crowds: dict[tuple[Prefix, ...], Crowds] = {}
+
+    def crowd(self, columns: DemandColumns, shares: Shares) -> Crowd:
+        known = self._crowd.get(columns.prefix)
+        if known is None or known.group is not shares.group:
+            known = self._crowd[columns.prefix] = Crowd(columns, shares)
+        return known
+
+    def crowds(self, parts: Sequence[tuple[DemandColumns, Shares]]) -> Crowds:
+        crowds = tuple(self.crowd(columns, shares) for columns, shares in parts)
+        key = tuple(columns.prefix for columns, _ in parts)
+        known = self._crowds.get(key)
+        if known is None or known.crowds != crowds:
+            known = self._crowds[key] = Crowds(crowds)
+        known.look()
+        return known
