@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,7 +57,6 @@ class LossBound:
 class Scenario:
     """`plan_load` bounds each link's load after the plan, in bps. `raw` is the file, for what has no value here."""
 
-    directory: Path
     topology: Path
     local_asn: int
     links: tuple[ScenarioLink, ...]
@@ -65,16 +64,15 @@ class Scenario:
     receiver: str
     receiver_addresses: tuple[str, ...]
     home: Paths
-    home_loss: tuple[LossBound, ...]
-    plan_load: Mapping[str, tuple[float, float]]
-    plan_loss: tuple[LossBound, ...]
-    raw: Mapping[str, Any]
+    home_loss: tuple[LossBound, ...] = ()
+    plan_load: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    plan_loss: tuple[LossBound, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_scenario(path: Path) -> Scenario:
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Scenario(
-        directory=path.parent,
         topology=path.parent / raw["topology"],
         local_asn=raw["local_asn"],
         links=tuple(

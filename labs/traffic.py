@@ -40,6 +40,7 @@ MAX_BPS = 200_000_000
 FRAME_OVERHEAD = 14 + 20 + 8  # Ethernet, IPv4 and UDP headers
 TICK_SECONDS = 0.005
 CATCH_UP_SECONDS = 0.05  # after a stall no more than this is sent at once, so that a stall never becomes a burst
+LONGEST_TICK_SECONDS = CATCH_UP_SECONDS / 2
 GRACE_SECONDS = 2  # an answer about a second is waited for this long
 REMEMBERED_SECONDS = 8  # an answer tells of this many seconds, so that one that is lost costs nothing
 
@@ -168,11 +169,17 @@ class Flow:
         return {"source": self.source, "destination": self.destination}
 
 
+def tick_seconds(packets_per_second: float) -> float:
+    """Between two looks at what is due: a slow sender need not wake up for nothing, for a lab may have dozens."""
+    return min(max(TICK_SECONDS, 0.5 / packets_per_second), LONGEST_TICK_SECONDS)
+
+
 def send(flows: Sequence[Flow], *, seconds: float, write: Writer, stopped: Callable[[], bool]) -> None:
     """Sends for `seconds`, then waits for the last answers. Seconds are told of once their answers have had time."""
     selector = selectors.DefaultSelector()
     for flow in flows:
         selector.register(flow.socket, selectors.EVENT_READ, flow)
+    tick = tick_seconds(sum(flow.pace.packets_per_second for flow in flows))
     started, told = time.monotonic(), 0
     ends: float | None = None
     while ends is None or time.monotonic() < ends:
@@ -185,7 +192,7 @@ def send(flows: Sequence[Flow], *, seconds: float, write: Writer, stopped: Calla
             _CHANCE.shuffle(due)
             for flow in due:
                 flow.send_one(int(elapsed))
-        for key, _ in selector.select(TICK_SECONDS * _CHANCE.uniform(0.5, 1.5)):
+        for key, _ in selector.select(tick * _CHANCE.uniform(0.5, 1.5)):
             key.data.hear(elapsed)
         while told < int(elapsed) - GRACE_SECONDS:
             _tell(flows, told, write)
