@@ -79,7 +79,7 @@ def _flows(app: App) -> Iterator[Figure]:
 
 
 def _exporters(app: App, now: datetime) -> Iterator[Figure]:
-    doubts = app.exporter_watch.doubts(now)
+    doubts = app.ingest.exporter_doubts(now)
     for name, found in app.exporter_watch.figures().items():
         if found.heard:
             yield Figure("teagent_flow_exporter_silent_seconds", (now - found.heard_at).total_seconds(), (name,))

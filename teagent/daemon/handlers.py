@@ -182,7 +182,7 @@ class Handlers:
         }
 
     def _exporters(self, now: datetime) -> list[Document]:
-        figures, doubts = self._app.exporter_watch.figures(), self._app.exporter_watch.doubts(now)
+        figures, doubts = self._app.exporter_watch.figures(), self._app.ingest.exporter_doubts(now)
         return [
             documents.exporter_document(each, figures=figures.get(each.exporter), doubts=doubts.get(each.exporter, ()))
             for each in self._app.ingest.exporters()

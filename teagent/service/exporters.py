@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -96,7 +96,20 @@ class ExporterWatch:
                 found[health.exporter] = doubts(figures[health.exporter], now, self._bounds)
         return {name: reasons for name, reasons in found.items() if reasons}
 
-    def link_doubts(self, now: datetime, disagreeing: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    def all_doubts(self, now: datetime, disagreements: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """By exporter, `doubts` and those that its router's links bring it: `disagreements` says of a link how far its
+        flows are from what its interface counts.
+        """
+        found, figures = self.doubts(now), self.figures()
+        for health in self._source.exporters():
+            said = [text for link, text in disagreements.items() if self._links.get(link) == health.router]
+            if said and health.last_at is not None:
+                unknown = unknown_sampling([figures[health.exporter]])
+                reasons = (*said, unknown) if unknown else tuple(said)
+                found[health.exporter] = (*found.get(health.exporter, ()), *reasons)
+        return found
+
+    def link_doubts(self, now: datetime, disagreeing: Collection[str]) -> dict[str, tuple[str, ...]]:
         """By link, for those that there are doubts about. Of the links in `disagreeing`, whose flows are not what their
         interface counts, it is also said where the sampling rate is not known.
         """

@@ -11,7 +11,7 @@ import structlog
 
 from teagent.engine.measure.attribution import Attribution
 from teagent.engine.measure.matrix import MatrixBuilder, WindowCounts
-from teagent.engine.measure.trust import COVERAGE_LIMITS
+from teagent.engine.measure.trust import COVERAGE_LIMITS, disagreements
 from teagent.engine.measure.windows import combined, flow_octets, scaled
 from teagent.errors import StoreError
 from teagent.model.bgp import Prefix
@@ -234,12 +234,13 @@ class Ingest:
         """By link, why its flows are not to be trusted, besides their coverage."""
         if self._exporter_watch is None:
             return {}
-        matrix, (low, high) = self.latest(now), self.coverage_limits
-        coverage = {} if isinstance(matrix, NoData) else matrix.coverage
-        disagreeing = frozenset(
-            name for name, share in coverage.items() if share is not None and not low <= share <= high
-        )
-        return self._exporter_watch.link_doubts(now, disagreeing)
+        return self._exporter_watch.link_doubts(now, disagreements(self.latest(now), self.coverage_limits))
+
+    def exporter_doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
+        """By exporter, why it is not trusted, coverage of its links included."""
+        if self._exporter_watch is None:
+            return {}
+        return self._exporter_watch.all_doubts(now, disagreements(self.latest(now), self.coverage_limits))
 
     @property
     def counted_once(self) -> tuple[str, ...]:

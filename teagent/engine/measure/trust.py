@@ -92,8 +92,18 @@ def _coverage(link: str, matrix: TrafficMatrix, between: tuple[float, float]) ->
     coverage = matrix.coverage.get(link)
     if coverage is None:
         return [f"the flows of {link} could not be compared with its interface counters"]
+    disagreement = disagreements(matrix, between).get(link)
+    return [] if disagreement is None else [disagreement]
+
+
+def disagreements(matrix: TrafficMatrix | NoData, between: tuple[float, float]) -> dict[str, str]:
+    """By link, those whose flows are not what their interface counts, in words. A link whose interface was not read is
+    none of them.
+    """
     low, high = between
-    if not low <= coverage <= high:
-        limits = f"{format_share(low)} to {format_share(high)}"
-        return [f"flows are {format_share(coverage)} of what the interface of {link} counts, limits {limits}"]
-    return []
+    limits = f"{format_share(low)} to {format_share(high)}"
+    return {
+        link: f"flows are {format_share(share)} of what the interface of {link} counts, limits {limits}"
+        for link, share in ({} if isinstance(matrix, NoData) else matrix.coverage).items()
+        if share is not None and not low <= share <= high
+    }

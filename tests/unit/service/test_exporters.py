@@ -119,6 +119,23 @@ def test_unknown_sampling_is_said_where_flows_and_counters_disagree(clock: FakeC
     assert world.doubted(frozenset({"a", "c"})) == {"a": ("the sampling rate of 192.0.2.1 is not known",)}
 
 
+def test_an_exporter_has_the_disagreement_of_its_links_beside_its_own_doubts(clock: FakeClock) -> None:
+    world = World(
+        clock,
+        health("192.0.2.1", "edge1", clock, sampling_rate=None, clock_skew_seconds=3600.0),
+        health("192.0.2.11", "edge1", clock, last_at=None),
+        health("192.0.2.2", "edge2", clock),
+    )
+    assert world.watch.all_doubts(clock.now(), {"a": "too little on a"}) == {
+        "192.0.2.1": (
+            "the clock of 192.0.2.1 is 1h ahead of ours, limit 2m",
+            "too little on a",
+            "the sampling rate of 192.0.2.1 is not known",
+        )
+    }
+    assert world.watch.all_doubts(clock.now(), {"c": "too much on c"})["192.0.2.2"] == ("too much on c",)
+
+
 def test_a_clock_that_steps_back_makes_nobody_silent(world: World) -> None:
     world.clock.step(-timedelta(hours=1).total_seconds())
     assert world.doubted() == {}
