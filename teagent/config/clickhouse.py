@@ -44,7 +44,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     FlowTable.CUSTOM: {},
 }
 TABLES: Final[Mapping[str, str]] = {FlowTable.AKVORADO: "flows", FlowTable.GOFLOW2: "flows_raw"}
-OPTIONAL: Final = frozenset({"out_if", "src_as", "sampling_rate", "etype"})
+OPTIONAL: Final = frozenset({"out_if", "src_as", "sampling_rate", "etype", "direction"})
 
 
 def columns_of(row: ClickHouse) -> dict[str, str]:

@@ -296,7 +296,7 @@ ColumnName: TypeAlias = Annotated[str, identifier("the name of a column", "SrcAd
 
 class ClickHouseColumns(Row):
     """What the columns are called. What is not given is called as `schema` has it; with `schema: custom` what is
-    not given is not there, and only `out_if`, `src_as`, `sampling_rate` and `etype` may be missing.
+    not given is not there, and only `out_if`, `src_as`, `sampling_rate`, `etype` and `direction` may be missing.
     """
 
     time: ColumnName | None = Field(
@@ -315,6 +315,11 @@ class ClickHouseColumns(Row):
     )
     etype: ColumnName | None = Field(
         default=None, description="The EtherType, which tells the families apart where addresses are FixedString(16)."
+    )
+    direction: ColumnName | None = Field(
+        default=None,
+        description="`egress`, or 1, where the packets were metered on their way out, as FlowDirection of Akvorado."
+        " No schema has it of itself.",
     )
 
 

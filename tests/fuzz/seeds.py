@@ -43,6 +43,12 @@ def made() -> Iterator[list[bytes]]:
     yield [s.datagram(s.flow_sample(s.sampled_header(frame)), s.flow_sample(s.sampled_header(six), expanded=True))]
     yield [s.datagram(s.flow_sample(s.sampled_ipv4("192.0.2.1", "198.51.100.1"), s.gateway(64500, (64501, 64502))))]
     yield [s.datagram(s.counter_sample(s.if_counters(3)))]
+    yield [s.datagram(s.discarded_packet(s.sampled_header(frame)), agent="2001:db8::9")]
+    turned = (FIELDS[1], FIELDS[0], *FIELDS[2:])
+    yield [
+        n.ipfix(n.flow_set(2, n.template(300, fields)), n.flow_set(300, n.record(fields, 1, 2, 3, 4, 5)))
+        for fields in (FIELDS, turned, FIELDS, turned)
+    ]
 
 
 def captured(path: Path) -> Iterator[list[bytes]]:

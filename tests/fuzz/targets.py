@@ -38,9 +38,10 @@ def joined(datagrams: list[bytes]) -> bytes:
 
 
 def one_by_one(octets: bytes) -> None:
+    """From three source ports in turn."""
     decoder = FlowDecoder("192.0.2.1", limits=LIMITS)
-    for datagram in split(octets):
-        _decoded(decoder, [datagram])
+    for number, datagram in enumerate(split(octets)):
+        _decoded(decoder, [datagram], stream=number % 3)
 
 
 def together(octets: bytes) -> None:
@@ -81,8 +82,8 @@ def run(octets: bytes) -> None:
             TARGETS[octets[0] % len(TARGETS)](octets[1:])
 
 
-def _decoded(decoder: FlowDecoder, datagrams: list[bytes]) -> None:
-    result = decoder.decode(datagrams, at=1000.0)
+def _decoded(decoder: FlowDecoder, datagrams: list[bytes], *, stream: int = 0) -> None:
+    result = decoder.decode(datagrams, at=1000.0, stream=stream)
     assert set(result.undecoded) <= set(Undecoded)
     assert result.records == sum(map(len, result.batches)) <= sum(map(len, datagrams)) + LIMITS.max_pending_octets
     for batch in result.batches:

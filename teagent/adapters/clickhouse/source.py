@@ -311,6 +311,7 @@ def _batch(rows: Column, exporter: str, family: int, if_indexes: Column, overrid
         sampling_rate=rate if override is None else np.full(n, override),
         start=unknown,
         end=unknown,
+        direction=rows["egress"] if rows["egress"].any() else None,
     )
 
 

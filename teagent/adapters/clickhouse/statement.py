@@ -30,6 +30,7 @@ ROW: Final = np.dtype(
         ("port", "<u2"),  # index into the ports, from 1; 0 where it is none of them
         ("family", "u1"),
         ("same_if", "u1"),
+        ("egress", "u1"),
         ("src", ">u8", 2),
         ("dst", ">u8", 2),
         ("src_asn", "<u4"),
@@ -60,6 +61,7 @@ class Columns:
     src_as: str | None = None
     sampling_rate: str | None = None
     etype: str | None = None  # tells the families apart where addresses are FixedString(16)
+    direction: str | None = None
 
     def given(self) -> dict[str, str]:
         """What it is -> what it is called."""
@@ -129,7 +131,7 @@ class Statements:
         same_if = "0" if self._out_if is None else f"{self._in_if} = {self._out_if}"
         # What came by no link is one row: nothing of it is told apart further.
         statement = f"""
-SELECT exporter, port, family, same_if, any(src), any(dst), src_asn, rate,
+SELECT exporter, port, family, same_if, egress, any(src), any(dst), src_asn, rate,
     toUInt64(sum(octets)), toUInt64(sum(packets)), count(), toUInt32(max(at))
 FROM (
     SELECT
@@ -140,6 +142,7 @@ FROM (
         {self._address(c.dst_addr)} AS dst,
         toUInt8(if(IPv6CIDRToRange(dst, {IPV4_BITS}).1 = toIPv6('::ffff:0.0.0.0'), 4, 6)) AS family,
         toUInt8({same_if}) AS same_if,
+        toUInt8(port > 0 AND {self._egress()}) AS egress,
         toUInt32({self._or_zero(c.src_as)}) AS src_asn_given,
         toUInt64({self._or_zero(c.sampling_rate)}) AS rate,
         toUInt64({quoted(c.bytes)}) AS octets,
@@ -154,7 +157,7 @@ FROM (
     FROM {self._from}
     WHERE {self._span} AND exporter_address IN {{exporters:Array(IPv6)}}
 )
-GROUP BY exporter, port, family, same_if, src_asn, rate, src_group, dst_group,
+GROUP BY exporter, port, family, same_if, egress, src_asn, rate, src_group, dst_group,
     if(port = 0, 0, dst_length), if(port = 0, 0, src_length > 0)
 FORMAT RowBinary"""  # noqa: S608  names are checked, values are parameters
         return statement, parameters
@@ -214,6 +217,16 @@ FROM {self._from} WHERE {self._span} AND exporter > 0 GROUP BY exporter FORMAT R
     def _text(self, column: str) -> str:
         self._expect("an interface", column, (*INTEGERS, "String"))
         return f"toString({quoted(column)})"
+
+    def _egress(self) -> str:
+        """Whether the record was metered where the packets left."""
+        column = self._columns.direction
+        if column is None:
+            return "0"
+        if self._plain("direction", column).startswith(("Enum", "String")):
+            return f"toString({quoted(column)}) = 'egress'"
+        self._expect("a direction", column, INTEGERS)
+        return f"{quoted(column)} = 1"
 
     @staticmethod
     def _or_zero(column: str | None) -> str:

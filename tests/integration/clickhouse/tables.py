@@ -22,6 +22,7 @@ AKVORADO = Columns(
     bytes="Bytes",
     packets="Packets",
     sampling_rate="SamplingRate",
+    direction="FlowDirection",
 )
 GOFLOW2 = Columns(
     time="time_received",
@@ -35,6 +36,7 @@ GOFLOW2 = Columns(
     packets="packets",
     sampling_rate="sampling_rate",
     etype="etype",
+    direction="flow_direction",
 )
 SHAPES = {
     "akvorado": """
@@ -42,13 +44,14 @@ SHAPES = {
         ExporterName LowCardinality(String), SrcAddr IPv6 CODEC(ZSTD(1)), DstAddr IPv6 CODEC(ZSTD(1)), SrcAS UInt32,
         DstAS UInt32, InIfName LowCardinality(String), OutIfName LowCardinality(String),
         InIfBoundary Enum8('undefined' = 0, 'external' = 1, 'internal' = 2), EType UInt32, Proto UInt32,
+        FlowDirection Enum8('undefined' = 0, 'ingress' = 1, 'egress' = 2),
         Bytes UInt64 CODEC(T64, LZ4), Packets UInt64 CODEC(T64, LZ4)""",
     # compose/kcg/clickhouse/create.sql, with in_if and out_if as a network that wants them adds them
     "goflow2": """
         type Int32, time_received DateTime64(9), sequence_num UInt32, sampling_rate UInt64,
         sampler_address FixedString(16), bytes UInt64, packets UInt64, src_addr FixedString(16),
         dst_addr FixedString(16), src_as UInt32, dst_as UInt32, etype UInt32, proto UInt32, in_if UInt32,
-        out_if UInt32""",
+        out_if UInt32, flow_direction UInt32""",
 }
 COLUMNS = {"akvorado": AKVORADO, "goflow2": GOFLOW2}
 ORDER = {"akvorado": "(TimeReceived, ExporterAddress)", "goflow2": "time_received"}
@@ -66,6 +69,7 @@ class Row:
     src_asn: int = 0
     rate: int = 1
     exporter: str = "127.0.0.1"
+    egress: bool = False
     interface: str = ""  # by which it came in, where that is not called after its number
 
 
@@ -113,7 +117,7 @@ def _akvorado(row: Row) -> str:
     names = row.interface or interface_name(row.in_if), interface_name(row.out_if)
     return (
         f"({int(row.at)}, '{exporter}', '{names[0]}', '{src}', '{dst}', {row.octets}, {row.packets}, '{names[1]}', "
-        f"{row.src_asn}, {row.rate})"
+        f"{row.src_asn}, {row.rate}, '{'egress' if row.egress else 'ingress'}')"
     )
 
 
@@ -122,7 +126,7 @@ def _goflow2(row: Row) -> str:
     etype = 0x0800 if ip_address(row.dst).version == 4 else 0x86DD
     return (
         f"(toDateTime64({row.at}, 9), {exporter}, {row.in_if}, {src}, {dst}, {row.octets}, {row.packets}, "
-        f"{row.out_if}, {row.src_asn}, {row.rate}, {etype})"
+        f"{row.out_if}, {row.src_asn}, {row.rate}, {etype}, {int(row.egress)})"
     )
 
 

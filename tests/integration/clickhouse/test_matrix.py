@@ -29,7 +29,7 @@ PREFIXES = [
     ip_network(text)
     for text in ("198.51.100.0/24", "198.51.100.128/25", "203.0.113.0/24", "203.0.112.0/23", "2001:db8:100::/44")
 ]
-FIELDS4 = ((8, 4), (12, 4), (10, 4), (14, 4), (1, 8), (2, 8), (16, 4), (34, 4))
+FIELDS4 = ((8, 4), (12, 4), (10, 4), (14, 4), (1, 8), (2, 8), (16, 4), (34, 4), (61, 1))
 FIELDS6 = ((27, 16), (28, 16), *FIELDS4[2:])
 
 
@@ -64,6 +64,7 @@ def flows(seed: int = 5, count: int = 3000) -> list[Row]:
                 src_asn=int(random.choice([0, 0, 64496, 64501, 4_200_000_001])),
                 rate=int(random.choice([1, 1, 100, 1000])),
                 exporter=str(random.choice(list(EXPORTERS))),
+                egress=bool(random.random() < 0.4),
             )
         )
     return rows
@@ -124,7 +125,7 @@ def by_datagrams(rows: list[Row]) -> TrafficMatrix:
 
 def _record(fields, row: Row) -> bytes:
     src, dst = ip_address(row.src).packed, ip_address(row.dst).packed
-    rest = (row.in_if, row.out_if, row.octets, row.packets, row.src_asn, row.rate)
+    rest = (row.in_if, row.out_if, row.octets, row.packets, row.src_asn, row.rate, int(row.egress))
     return record(fields, int.from_bytes(src, "big"), int.from_bytes(dst, "big"), *rest)
 
 
@@ -155,6 +156,21 @@ def test_a_table_and_the_same_flows_as_datagrams_give_the_same_matrix(shape: str
     assert len(demands(found)) > 200
     assert sum(map(len, taken)) < len(rows)
     assert sum(health.records for health in reading.exporters()) == len(rows)
+
+
+@pytest.mark.parametrize("shape", ["akvorado", "goflow2"])
+def test_what_was_metered_on_its_way_out_is_told_apart(shape: str, clickhouse: ClickHouse) -> None:
+    rows = flows(seed=7, count=300)
+    table = clickhouse.table(shape)
+    clickhouse.insert(table, rows)
+    reading = source(clickhouse, table, FakeClock(START + timedelta(seconds=95)))
+    reading.resume(START, START + timedelta(seconds=95))
+    assert reading.poll(), reading.trouble()
+    found = sum(
+        int(batch.octets[batch.direction == 1].sum()) for batch in reading.take() if batch.direction is not None
+    )
+    by_links = [row for row in rows if (EXPORTERS[row.exporter], row.in_if) in PORTS]
+    assert found == sum(row.octets for row in by_links if row.egress) > 0
 
 
 @pytest.mark.parametrize("shape", ["akvorado", "goflow2"])
