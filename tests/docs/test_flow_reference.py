@@ -11,6 +11,7 @@ from teagent.adapters.clickhouse.source import QUERY_FAILED, ClickHouseSource
 from teagent.adapters.clickhouse.statement import Columns
 from teagent.adapters.flow.account import INTERNAL_ERROR
 from teagent.adapters.flow.listener import MOST_UNTAKEN_RECORDS, QUEUE_SIZE, FlowListener
+from teagent.adapters.metrics import METRICS
 from teagent.config.build import build_trust
 from teagent.config.schema import FlowTrust
 from teagent.config.show import duration_text, share_text
@@ -76,6 +77,14 @@ def test_every_limit_of_trust_has_a_row_with_its_default():
     assert rows == {
         key: share_text(value) if key in shares else duration_text(value) for key, value in defaults.items()
     }
+
+
+def test_every_limit_of_trust_names_its_metric():
+    section = PAGE.read_text().split("## When flows are not trusted\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    named = [set(re.findall(r"`(teagent_\w+)` ?[,|]", row)) for row in rows]
+    assert all(named)
+    assert set.union(*named) <= {metric.name for metric in METRICS}
 
 
 def test_the_bounds_of_trust_are_the_same_in_the_engine_and_in_the_configuration():
