@@ -286,6 +286,7 @@ def _sets(
         at += length
     if not bodies:
         return None
+    domain.flows = True
     if found[1][0] + found[1][1] == found[2][0]:  # domain and first set stand together
         found[1:3] = [(found[1][0], found[1][1] + found[2][1])]
     return Shape(

@@ -6,6 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from teagent.wire.flow.layout import Layout
@@ -79,9 +80,19 @@ class ExporterState:
         key = self._key(version, number)
         domain = self._domains.pop(key, None)
         if domain is None:
-            return self._new_domain(key, SamplingRates(self.limits.max_samplers), Sequences())
+            rates = SamplingRates(self.limits.max_samplers, partial(self._samplers_of_options, version))
+            return self._new_domain(key, rates, Sequences())
         self._domains[key] = domain
         return domain
+
+    def _samplers_of_options(self, version: int) -> dict[int, float]:
+        """Samplers of the domains that have sent nothing but options, where they agree."""
+        told: dict[int, set[float]] = {}
+        for domain in self._domains.values():
+            if domain.version == version and not domain.flows:
+                for sampler, rate in domain.rates.of_sampler.items():
+                    told.setdefault(sampler, set()).add(rate)
+        return {sampler: rates.pop() for sampler, rates in told.items() if len(rates) == 1}
 
     def _new_domain(self, key: DomainKey, rates: SamplingRates, sequences: Sequences) -> Domain:
         self.changes += 1

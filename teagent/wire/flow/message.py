@@ -90,6 +90,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
             if records is not None:
                 records += found.records
             sets.append(found)
+            domain.flows |= not layout.template.options
             continue
         for template in _templates(message.version, number, body, state.limits):
             new_templates += 1

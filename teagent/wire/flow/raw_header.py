@@ -2,8 +2,8 @@
 dataLinkFrameSection carry.
 
 Down to the IP header through VLAN tags (802.1Q, 802.1ad, the older ones), 802.1ah, LLC/SNAP, PPPoE, PPP and Cisco HDLC,
-and MPLS label stacks; ports through IPv4 options and IPv6 extension headers. Of a tunnel only the outer header is
-looked at. A frame takes at most MOST_LAYERS steps.
+and MPLS label stacks, with the Ethernet of a pseudowire below them; ports through IPv4 options and IPv6 extension
+headers. Of a tunnel only the outer header is looked at. A frame takes at most MOST_LAYERS steps.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ PPP: Final = 0x880B
 MPLS: Final = (0x8847, 0x8848)
 PPPOE_SESSION: Final = 0x8864
 SERVICE_INSTANCE: Final = 0x88E7  # 802.1ah: a tag, then the customer's own Ethernet header
+PSEUDOWIRE: Final = SERVICE_INSTANCE  # the same behind a control word in place of the tag (RFC 4448 section 4.6)
 VLAN: Final = (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300)
 LARGEST_LENGTH: Final = 0x05FF  # of IEEE 802.3; anything above is an EtherType
 NOT_IP: Final = 0x10000
@@ -210,10 +211,13 @@ def _ppp(data: Column, at: Offsets, lanes: Offsets) -> Offsets:
 
 
 def _mpls(data: Column, at: Offsets, lanes: Offsets) -> Offsets:
-    """One label (RFC 3032 section 2.1). Below the last one only IP can be told, by its version."""
+    """One label (RFC 3032 section 2.1). What is below the last one shows in its first four bits (RFC 4928): the version
+    of IP, or 0 of the control word of a pseudowire, which is Ethernet's here.
+    """
     bottom = data[at[lanes] + 2] & 1 == 1
     at[lanes] += 4
-    types: Offsets = np.where(bottom, _by_version(data, at[lanes]), MPLS[0])
+    below = np.where(data[at[lanes]] >> 4 == 0, PSEUDOWIRE, _by_version(data, at[lanes]))
+    types: Offsets = np.where(bottom, below, MPLS[0])
     return types
 
 

@@ -44,7 +44,8 @@ def reason_of(error: WireError) -> Undecoded:
 class Domain:
     """State of one observation domain (IPFIX), source id (v9) or engine (v5). Mutable, owned by ExporterState.
 
-    `stream` is the source port that it is for, ANY_STREAM where all of them agree about its templates.
+    `stream` is the source port that it is for, ANY_STREAM where all of them agree about its templates. `flows` says
+    whether it has sent any, and not only options.
     `boot` is the unix time at which the exporter's sysUpTime was 0, where IPFIX options told it, NaN otherwise.
     """
 
@@ -55,6 +56,7 @@ class Domain:
     rates: SamplingRates
     sequences: Sequences
     boot: float
+    flows: bool = False
 
 
 class RecordSet(NamedTuple):

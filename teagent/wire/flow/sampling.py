@@ -3,11 +3,15 @@
 A rate belongs to a sampler (samplerId 48, selectorId 302), to an interface, or to the observation domain as a whole.
 A record takes the rate of the sampler that it names; otherwise the one of its input interface; otherwise the domain's
 own; otherwise, if all samplers of the domain agree, theirs. Anything else is unknown, NaN: it is said, not guessed.
+
+IOS-XE tells its samplers in a domain that sends nothing but options. A sampler that a record's own domain has not told
+is therefore looked for in the exporter's domains of that sort, and found where they agree about it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -25,12 +29,17 @@ class SamplingRates:
     ago give way.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, elsewhere: Callable[[], Mapping[int, float]] = dict) -> None:
         self._most = most
+        self._elsewhere = elsewhere
         self._of_sampler: dict[int, float] = {}
         self._of_interface: dict[int, float] = {}
         self._of_domain: float | None = None
         self._common = math.nan
+
+    @property
+    def of_sampler(self) -> Mapping[int, float]:
+        return self._of_sampler
 
     @property
     def _known(self) -> int:
@@ -90,14 +99,14 @@ class SamplingRates:
 
     def column(self, fields: SamplingFields, rows: Rows, in_if: Column) -> Column:
         """The rate of each data record."""
-        by_sampler = fields.sampler is not None and bool(self._of_sampler)
-        if not fields.stated and not by_sampler and not self._of_interface:
+        samplers: Mapping[int, float] = {} if fields.sampler is None else self._of_sampler or self._elsewhere()
+        if not fields.stated and not samplers and not self._of_interface:
             return constant(len(rows), self._common)
         rates = constant(len(rows), self._common)
         if self._of_interface:
             rates = _looked_up(self._of_interface, in_if, rates)
-        if by_sampler and fields.sampler is not None:
-            rates = _looked_up(self._of_sampler, unsigned(fields.template, rows, fields.sampler), rates)
+        if samplers and fields.sampler is not None:
+            rates = _looked_up(samplers, unsigned(fields.template, rows, fields.sampler), rates)
         named = rates_in(fields.template, rows) if fields.stated else None
         return rates if named is None else np.where(np.isnan(named), rates, named)
 
@@ -160,7 +169,7 @@ def _ratio(above: Column, below: Column) -> Column:
         return np.where((rate > 0) & (rate <= LARGEST_RATE), rate, np.nan)
 
 
-def _looked_up(table: dict[int, float], keys: Column, otherwise: Column) -> Column:
+def _looked_up(table: Mapping[int, float], keys: Column, otherwise: Column) -> Column:
     native = keys.view(keys.dtype.newbyteorder("="))  # alike they are in any order of their octets
     if len(keys) and bool((native == native[0]).all()):  # mostly all records of a router name one sampler
         rate = table.get(int(keys[0]))

@@ -71,6 +71,8 @@ LABELS = struct.pack(">II", 16 << 12 | 64, 17 << 12 | 0x140)
         (ethernet(SIX, labels=(16, 17, 18)), SIX_ROW),
         (ethernet(FOUR, vlans=(7,), labels=(3,)), FOUR_ROW),
         (tag(0x8848, LABELS + FOUR), FOUR_ROW),
+        (tag(0x8847, LABELS + bytes(4) + ethernet(FOUR)), FOUR_ROW),
+        (tag(0x8847, LABELS + b"\0\0\0\7" + ethernet(SIX, vlans=(9, 10), labels=(5,))), SIX_ROW),
         (tag(0x8864, PPPOE + b"\x00\x21" + FOUR), FOUR_ROW),
         (tag(0x8864, PPPOE + b"\x00\x57" + SIX), SIX_ROW),
         (tag(0x8864, PPPOE + b"\x21" + FOUR), FOUR_ROW),
