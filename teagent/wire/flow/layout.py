@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from teagent.wire.flow.sampling import SamplingFields, SamplingRates
 from teagent.wire.flow.template import Rows, Template
 
 NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970
+ROUND_SECONDS: Final = 2**32 / 1000  # of sysUpTime, in milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,8 +97,11 @@ class Layout:
         """All columns of a FlowBatch but the addresses, by name."""
         columns = {name: self._number(name, rows) for name in self._numbers}
         columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
-        columns["start"] = _times(self.template, rows, self._start if batching.times else None, batching)
-        columns["end"] = _times(self.template, rows, self._end if batching.times else None, batching)
+        start, end = (self._start, self._end) if batching.times else (None, None)
+        if self._boot is not None and self.needs_header_times:  # in the records themselves
+            batching = replace(batching, boot=unsigned(self.template, rows, self._boot) * 1e-3)
+        columns["start"] = _times(self.template, rows, start, batching)
+        columns["end"] = _times(self.template, rows, end, batching)
         if self._physical is not None:
             columns["in_physical_if"] = unsigned(self.template, rows, self._physical)
         if self._direction is not None:
@@ -160,7 +164,9 @@ def _times(template: Template, rows: Rows, of: tuple[int, int] | None, batching:
     index, element = of
     raw = unsigned(template, rows, index)
     if element in {elements.FLOW_START_SYS_UPTIME, elements.FLOW_END_SYS_UPTIME}:
-        return raw * 1e-3 + batching.boot
+        # sysUpTime begins anew after 2**32 ms, some 50 days: which of its rounds is meant, the export tells.
+        time = raw * 1e-3 + batching.boot
+        return time + np.round((batching.exported_at - time) / ROUND_SECONDS) * ROUND_SECONDS
     if element in {150, 151}:
         return raw * 1.0
     if element in {152, 153}:

@@ -200,34 +200,6 @@ def test_ipfix_templates_can_be_withdrawn_one_by_one_and_all_at_once(decoder):
     assert decoder.templates == 0
 
 
-def test_sysuptime_is_counted_from_the_boot_that_the_header_tells(decoder):
-    fields = ((8, 4), (12, 4), (22, 4), (21, 4))
-    message = netflow9(
-        flow_set(0, template(300, fields)),
-        flow_set(300, record(fields, SRC, DST, 590_000, 595_000)),
-        seconds=1_700_000_600,
-        uptime=600_000,
-    )
-    [batch] = decode(decoder, message).batches
-    assert (batch.start.tolist(), batch.end.tolist()) == ([1_700_000_590.0], [1_700_000_595.0])
-
-
-def test_a_reboot_among_datagrams_that_came_together_keeps_their_times_apart(decoder):
-    fields = ((8, 4), (12, 4), (22, 4))
-    rows = flow_set(300, record(fields, SRC, DST, 1000))
-    decode(decoder, netflow9(flow_set(0, template(300, fields))))
-    old = netflow9(rows, seconds=1_700_000_600, uptime=600_000)
-    new = netflow9(rows, seconds=1_700_000_700, uptime=2_000)
-    starts = [s for b in decode(decoder, old, new).batches for s in b.start.tolist()]
-    assert starts == [1_700_000_001.0, 1_700_000_699.0]
-
-
-def test_without_a_boot_time_sysuptime_tells_nothing(decoder):
-    fields = ((8, 4), (12, 4), (22, 4))
-    message = ipfix(flow_set(2, template(300, fields)), flow_set(300, record(fields, SRC, DST, 5)))
-    assert math.isnan(decode(decoder, message).batches[0].start[0])
-
-
 def test_zeros_after_the_last_set_are_padding_and_anything_else_is_not(decoder, wrap):
     message = wrap(flow_set(0, template(300, FIELDS)), data(10), bytes(12))
     assert decode(decoder, message).undecoded == {}
