@@ -27,6 +27,8 @@ log = structlog.get_logger("ingest")
 BY_THE_HOUR_SECONDS = 6 * 3600.0
 LONGEST_BEHIND_SECONDS = 900.0
 """A source that remembers is asked for no more than this, and a little."""
+IDLE_SHARE = 0.01
+"""Of its capacity; by a link with less there comes little but what is in no flow: routing protocols, ARP, LLDP."""
 STALE_WINDOWS = 3
 """A matrix older than this many windows is no data."""
 
@@ -237,10 +239,14 @@ class Ingest:
         return self._exporter_watch.link_doubts(now, disagreements(self.latest(now), self.coverage_limits))
 
     def exporter_doubts(self, now: datetime) -> dict[str, tuple[str, ...]]:
-        """By exporter, why it is not trusted, coverage of its links included."""
+        """By exporter, why it is not trusted, coverage of its links included; but what little comes in by a link that
+        is next to idle is no measure of an exporter.
+        """
         if self._exporter_watch is None:
             return {}
-        return self._exporter_watch.all_doubts(now, disagreements(self.latest(now), self.coverage_limits))
+        carrying = self._observer.carrying(now, share=IDLE_SHARE)
+        said = disagreements(self.latest(now), self.coverage_limits)
+        return self._exporter_watch.all_doubts(now, {link: said[link] for link in said if link in carrying})
 
     @property
     def counted_once(self) -> tuple[str, ...]:

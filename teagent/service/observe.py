@@ -248,6 +248,14 @@ class Observer:
             return NoData(since=since, reason=f"readings cover {covered:.0f}s of {span:.0f}s")
         return Utilisation(link=link, at=until, in_bps=in_bits / covered, out_bps=out_bits / covered, seconds=span)
 
+    def carrying(self, now: datetime, *, share: float) -> frozenset[str]:
+        """The links by which at least this share of their capacity comes in, as of their newest reading."""
+        return frozenset(
+            name
+            for name, reading in self.readings(now).items()
+            if isinstance(reading, Utilisation) and reading.in_bps >= share * self._links[name].capacity_bps
+        )
+
     def interface_links(self) -> dict[tuple[str, int], str]:
         """(router, ifIndex) -> link, as last seen by polling."""
         return {

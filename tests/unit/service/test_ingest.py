@@ -9,7 +9,8 @@ from teagent.errors import DiskFull, SnmpTimeout
 from teagent.model.link import NoData
 from teagent.model.traffic import TrafficMatrix
 from tests.fakes.clock import FakeClock
-from tests.unit.service.deciding import WINDOW_SECONDS, DecidingWorld
+from tests.unit.service.deciding import EXPORTER, WINDOW_SECONDS, DecidingWorld
+from tests.unit.service.test_exporters import health
 from tests.unit.service.world import HEAVY, M
 
 pytestmark = pytest.mark.asyncio
@@ -110,3 +111,19 @@ async def test_a_restart_begins_with_the_last_matrix(world: DecidingWorld) -> No
     await world.ingest.load()
     assert matrix(world).at == before.at
     assert heavy_bps(matrix(world)) == pytest.approx(heavy_bps(before))
+
+
+@pytest.mark.parametrize(("in_bps", "doubted"), [(90 * M, True), (0.5 * M, False)])
+async def test_an_exporter_is_doubted_for_its_links_but_not_for_one_that_is_next_to_idle(
+    world: DecidingWorld, in_bps: float, doubted: bool
+) -> None:
+    world.telemetry.rates["edge1"] = {"eth1": in_bps, "eth2": 1000}
+    world.source.health = (health(EXPORTER, "edge1", world.clock),)
+    await world.run(WINDOW_SECONDS)
+    world.source.health = (health(EXPORTER, "edge1", world.clock),)
+    world.send(WINDOW_SECONDS, towards={"198.51.100.7": in_bps / 10})
+    await world.ingest.close_window()
+    said = world.ingest.exporter_doubts(world.clock.now())
+    assert said == (
+        {EXPORTER: ("flows are 10% of what the interface of a counts, limits 50% to 150%",)} if doubted else {}
+    )
