@@ -1,0 +1,135 @@
+"""From what was learned to shares: over which link a sender will come under another vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
+from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
+from teagent.engine.predict.pooling import Weights
+from teagent.engine.predict.propagation import FAR
+from teagent.engine.predict.senders import slots
+
+OWN_RULES = 0.3
+"""Of a sender that comes in over several links at once: the chance that a part of it has rules of its own."""
+
+TABLES_MAX = 512
+"""Of so many vectors the answers of all senders are kept: a search asks for the same ones over and over."""
+
+
+class Chances:
+    """Prepared for one model: what each of its senders would do is worked out once for each vector."""
+
+    def __init__(self, model: IngressModel) -> None:
+        self.model = model
+        self._width = model.slots.shape[1]
+        self._known = kinds(self._width)
+        self._base: Weights = self._known.of_habits(
+            self._known.of_ways(self._known.assumed if model.pooled is None else model.pooled.rates)
+        ).astype(np.float32)
+        self._own = self._base[:0]
+        if model.pooled is not None:
+            self._own = model.pooled.posterior * np.float32(1 - CHANGES) + model.pooled.prior * np.float32(CHANGES)
+        self._tables: dict[Vector, Floats] = {}
+
+    def of(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
+        """(R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards.
+
+        Links of which nothing is known for a sender have none; a `link` that `before` withholds is taken as seen.
+        """
+        model = self.model
+        row = model.rows(asn)
+        result = np.zeros((len(asn), len(model.links)))
+        at = np.full(len(asn), -1)
+        owned = np.flatnonzero(row >= 0)
+        here = model.slots[row[owned]] == link[owned, None]
+        main = main_slots(model, before)[row[owned]]
+        at[owned] = np.where(here.any(axis=1) & (main == here.argmax(axis=1)), main, -1)
+        home = np.flatnonzero(at >= 0)
+        if len(home):
+            chance = self._table(after)[row[home], at[home]]
+            result[home[:, None], model.slots[row[home]]] = chance
+        others = np.flatnonzero(at < 0)
+        if len(others):
+            result[others] = self._elsewhere(asn[others], row[others], link[others], before, after)
+        return result
+
+    def weights_of(self, asn: int) -> tuple[Weights, Ints]:
+        """(H) weights of habits of one sender and (S) its slots, places among the links."""
+        row = int(self.model.rows(np.array([asn]))[0])
+        if row >= 0 and self.model.pooled is not None:
+            return self._own[row], self.model.slots[row]
+        hops = self.model.distances.hops_of(np.array([asn]))
+        places = slots(hops, np.array([-1]))
+        behind = pattern(np.take_along_axis(hops, places, axis=1), int(FAR))
+        return self._base[patterns_of(self._known.patterns, behind)[0]], places[0]
+
+    def without_place(self, asn: int, vector: Vector) -> Floats:
+        """(K) for a sender of which nobody knows over which link it comes in."""
+        weights, places = self.weights_of(asn)
+        chosen = self.model.habits.rules.choose(np.array(vector)[places], -1)
+        result = np.zeros(len(self.model.links))
+        result[places] = np.bincount(chosen, weights=weights, minlength=len(places)) / weights.sum()
+        return result
+
+    def _table(self, after: Vector) -> Floats:
+        """(n, S, S): for each sender, by the slot that it is on, the chance of each of its slots."""
+        found = self._tables.get(after)
+        if found is None:
+            model, width = self.model, self._width
+            found = np.zeros((len(model.asn), width, width))
+            for rows, places in same_slots(model.slots, len(model.links)):
+                prepends = np.array(after)[places]
+                chosen = np.stack([model.habits.rules.choose(prepends, at) for at in range(width)])
+                onto = (chosen[:, :, None] == np.arange(width)).astype(np.float32)  # (slot, H, slot)
+                onto = onto.transpose(1, 0, 2).reshape(-1, width * width)
+                found[rows] = (self._own[rows] @ onto).reshape(-1, width, width)
+            if len(self._tables) >= TABLES_MAX:
+                self._tables.clear()
+            self._tables[after] = found
+        return found
+
+    def _elsewhere(self, asn: Ints, row: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
+        """For senders without weights of their own, or not where they were thought to be: as their like, there."""
+        model, width = self.model, self._width
+        hops = model.distances.hops_of(asn)
+        places = slots(hops, link)
+        owned = row >= 0
+        places[owned] = np.where(
+            (model.slots[row[owned]] == link[owned, None]).any(axis=1)[:, None], model.slots[row[owned]], places[owned]
+        )
+        behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
+        at = np.argmax(places == link[:, None], axis=1)
+        same = owned & (places == model.slots[np.maximum(row, 0)]).all(axis=1) if len(model.asn) else owned & False
+        case = np.column_stack([np.where(same, row, -1), behind, places, at])
+        distinct, which = np.unique(case, axis=0, return_inverse=True)
+        weights = self._base[distinct[:, 1]]
+        mine = np.flatnonzero(distinct[:, 0] >= 0)
+        if model.pooled is not None and len(mine):
+            rows = distinct[mine, 0]
+            weights[mine] = (1 - OWN_RULES) * self._own[rows] + OWN_RULES * model.pooled.prior[rows]
+        answer = np.zeros((len(distinct), len(model.links)))
+        for rows, cell in same_slots(distinct[:, 2:], len(model.links)):
+            places_here, slot = cell[:width], int(cell[width])
+            there = model.habits.rules.choose(np.array(before)[places_here], slot) == slot
+            after_there = model.habits.rules.choose(np.array(after)[places_here], slot)
+            weight = weights[rows] * np.where(there, 1 - ERROR, ERROR).astype(np.float32)
+            chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
+            answer[np.ix_(rows, places_here)] = chance / chance.sum(axis=1, keepdims=True)
+        return answer[which.reshape(-1)]
+
+
+def same_slots(places: Ints, links: int) -> list[tuple[Ints, Ints]]:
+    """Rows of `places` that are alike: (their numbers, what they hold)."""
+    code = places @ (links + 1) ** np.arange(places.shape[1])
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    return [(rows, places[rows[0]]) for rows in np.split(order, starts[1:]) if len(rows)]
+
+
+def main_slots(model: IngressModel, vector: Vector) -> Ints:
+    """(n) the slot that most of each sender comes in by under this vector, -1 where it was not seen lately."""
+    for question in model.open:
+        if question.vector == vector:
+            return np.where(question.seen > 0, np.argmax(question.answers, axis=1), -1)
+    return np.full(len(model.asn), -1)

@@ -1,0 +1,105 @@
+"""Who sends, and what the AS graph says of each before anything was seen: the links it may choose among, how far they
+are from it, and from whom it buys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.habits import SLOTS_MAX
+from teagent.engine.predict.propagation import FAR, Propagator
+
+Ints = npt.NDArray[np.integer]
+
+UPSTREAMS_MAX = 8
+"""Of an AS with more providers the rest is left out: each would say little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Distances:
+    """What a graph says of many ASes: `asn` (n, ascending), `hops` (n, K) to each of `links`, FAR and more where there
+    is no path; row i's upstreams are `upstream[start[i] : start[i + 1]]`, AS numbers.
+    """
+
+    links: tuple[str, ...]
+    asn: Ints
+    hops: Ints
+    start: Ints
+    upstream: Ints
+
+    @classmethod
+    def unknown(cls, links: Sequence[str]) -> Distances:
+        """Without a graph."""
+        none = np.zeros(0, dtype=np.int64)
+        return cls(
+            links=tuple(links),
+            asn=none,
+            hops=np.zeros((0, len(links)), dtype=np.int64),
+            start=np.zeros(1, dtype=np.int64),
+            upstream=none,
+        )
+
+    @classmethod
+    def in_graph(cls, propagator: Propagator, links: Sequence[str]) -> Distances:
+        """With all sessions announcing. A link that has no session there is one without a path."""
+        graph: AsGraph = propagator.graph
+        reach = propagator.reach(propagator.links)
+        hops = np.full((len(graph), len(links)), int(FAR), dtype=np.int64)
+        for (link, _), column in zip(reach.columns, reach.hops, strict=True):
+            if link in links:
+                k = list(links).index(link)
+                hops[:, k] = np.minimum(hops[:, k], column)
+        return cls(
+            links=tuple(links),
+            asn=graph.asn,
+            hops=hops,
+            start=graph.providers.start.astype(np.int64),
+            upstream=graph.asn[graph.providers.target],
+        )
+
+    def rows(self, asns: Ints) -> Ints:
+        """-1 for an AS that the graph does not know."""
+        if not len(self.asn):
+            return np.full(len(asns), -1, dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.asn, asns), len(self.asn) - 1)
+        return np.where(self.asn[place] == asns, place, -1)
+
+    def knows(self, asn: int) -> bool:
+        return bool(self.rows(np.array([asn]))[0] >= 0)
+
+    def hops_of(self, asns: Ints) -> Ints:
+        """(N, K); of an AS that nobody knows, all links are taken to be equally far."""
+        rows = self.rows(asns)
+        if not len(self.asn):
+            return np.zeros((len(asns), len(self.links)), dtype=np.int64)
+        return np.where((rows < 0)[:, None], 0, self.hops[rows])
+
+    def upstreams_of(self, asns: Ints) -> tuple[Ints, Ints]:
+        """Pairs (place in `asns`, AS number of an upstream)."""
+        rows = self.rows(asns)
+        known = np.flatnonzero(rows >= 0)
+        first = self.start[rows[known]]
+        count = np.minimum(self.start[rows[known] + 1] - first, UPSTREAMS_MAX)
+        place = np.repeat(known, count)
+        offset = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
+        return place, self.upstream[np.repeat(first, count) + offset]
+
+
+def slots(hops: Ints, seen: Ints) -> Ints:
+    """(N, S) ascending: the links among which each sender is taken to choose.
+
+    All K where there are at most SLOTS_MAX; of more, the one it was seen on (`seen` (N), -1 for nowhere), then the
+    nearest of `hops` (N, K), lower columns first.
+    """
+    count, width = hops.shape
+    if width <= SLOTS_MAX:
+        return np.broadcast_to(np.arange(width), (count, width)).copy()
+    rank = hops.astype(np.int64) * width + np.arange(width)
+    known = np.flatnonzero(seen >= 0)
+    rank[known, seen[known]] = -1
+    return np.sort(np.argsort(rank, axis=1, kind="stable")[:, :SLOTS_MAX], axis=1)
