@@ -9,11 +9,12 @@ distribution: assumed counts and seen ones, added.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from teagent.engine.predict.habits import CAPS, NEVER, SLOTS_MAX, Habits, habits
 
@@ -60,12 +61,19 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kinds:
-    """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all."""
+    """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all.
+
+    `onto_habits` (G, H), sparse, sums ways up.
+    """
 
     habits: Habits
     patterns: Ints
     bias_of: Ints
     assumed: Rates
+    onto_habits: csr_array
+
+    def only(self, rows: Ints) -> Kinds:
+        return replace(self, patterns=self.patterns[rows], bias_of=self.bias_of[rows])
 
     def of_ways(self, rates: Rates) -> Floats:
         """(P, G) how likely each way is; each row sums to 1."""
@@ -78,9 +86,7 @@ class Kinds:
 
     def of_habits(self, ways: Floats) -> Floats:
         """(P, H) from (P, G)."""
-        order = np.argsort(self.habits.habit_of, kind="stable")
-        starts = np.searchsorted(self.habits.habit_of[order], np.arange(len(self.habits)))
-        result: Floats = np.add.reduceat(ways[:, order], starts, axis=1)
+        result: Floats = ways @ self.onto_habits
         return result
 
     def learned(self, ways: Floats, seen: Floats) -> Rates:
@@ -123,6 +129,10 @@ def kinds(slots: int) -> Kinds:
         patterns=patterns,
         bias_of=bias_of.reshape(len(patterns), len(costs))[:, cost_of.reshape(-1)],
         assumed=assumed,
+        onto_habits=csr_array(
+            (np.ones(len(known.ways)), (np.arange(len(known.ways)), known.habit_of)),
+            shape=(len(known.ways), len(known)),
+        ),
     )
 
 

@@ -8,7 +8,7 @@ goes with each as far as that explains it. A few rounds, from the last result, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,8 @@ class Pooled:
 
 def pool(kinds: Kinds, ties: Ties, evidence: Weights, last: Pooled | None, rounds: int, strength: Strength) -> Pooled:
     """`evidence` (N, H): how well each habit explains what was seen of each sender, in any unit of its own row."""
+    used, pattern_of = np.unique(ties.pattern_of, return_inverse=True)
+    kinds, ties = kinds.only(used), replace(ties, pattern_of=pattern_of.reshape(-1))
     rates = kinds.assumed if last is None else last.rates
     ways = kinds.of_ways(rates)
     base = kinds.of_habits(ways).astype(np.float32)
@@ -100,14 +102,22 @@ def _round(
         own = posterior[rows]
         alone = (mixed[ties.alike_of[rows]] - own) / (wide + size[ties.alike_of[rows], None] - 1)
         pairs = slice(first[number], first[number + 1])
-        who, group, share = ties.member[pairs] - start, ties.upstream_of[pairs], part[pairs, None]
-        each = near * alone[who] + told[group] - share * own[who]
-        each /= (near + weight[group])[:, None] - share
-        explained = np.einsum("ph,ph->p", each, evidence[rows][who])
+        who, group, share = ties.member[pairs] - start, ties.upstream_of[pairs], part[pairs]
+        # A pair expects (near * alone + told - share * own) / counted; of the sum over a sender's pairs, only what is
+        # told differs between them.
+        counted = near + weight[group] - share
+        seen = evidence[rows]
+        by_alone, by_own = (np.einsum("nh,nh->n", one, seen)[who] for one in (alone, own))
+        explained = near * by_alone + np.einsum("ph,ph->p", told[group], seen[who]) - share * by_own
+        explained = np.maximum(explained, 0) / counted
         total = np.bincount(who, weights=explained, minlength=len(own))
-        goes = explained / np.maximum(total[who], 1e-30)
-        by = csr_array((goes.astype(np.float32), (who, np.arange(len(who)))), shape=(len(own), len(who)))
-        prior[rows] = np.where((np.bincount(who, minlength=len(own)) > 0)[:, None], by @ each, alone)
+        goes = explained / np.maximum(total[who], 1e-30) / counted
+        by = csr_array((goes.astype(np.float32), (who, group)), shape=(len(own), groups))
+        of_alone, of_own = (np.bincount(who, weights=w, minlength=len(own)) for w in (near * goes, share * goes))
+        of_alone[np.bincount(who, minlength=len(own)) == 0] = 1.0
+        prior[rows] = of_alone.astype(np.float32)[:, None] * alone
+        prior[rows] += by @ told
+        prior[rows] -= of_own.astype(np.float32)[:, None] * own
     np.maximum(prior, np.float32(1e-12), out=prior)
     return prior, _normal(prior * evidence), mixed / (wide + size)[:, None]
 
