@@ -14,7 +14,7 @@ from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_state import VERSION, from_state, to_state
 from teagent.engine.predict.senders import Distances, slots
-from teagent.engine.predict.shares import DemandColumns
+from teagent.engine.predict.shares import DemandColumns, Kinds
 from teagent.errors import Refused
 from teagent.model.bgp import Asn, parse_prefix
 from teagent.model.traffic import Source
@@ -182,9 +182,11 @@ def demands(sources, on, movable=True, links=LINKS):
         sources=tuple(sources),
         link_index=np.full(count, on),
         source_index=np.arange(count),
-        at_least=np.zeros((count, len(links)), dtype=np.int64),
-        movable=np.full(count, movable),
         bps=np.ones(count),
+        kind=np.zeros(count, dtype=np.int64),
+        kinds=Kinds(
+            link_index=np.array([on]), at_least=np.zeros((1, len(links)), dtype=np.int64), movable=np.array([movable])
+        ),
     )
 
 
@@ -192,9 +194,10 @@ def test_a_forecast_is_a_row_of_chances_for_each_demand():
     forecaster = Learned(taught(seen([0, 0], 0), seen([1, 0], 1, before=0, day=1), seen([0, 0], 0, before=1, day=2)))
     asked = demands([Source(asn=64496), Source(prefix="198.51.100.0/24")], 0)
     answer = forecaster.forecast_shares(asked, {"a": 0, "b": 0}, {"a": 2, "b": 0})
-    assert answer.expected.sum(axis=1) == pytest.approx([1.0, 1.0])
-    assert answer.expected[0, 1] > 0.9
-    assert answer.expected[1].tolist() == [1.0, 0.0]
+    first, second = answer.of_demands()
+    assert first.sum() == pytest.approx(1.0)
+    assert first[1] > 0.9
+    assert second.tolist() == [1.0, 0.0]
 
 
 def test_without_a_change_nothing_moves():
@@ -214,6 +217,14 @@ def test_nothing_is_claimed_of_a_link_that_the_model_was_not_made_for():
 def test_the_assumption_says_on_what_the_forecast_rests():
     text = Learned(taught(seen([0, 0], 0), seen([1, 0], 1, day=1))).assumption
     assert text.startswith("learned from 2 announcement vectors and 16 senders, beside path lengths in the AS graph")
+
+
+def test_each_of_many_vectors_is_foretold_as_it_would_be_alone():
+    forecaster = Learned(taught(seen([0, 0], 0)))
+    asked, before = demands([Source(asn=64496), Source(asn=64497)], 0), {"a": 0, "b": 0}
+    afters = [{"a": 1, "b": 0}, {"a": 0, "b": 2}]
+    each = [answer.of_demands().tolist() for answer in forecaster.forecast_each(asked, before, afters)]
+    assert each == [forecaster.forecast_shares(asked, before, after).of_demands().tolist() for after in afters]
 
 
 # --- kept -------------------------------------------------------------------------------------------------------------
