@@ -91,7 +91,7 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
         sticky=float(weights @ model.habits.rules.sticky),
         why=(),
     )
-    return _with_reasons(result)
+    return _with_reasons(result, float(model.scores.weights()[0]))
 
 
 def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Floats, slots: Ints) -> LinkBelief:
@@ -128,7 +128,7 @@ def _like(model: IngressModel, row: int) -> tuple[tuple[Asn, ...], int]:
     return names, int(np.sum(ties.alike_of == ties.alike_of[row])) - 1
 
 
-def _with_reasons(belief: Belief) -> Belief:
+def _with_reasons(belief: Belief, trust: float) -> Belief:
     why = []
     match belief.tier:
         case Tier.OWN:
@@ -153,6 +153,8 @@ def _with_reasons(belief: Belief) -> Belief:
             why.append(f"does not count prepends on {part.link}")
     if belief.sticky > WORTH_SAYING:
         why.append("stays where it is among equally good links")
+    if trust < WORTH_SAYING:
+        why.append("of late a simple model foretold better than what was learned, and counts for more")
     return replace(belief, why=tuple(why))
 
 

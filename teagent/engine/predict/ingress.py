@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.predict.habits import SLOTS_MAX, WITHHELD, Habits, habits
+from teagent.engine.predict.ingress_scores import Scores
 from teagent.engine.predict.pooling import Pooled, Strength, Ties, Weights
 from teagent.engine.predict.senders import Distances
 
@@ -44,7 +45,8 @@ class Observation:
     """Of N senders, what was seen while `vector` (link -> prepends; absent: withheld) was announced.
 
     `asn` (N, distinct); `share` (N, K) of each sender's traffic over each of `links`, rows of which sum to 1; `before`
-    (N) the place in `links` over which most of it came before the vector, -1 where nobody knows; `bps` (N). Senders of
+    (N) the place in `links` over which most of it came before the vector, -1 where nobody knows; `bps` (N).
+    `vector_before` is what was announced then; None stands for what was observed last. Senders of
     which nothing was seen are left out.
     """
 
@@ -55,6 +57,7 @@ class Observation:
     share: Floats
     before: Ints
     bps: Floats
+    vector_before: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.asn)
@@ -94,6 +97,7 @@ class IngressModel:
     open: tuple[Question, ...] = ()
     pooled: Pooled | None = None
     learned_at: datetime | None = None
+    scores: Scores = field(default_factory=Scores)
     strength: Strength = field(default_factory=Strength)
 
     @property

@@ -8,7 +8,6 @@ import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
 from teagent.engine.predict.ingress_shares import Chances
-from teagent.engine.predict.prior import CORRELATION
 from teagent.engine.predict.shares import DemandColumns, Flags, Floats, Ints, Shares, Vector
 
 CHANCE_STEPS = 200
@@ -50,7 +49,7 @@ class Learned:
             expected[np.ix_(rows, known)] = chances[:, place[known]]
         group, expected = _grouped(demands.link_index, movable, expected)
         unit = demands.source_index * width + demands.link_index
-        return Shares(group=group, expected=expected, unit=unit, correlation=CORRELATION)
+        return Shares(group=group, expected=expected, unit=unit, correlation=model.scores.correlation())
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         return (self.forecast_shares(demands, before, after) for after in afters)

@@ -23,6 +23,8 @@ from teagent.engine.predict.ingress import (
     Question,
     Vector,
 )
+from teagent.engine.predict.ingress_scores import losses, misses_of
+from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -46,21 +48,24 @@ def learn(model: IngressModel, observation: Observation) -> IngressModel:
     seen = share.sum(axis=1) > 0
     model = _admitted(model, observation.asn[seen], share[seen], observation.bps[seen])
     vector = model.vector(observation.vector)
-    if not any(question.vector == vector for question in model.open):
+    new = not any(question.vector == vector for question in model.open)
+    if new:
+        if model.open:
+            model = _scored(model, observation, vector, share, before)
         model = _asked(model, vector, observation.at)
     rows = model.rows(observation.asn)
     kept = np.flatnonzero(seen & (rows >= 0))
     model = _answered(model, vector, rows[kept], share[kept], before[kept])
-    return replace(_pooled(model), learned_at=observation.at)
+    return replace(_pooled(model, ROUNDS if new else 1), learned_at=observation.at)
 
 
 def with_evidence(model: IngressModel) -> IngressModel:
     """A model whose senders, evidence and open questions were set from outside, made whole."""
-    return _pooled(replace(model, ties=_ties(model), pooled=None)) if len(model.asn) else model
+    return _pooled(replace(model, ties=_ties(model), pooled=None), ROUNDS) if len(model.asn) else model
 
 
-def _pooled(model: IngressModel) -> IngressModel:
-    rounds = ROUNDS_FIRST if model.pooled is None else ROUNDS
+def _pooled(model: IngressModel, rounds: int) -> IngressModel:
+    rounds = ROUNDS_FIRST if model.pooled is None else rounds
     known = kinds(model.slots.shape[1])
     return replace(model, pooled=pool(known, model.ties, _weigh(model), model.pooled, rounds, model.strength))
 
@@ -156,6 +161,22 @@ def _ties(model: IngressModel) -> Ties:
     return Ties(
         pattern_of=pattern_of, alike_of=alike_of.reshape(-1), member=member, upstream_of=upstream_of.reshape(-1)
     )
+
+
+# --- whether that was foretold ----------------------------------------------------------------------------------------
+
+
+def _scored(model: IngressModel, observation: Observation, vector: Vector, share: Floats, before: Ints) -> IngressModel:
+    """What the models would have said of this vector, against what was seen first."""
+    last = model.vector(observation.vector_before) if observation.vector_before is not None else model.open[-1].vector
+    rows = np.flatnonzero((before >= 0) & (share.sum(axis=1) > 0) & (observation.bps > 0))
+    if not len(rows) or last == vector:
+        return model
+    bps, seen = observation.bps[rows], share[rows]
+    each = Chances(model).each(observation.asn[rows], before[rows], last, vector)
+    mixed = np.tensordot(model.scores.weights(), each, axes=1)
+    scores = model.scores.with_outcome(losses(each, seen, bps), misses_of(bps, mixed, seen))
+    return replace(model, scores=scores)
 
 
 # --- what they answered -----------------------------------------------------------------------------------------------

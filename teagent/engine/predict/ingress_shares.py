@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
+from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
+from teagent.engine.predict.ingress_simple import simple_chances
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -33,6 +35,22 @@ class Chances:
         self._tables: dict[Vector, Floats] = {}
 
     def of(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
+        """(R, K) as `each`, mixed by how well the models foretold lately."""
+        return np.tensordot(self.model.scores.weights(), self.each(asn, link, before, after), axes=1)
+
+    def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
+        """(4, R, K) as `learned` says, and as each of the simple models."""
+        simple = simple_chances(self.model.distances.hops_of(asn), link, before, after)
+        chances = np.concatenate([self.learned(asn, link, before, after)[None], simple])
+        withheld = np.array(after) >= WITHHELD
+        if withheld.any():
+            # Who has nothing left that is known of it goes anywhere.
+            chances[:, :, withheld] = 0.0
+            chances[:, :, ~withheld] += np.where(chances.sum(axis=2, keepdims=True) > 0, 0.0, 1.0)
+            chances /= chances.sum(axis=2, keepdims=True)
+        return chances
+
+    def learned(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
         """(R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards.
 
         Links of which nothing is known for a sender have none; a `link` that `before` withholds is taken as seen.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from teagent.engine.predict.ingress import IngressModel, Question, empty
 from teagent.engine.predict.ingress_learning import with_evidence
+from teagent.engine.predict.ingress_scores import Miss, Scores
 from teagent.engine.predict.senders import Distances
 from teagent.errors import Refused
 
@@ -43,6 +44,8 @@ def to_state(model: IngressModel) -> dict[str, npt.NDArray[Any]]:
         "open_before": np.array([q.before for q in questions], dtype=np.int8).reshape(len(questions), len(model.asn)),
         "open_answers": np.array([q.answers for q in questions]).reshape(len(questions), len(model.asn), width),
         "open_seen": np.array([q.seen for q in questions], dtype=np.int64).reshape(len(questions), len(model.asn)),
+        "loss": np.array(model.scores.loss),
+        "misses": np.array([(m.distance, m.alone, m.together, m.age) for m in model.scores.misses]).reshape(-1, 4),
         "learned_at": np.array(np.nan if model.learned_at is None else model.learned_at.timestamp()),
     }
 
@@ -86,6 +89,13 @@ def from_state(state: State, distances: Distances) -> IngressModel:
             seen=state["seen"],
             evidence=np.exp2(state["evidence"] / np.float32(LOG_STEP)).astype(np.float32),
             open=questions,
+            scores=Scores(
+                loss=tuple(float(x) for x in state["loss"]),
+                misses=tuple(
+                    Miss(distance=float(d), alone=float(a), together=float(t), age=int(n))
+                    for d, a, t, n in state["misses"]
+                ),
+            ),
             learned_at=None if np.isnan(learned_at) else datetime.fromtimestamp(learned_at, UTC),
         )
     )

@@ -158,7 +158,7 @@ def test_a_sender_that_turns_up_where_it_was_not_thought_to_gets_that_link():
 def test_a_model_of_one_link_says_that_everything_stays():
     links = ("a",)
     model = learn(empty(links, distances(links)), seen([0], 0, links=links))
-    assert chances(model, SENDERS[0], 0, (0,), (3,)).tolist() == [1.0]
+    assert chances(model, SENDERS[0], 0, (0,), (3,)).tolist() == pytest.approx([1.0])
 
 
 def test_an_observation_with_a_sender_twice_is_refused():

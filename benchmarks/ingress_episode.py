@@ -1,0 +1,99 @@
+"""What happens in one hidden world, written down: observations in their order, and outcomes that nobody has seen."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from hidden_world import LINKS, Biases, Floats, HiddenWorld, Ints, Seen
+
+from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.propagation import FAR, Propagator
+
+CHECKPOINTS = (0, 5, 20)
+TESTS = 8
+PREPENDS_MAX = 3
+MOVES_LEAST = 0.05
+"""A world in which unseen vectors move less than this share of the bytes, in the mean, teaches nothing."""
+
+VECTORS = [v for v in itertools.product(range(PREPENDS_MAX + 1), repeat=LINKS) if min(v) == 0]
+"""Without those that prepend on every link, which say the same as others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """What a vector gave: `share` (N, K) and `bps` (N)."""
+
+    vector: tuple[int, ...]
+    share: Floats
+    bps: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """`steps[i]` is what was seen after the i-th change, twice, hours apart; `tests[i]` what would have followed it.
+
+    `hops` (N, K) and `upstreams` (N lists of AS numbers) are what the graph that the model gets says of the senders.
+    `routed_before[i]` (N, K) is the truth before the tests of checkpoint i.
+    """
+
+    asns: Ints
+    hops: Ints
+    upstreams: tuple[tuple[int, ...], ...]
+    steps: tuple[tuple[Seen, Seen], ...]
+    tests: dict[int, tuple[Test, ...]]
+    routed_before: dict[int, Floats]
+
+
+def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, near: float, seed: int) -> Episode | None:
+    """None where prepending moves nothing. `near` is the chance that a change is of one link's prepends only."""
+    world = HiddenWorld(graph, form=form, biases=biases, senders=senders, seed=seed)
+    rng = np.random.default_rng((seed, 1))
+    vector = (0,) * LINKS
+    announced, steps, tests, before = {vector}, [], {}, {}
+    for number in range(max(CHECKPOINTS) + 1):
+        if number:
+            vector = _next(vector, announced, near, rng)
+            announced.add(vector)
+        world.announce(vector)
+        world.wait(0.25)
+        first = world.observe()
+        world.wait(float(rng.uniform(2, 30)))
+        steps.append((first, world.observe()))
+        if number in CHECKPOINTS:
+            unseen = [v for v in VECTORS if v not in announced]
+            chosen = [unseen[i] for i in rng.choice(len(unseen), TESTS, replace=False)]
+            tests[number] = tuple(Test(vector=v, share=o[0], bps=o[1]) for v in chosen if (o := world.outcome(v, 0.25)))
+            before[number] = world.truth(world.choice)
+    moved = [_moved(before[n], t) for n in CHECKPOINTS for t in tests[n]]
+    if np.mean(moved) < MOVES_LEAST:
+        return None
+    hops, upstreams = _known(world)
+    return Episode(
+        asns=world.asns, hops=hops, upstreams=upstreams, steps=tuple(steps), tests=tests, routed_before=before
+    )
+
+
+def _next(
+    vector: tuple[int, ...], announced: set[tuple[int, ...]], near: float, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """One that was never announced; with the chance `near` it differs in the prepends of one link only."""
+    choices = [v for v in VECTORS if v not in announced]
+    neighbors = [v for v in choices if sum(a != b for a, b in zip(v, vector, strict=True)) == 1]
+    if neighbors and rng.random() < near:
+        choices = neighbors
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _moved(before: Floats, test: Test) -> float:
+    moves = np.argmax(before, axis=1) != np.argmax(test.share, axis=1)
+    return float(test.bps[moves].sum() / test.bps.sum())
+
+
+def _known(world: HiddenWorld) -> tuple[Ints, tuple[tuple[int, ...], ...]]:
+    graph = world.known_graph
+    reach = Propagator(graph, world.origin, world.sessions).reach(world.links)
+    nodes = graph.nodes(world.asns)
+    hops = np.minimum(reach.hops[:, nodes].T.astype(np.int64), FAR)
+    return hops, tuple(tuple(graph.asn[graph.providers[int(n)]].tolist()) for n in nodes)

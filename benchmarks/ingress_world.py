@@ -1,0 +1,227 @@
+"""How well the learned ingress model foretells worlds that it cannot see into, beside the best simple models.
+
+    python benchmarks/ingress_world.py [--seed 1] [--worlds 20] [--form source,path,capped,level]
+        [--strength medium,strong] [--bias NAME=VALUE]... [--senders 2000] [--near 0] [--as-rel FILE] [--json]
+
+Every world is an origin with three links on the Internet's AS graph (CAIDA serial-2; else a graph of the synthetic
+generator) and senders that choose by hidden rules; `hidden_world.py` says which, `--bias` changes how common each is.
+The models get another graph than the world's, noisy and incomplete observations, and the volumes of before a change.
+After 0, 5 and 20 observed changes they foretell vectors never announced. Changes are to any vector of up to three
+prepends; `--near` makes a share of them steps of one link, as operators take them, which teach less. Counted, as means over worlds:
+
+- top-1: the share of bytes whose main link was named; moved: the same over bytes of senders whose main link changed;
+- error: points of the total load, on the worst link; ratio: to that of the best simple model in the same worlds;
+- bands: how often the load of a link was in its 90 % band, and the mean half-width in points.
+
+The simple models, all of which remember what a sender did under a vector that they have seen:
+
+- nothing: everybody stays; plain: Gao-Rexford on the graph, equals shared; ties: the same, equals by observed ingress;
+- stay: stay where you are, unless `ties` says that this change moves you.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hidden_world import FORMS, Biases
+from ingress_episode import CHECKPOINTS, Episode, episode
+from ingress_models import SIMPLE, LearnedModel, Model, SimpleModel
+
+from teagent.adapters.as_graph import load
+from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.synthetic import Shape, internet
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("TEAGENT_DATA", ROOT.parent / "shared" / "data"))
+SHAPE = Shape(ases=12_000, tier1=12, transit=1_800, exchanges=20, exchange_members=0.02)
+STRENGTHS = ("medium", "strong")
+MEASURES = ("top1", "moved", "error", "coverage", "half_width")
+ATTEMPTS = 4
+"""So many origins are tried for each world: some move nothing whatever they announce."""
+
+TOP1 = {"medium": (0.88, 0.94, 0.98), "strong": (0.83, 0.90, 0.95)}
+MOVED = (0.65, 0.85, 0.95)
+RATIO = (0.8, 0.45, 0.2)
+HALF_WIDTH = (15.0, 11.0, 6.0)
+COVERAGE = (0.85, 0.95)
+
+Rows = dict[tuple[str, int], list[list[float]]]
+
+
+def judge(told: Episode, models: Mapping[str, Model]) -> Rows:
+    """(model, checkpoint) -> for each test: top-1, moved bytes foretold, moved bytes, error, in band, half-width."""
+    rows: Rows = defaultdict(list)
+    for number, step in enumerate(told.steps):
+        for seen in step:
+            for model in models.values():
+                model.learn(seen)
+        for test in told.tests.get(number, ()):
+            bytes_share = test.bps / test.bps.sum()
+            real = bytes_share @ test.share
+            main = test.share.argmax(axis=1)
+            moves = main != told.routed_before[number].argmax(axis=1)
+            for name, model in models.items():
+                share, (low, expected, high) = model.predict(test.vector), model.band(test.vector)
+                right = share.argmax(axis=1) == main
+                rows[name, number].append(
+                    [
+                        float(bytes_share[right].sum()),
+                        float(bytes_share[right & moves].sum()),
+                        float(bytes_share[moves].sum()),
+                        100 * float(np.abs(expected - real).max()),
+                        float(np.mean((low <= real) & (real <= high))),
+                        50 * float(np.mean(high - low)),
+                    ]
+                )
+    return rows
+
+
+def of_world(rows: Rows) -> dict[tuple[str, int], list[float]]:
+    """The `MEASURES`, over the tests of one world."""
+    result = {}
+    for key, tests in rows.items():
+        top1, right, moved, *rest = np.mean(tests, axis=0)
+        result[key] = [float(top1), float(right / moved) if moved > 0 else 1.0, *map(float, rest)]
+    return result
+
+
+def worlds(
+    graph: AsGraph, form: str, biases: Biases, arguments: argparse.Namespace
+) -> list[dict[tuple[str, int], list[float]]]:
+    result = []
+    for number in range(arguments.worlds):
+        for attempt in range(ATTEMPTS):
+            seed = ((arguments.seed * 1000 + number) * len(FORMS) + FORMS.index(form)) * ATTEMPTS + attempt
+            told = episode(graph, form=form, biases=biases, senders=arguments.senders, near=arguments.near, seed=seed)
+            if told is None:
+                continue
+            models: dict[str, Model] = {name: SimpleModel(told, name) for name in SIMPLE}
+            models["learned"] = LearnedModel(told)
+            result.append(of_world(judge(told, models)))
+            break
+    return result
+
+
+def summary(found: Sequence[Mapping[tuple[str, int], Sequence[float]]]) -> dict[str, dict[str, list[float]]]:
+    """model -> measure -> at each checkpoint; `ratio` is that of the errors to the best simple model's."""
+    result: dict[str, dict[str, list[float]]] = {}
+    for name in (*SIMPLE, "learned"):
+        mean = np.array([np.mean([world[name, c] for world in found], axis=0) for c in CHECKPOINTS])
+        result[name] = {measure: mean[:, i].tolist() for i, measure in enumerate(MEASURES)}
+    best = np.min([result[name]["error"] for name in SIMPLE], axis=0)
+    for figures in result.values():
+        figures["ratio"] = (np.array(figures["error"]) / best).tolist()
+    return result
+
+
+def against_targets(
+    learned: Mapping[str, Mapping[str, list[float]]],
+) -> tuple[dict[str, float], dict[str, bool]]:
+    """`learned`: "form strength" -> measure -> figures. Bands are held over all worlds together."""
+    targets: dict[str, float] = {}
+    met: dict[str, bool] = {}
+    for case, figures in learned.items():
+        form, strength = case.split()
+        wanted = {
+            "top1": TOP1["medium" if (form, strength) == ("source", "medium") else "strong"],
+            "moved": MOVED,
+            "ratio": RATIO,
+        }
+        for measure, values in wanted.items():
+            for at, value in zip(CHECKPOINTS, values, strict=True):
+                name = f"{case} {measure} after {at}"
+                reached = figures[measure][CHECKPOINTS.index(at)]
+                targets[name], met[name] = value, reached <= value if measure == "ratio" else reached >= value
+    for at, width in zip(CHECKPOINTS, HALF_WIDTH, strict=True):
+        row = CHECKPOINTS.index(at)
+        targets[f"half_width after {at}"] = width
+        met[f"half_width after {at}"] = float(np.mean([f["half_width"][row] for f in learned.values()])) <= width
+    coverage = float(np.mean([f["coverage"] for f in learned.values()]))
+    for name, value, holds in (
+        ("coverage at least", COVERAGE[0], coverage >= COVERAGE[0]),
+        ("coverage at most", COVERAGE[1], coverage <= COVERAGE[1]),
+    ):
+        targets[name], met[name] = value, holds
+    return targets, met
+
+
+def show(case: str, count: int, models: Mapping[str, Mapping[str, list[float]]]) -> None:
+    print(f"\n{case}: {count} worlds, after {', '.join(map(str, CHECKPOINTS))} changes")
+    print(f"{'':10}{'top-1 %':^20}{'moved %':^20}{'error, points':^20}{'ratio':^20}{'in band %':^16}{'half-width':^16}")
+    for name, figures in models.items():
+        cells = [
+            " ".join(f"{100 * v:5.1f}" for v in figures["top1"]),
+            " ".join(f"{100 * v:5.1f}" for v in figures["moved"]),
+            " ".join(f"{v:5.2f}" for v in figures["error"]),
+            " ".join(f"{v:5.2f}" for v in figures["ratio"]),
+        ]
+        if name == "learned":
+            cells += [
+                " ".join(f"{100 * v:4.0f}" for v in figures["coverage"]),
+                " ".join(f"{v:4.1f}" for v in figures["half_width"]),
+            ]
+        print(f"{name:10}" + "".join(f"{cell:^20}" for cell in cells))
+
+
+def biases_of(texts: Sequence[str], strength: str) -> Biases:
+    result = Biases().strong() if strength == "strong" else Biases()
+    names = {f.name for f in fields(Biases)}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in names:
+            raise SystemExit(f"--bias {text}: there is {', '.join(sorted(names))}")
+        result = replace(result, **{name: float(value)})
+    return result
+
+
+def graph_of(arguments: argparse.Namespace) -> AsGraph:
+    if arguments.as_rel.is_file():
+        return load(arguments.as_rel)
+    print(f"there is no {arguments.as_rel}: on a synthetic graph of {SHAPE.ases} ASes", file=sys.stderr)
+    return internet(np.random.default_rng(arguments.seed), SHAPE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--as-rel", type=Path, default=DATA / "asrel" / "20241001.as-rel2.txt.bz2")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--worlds", type=int, default=20, help="of each form and strength")
+    parser.add_argument("--senders", type=int, default=2000)
+    parser.add_argument(
+        "--near", type=float, default=0.0, help="how many changes are of one link's prepends only, 0 to 1"
+    )
+    parser.add_argument("--form", default=",".join(FORMS))
+    parser.add_argument("--strength", default=",".join(STRENGTHS))
+    parser.add_argument("--bias", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    graph = graph_of(arguments)
+    figures: dict[str, Any] = {}
+    for form in arguments.form.split(","):
+        for strength in arguments.strength.split(","):
+            found = worlds(graph, form, biases_of(arguments.bias, strength), arguments)
+            if not found:
+                raise SystemExit(f"{form} {strength}: in none of the worlds anything moved")
+            figures[f"{form} {strength}"] = summary(found)
+            if not arguments.json:
+                show(f"{form} {strength}", len(found), figures[f"{form} {strength}"])
+    targets, met = against_targets({case: models["learned"] for case, models in figures.items()})
+    if arguments.json:
+        print(json.dumps({"name": "ingress_world", "figures": figures, "targets": targets, "met": met}))
+        return 0
+    missed = [name for name, reached in met.items() if not reached]
+    print(f"\n{len(met) - len(missed)} of {len(met)} targets met" + "".join(f"\nMISSED {name}" for name in missed))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""How well the learned model and the simple ones foretold lately: who is believed how much, and how wide bands are.
+
+Each new vector is foretold before its first answers teach anything. Loss is half the Brier score, by bytes: 0 where all
+was foretold for certain, 1 where all went elsewhere. The models are then mixed as a Bayesian would who takes a point of
+loss for a log-likelihood of so much; a simple model that fits better for a while takes over.
+
+Bands widen by how alike senders are taken to err: alone, their errors average out, together they add up. That is set
+so that nine of ten of the loads of late would have been within their bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+AT_FIRST = (0.0, -2.0, -3.0, -5.0)
+"""Logarithms of the weights of the learned model and of each of `Simple` before any of them was tried."""
+SHARPNESS = 40.0
+"""Logarithm of weight that a loss of 1 costs."""
+FADES = 0.8
+"""What a loss keeps with every further one."""
+
+CORRELATION = 0.08
+"""How alike senders err before anything was scored; counts as much as ASSUMED_MISSES misses."""
+ASSUMED_MISSES = 4.0
+CORRELATIONS = np.geomspace(0.002, 0.8, 40)
+REMEMBERED = 60
+"""So many misses are remembered; with each further vector older ones count for MISS_FADES of what they did."""
+MISS_FADES = 0.85
+COVERED = 0.90
+Z90 = 1.6448536269514722
+FLOOR = 0.005
+"""Standard deviation of a load that is foretold for certain, as a share of all: rules change, flows are sampled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """Of one link under one vector, as shares of the total load: how far it was from what was foretold, and the
+    standard deviation that was foretold, if senders err alone and if they all err together; `age` in vectors.
+    """
+
+    distance: float
+    alone: float
+    together: float
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """`loss`: faded sums of the learned model's and of each of `Simple`'s. `misses`: oldest first."""
+
+    loss: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    misses: tuple[Miss, ...] = ()
+
+    def weights(self) -> Floats:
+        """(4) how much each is believed; sums to 1."""
+        log = np.array(AT_FIRST) - SHARPNESS * np.array(self.loss)
+        weight = np.exp(log - log.max())
+        result: Floats = weight / weight.sum()
+        return result
+
+    def correlation(self) -> float:
+        """How alike different senders err, 0 to 1: what `Shares.correlation` wants."""
+        if not self.misses:
+            return CORRELATION
+        weight = MISS_FADES ** np.array([miss.age for miss in self.misses], dtype=np.float64)
+        distance, alone, together = np.array([(m.distance, m.alone, m.together) for m in self.misses]).T
+        deviation = np.sqrt(np.outer(1 - CORRELATIONS, alone**2) + np.outer(CORRELATIONS, together**2) + FLOOR**2)
+        held = (distance <= Z90 * deviation) @ weight / weight.sum()
+        enough = np.flatnonzero(held >= COVERED)
+        seen = CORRELATIONS[enough[0] if len(enough) else -1]
+        sure = weight.sum() / (weight.sum() + ASSUMED_MISSES)
+        return float(np.exp(sure * np.log(seen) + (1 - sure) * np.log(CORRELATION)))
+
+    def with_outcome(self, loss: Floats, misses: tuple[Miss, ...]) -> Scores:
+        """`loss` (4) of one vector, and the `misses` of its links."""
+        older = tuple(replace(miss, age=miss.age + 1) for miss in self.misses)
+        return Scores(
+            loss=tuple(FADES * old + float(now) for old, now in zip(self.loss, loss, strict=True)),
+            misses=(*older, *misses)[-REMEMBERED:],
+        )
+
+
+def losses(chances: Floats, share: Floats, bps: Floats) -> Floats:
+    """(M) of M forecasts `chances` (M, R, K) of senders that then came as `share` (R, K)."""
+    each = ((chances - share) ** 2).sum(axis=2) / 2
+    result: Floats = each @ bps / bps.sum()
+    return result
+
+
+def misses_of(bps: Floats, chances: Floats, share: Floats) -> tuple[Miss, ...]:
+    """For each of K links: senders with `bps` (R) that were given `chances` (R, K) and came as `share` (R, K)."""
+    part = bps / bps.sum()
+    deviation = part[:, None] * np.sqrt(np.clip(chances * (1 - chances), 0, None))
+    return tuple(
+        Miss(distance=float(abs(distance)), alone=float(alone), together=float(together))
+        for distance, alone, together in zip(
+            part @ (share - chances), np.sqrt((deviation**2).sum(axis=0)), deviation.sum(axis=0), strict=True
+        )
+    )
