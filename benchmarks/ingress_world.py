@@ -7,7 +7,8 @@ Every world is an origin with three links on the Internet's AS graph (CAIDA seri
 generator) and senders that choose by hidden rules; `hidden_world.py` says which, `--bias` changes how common each is.
 The models get another graph than the world's, noisy and incomplete observations, and the volumes of before a change.
 After 0, 5 and 20 observed changes they foretell vectors never announced. Changes are to any vector of up to three
-prepends; `--near` makes a share of them steps of one link, as operators take them, which teach less. Counted, as means over worlds:
+prepends; `--near` makes a share of them steps of one link, as operators take them, which teach less. Counted, as
+means over worlds:
 
 - top-1: the share of bytes whose main link was named; moved: the same over bytes of senders whose main link changed;
 - error: points of the total load, on the worst link; ratio: to that of the best simple model in the same worlds;

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def histories(draw):
     return model, asn, after
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(histories(), st.integers(0, 3))
 def test_chances_are_chances_and_nobody_takes_a_link_that_does_not_announce(history, link):
@@ -66,6 +68,7 @@ def test_chances_are_chances_and_nobody_takes_a_link_that_does_not_announce(hist
     assert (each[:, :, np.array(after) >= WITHHELD] == 0).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(histories())
 def test_a_model_survives_being_kept(history):
