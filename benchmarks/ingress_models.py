@@ -175,4 +175,5 @@ class LearnedModel:
         """Each sender on each of its links: (sender, link, chances of each link)."""
         sender, link = np.nonzero(self._traffic.share >= SPLIT_LEAST)
         before = self._traffic.vector or (0,) * LINKS
-        return sender, link, self._chances.of(self._asn[sender], link, before, vector)
+        cases = self._chances.cases(self._asn[sender], link)
+        return sender, link, self._chances.of(cases, before, vector)[cases.of]

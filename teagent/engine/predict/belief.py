@@ -72,7 +72,7 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
     on = model.links.index(link) if link is not None else seen
     chances = Chances(model)
     if on >= 0:
-        share = chances.of(np.array([asn]), np.array([on]), prepends, prepends)[0]
+        share = chances.of(chances.cases(np.array([asn]), np.array([on])), prepends, prepends)[0]
     else:
         share = chances.without_place(asn, prepends)
     weights, slots = chances.weights_of(asn)

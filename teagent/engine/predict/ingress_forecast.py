@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
-from teagent.engine.predict.ingress_shares import Chances
-from teagent.engine.predict.shares import DemandColumns, Flags, Floats, Ints, Shares, Vector
+from teagent.engine.predict.ingress_shares import Cases, Chances
+from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Shares, Vector
+from teagent.model.bgp import Prefix
 
 CHANCE_STEPS = 200
+"""Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Told:
+    """Demands (N) told apart. `case` (N) numbers first the C cases of the model, then those of which nothing is
+    claimed: two for each link, movable and not, where there are such. `link` is where each comes in, `bps` what it
+    weighs. `place` (K) is where the model has each link of the scene, -1 where it has none.
+    """
+
+    demands: DemandColumns
+    cases: Cases
+    case: Ints
+    link: Ints
+    bps: Floats
+    place: Ints
+    unit: Ints
 
 
 class Learned:
@@ -19,6 +38,7 @@ class Learned:
     def __init__(self, model: IngressModel) -> None:
         self._model = model
         self._chances = Chances(model)
+        self._told: dict[Prefix, _Told] = {}
 
     @property
     def assumption(self) -> str:
@@ -31,38 +51,65 @@ class Learned:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        model, width = self._model, len(demands.links)
-        count = len(demands.bps)
-        expected = np.zeros((count, width))
-        expected[np.arange(count), demands.link_index] = 1.0
-        place = np.array([model.links.index(k) if k in model.links else -1 for k in demands.links], dtype=np.int64)
-        asn = np.array([source.asn for source in demands.sources], dtype=np.int64)[demands.source_index]
-        # An AS that nobody knows, or a link that the model was not made for: nothing is claimed of it.
-        movable = demands.movable
-        rows = np.flatnonzero(movable & (asn > 0) & (place[demands.link_index] >= 0))
-        if len(rows) and dict(before) != dict(after):
-            chances = self._chances.of(
-                asn[rows], place[demands.link_index[rows]], model.vector(before), model.vector(after)
-            )
-            known = np.flatnonzero(place >= 0)
-            expected[rows] = 0.0
-            expected[np.ix_(rows, known)] = chances[:, place[known]]
-        group, expected = _grouped(demands.link_index, movable, expected)
-        unit = demands.source_index * width + demands.link_index
-        return Shares(group=group, expected=expected, unit=unit, correlation=model.scores.correlation())
+        told = self._told_apart(demands)
+        width, count = len(demands.links), len(told.cases.asn)
+        expected = np.zeros((len(told.link), width))
+        expected[np.arange(len(told.link)), told.link] = 1.0
+        if count and dict(before) != dict(after):
+            model, known = self._model, np.flatnonzero(told.place >= 0)
+            chances = self._chances.of(told.cases, model.vector(before), model.vector(after))
+            expected[:count] = 0.0
+            expected[:count, known] = chances[:, told.place[known]]
+        group, expected = _grouped(told, expected)
+        return Shares(
+            group=group[told.case], expected=expected, unit=told.unit, correlation=self._model.scores.correlation()
+        )
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         return (self.forecast_shares(demands, before, after) for after in afters)
 
+    def _told_apart(self, demands: DemandColumns) -> _Told:
+        told = self._told.get(demands.prefix)
+        if told is None or told.demands is not demands:
+            told = self._told[demands.prefix] = self._tell_apart(demands)
+        return told
 
-def _grouped(link_index: Ints, movable: Flags, expected: Floats) -> tuple[Ints, Floats]:
-    """Which demands are told apart at all, (N), and the mean of each group: finer than a step, nobody knows."""
-    steps = np.round(expected * CHANCE_STEPS).astype(np.int64)
-    code = link_index.astype(np.int64) * 2 + movable
-    for column in steps.T[:-1]:
-        _, code = np.unique(code * (CHANCE_STEPS + 1) + column, return_inverse=True)
-    _, first, group = np.unique(code, return_index=True, return_inverse=True)
-    group = group.reshape(-1)
-    size = np.bincount(group, minlength=len(first))
-    mean = np.stack([np.bincount(group, weights=column, minlength=len(first)) for column in expected.T], axis=1)
-    return group, mean / np.maximum(size, 1)[:, None]
+    def _tell_apart(self, demands: DemandColumns) -> _Told:
+        model, width = self._model, len(demands.links)
+        place = np.array([model.links.index(k) if k in model.links else -1 for k in demands.links], dtype=np.int64)
+        asn = np.array([source.asn for source in demands.sources], dtype=np.int64)[demands.source_index]
+        movable = demands.movable
+        # An AS that nobody knows, or a link that the model was not made for: nothing is claimed of it.
+        rows = np.flatnonzero(movable & (asn > 0) & (place[demands.link_index] >= 0))
+        cases = self._chances.cases(asn[rows], place[demands.link_index[rows]])
+        count = len(cases.asn)
+        case = count + 2 * demands.link_index + movable
+        case[rows] = cases.of
+        there, case = np.unique(np.concatenate([np.arange(count), case]), return_inverse=True)
+        case = case.reshape(-1)[count:]
+        link = np.concatenate([np.zeros(count, dtype=np.int64), np.repeat(np.arange(width), 2)])
+        link = link[there]
+        link[case] = demands.link_index
+        return _Told(
+            demands=demands,
+            cases=cases,
+            case=case,
+            link=link,
+            bps=np.bincount(case, weights=demands.bps, minlength=len(link)).astype(np.float64),
+            place=place,
+            unit=demands.source_index * width + demands.link_index,
+        )
+
+
+def _grouped(told: _Told, expected: Floats) -> tuple[Ints, Floats]:
+    """For each case its group, and what is expected of the group: cases that are nearly alike, by their weight."""
+    count = len(told.cases.asn)
+    code = told.link.copy()
+    code[count:] = expected.shape[1] + np.arange(len(code) - count)  # nothing is claimed of these: each its own
+    for column in np.round(expected * CHANCE_STEPS).astype(np.int64).T[:-1]:
+        code = np.unique(code * (CHANCE_STEPS + 1) + column, return_inverse=True)[1].reshape(-1)
+    group = np.unique(code, return_inverse=True)[1].reshape(-1)
+    weight = told.bps + 1e-9
+    total = np.bincount(group, weights=weight)
+    mean = np.stack([np.bincount(group, weights=weight * column) for column in expected.T], axis=1)
+    return group, mean / total[:, None]

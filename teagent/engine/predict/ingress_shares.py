@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
+from teagent.engine.predict.habit_rates import UNREACHED, kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
 from teagent.engine.predict.ingress_simple import simple_chances
@@ -15,8 +17,21 @@ from teagent.engine.predict.senders import slots
 OWN_RULES = 0.3
 """Of a sender that comes in over several links at once: the chance that a part of it has rules of its own."""
 
+NUMBER_MAX = 2**40
+
 TABLES_MAX = 512
 """Of so many vectors the answers of all senders are kept: a search asks for the same ones over and over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cases:
+    """Senders `asn` (C) that come in over `link` (C), each standing for all that the model takes for the same; `of` (R)
+    says which of them each sender that was asked of is.
+    """
+
+    asn: Ints
+    link: Ints
+    of: Ints
 
 
 class Chances:
@@ -34,9 +49,22 @@ class Chances:
             self._own = model.pooled.posterior * np.float32(1 - CHANGES) + model.pooled.prior * np.float32(CHANGES)
         self._tables: dict[Vector, Floats] = {}
 
-    def of(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-        """(R, K) as `each`, mixed by how well the models foretold lately."""
-        return np.tensordot(self.model.scores.weights(), self.each(asn, link, before, after), axes=1)
+    def cases(self, asn: Ints, link: Ints) -> Cases:
+        """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
+        row = self.model.rows(asn)
+        strange = np.flatnonzero(row < 0)
+        behind = pattern(self.model.distances.hops_of(asn[strange]), int(FAR))
+        code = row.copy()
+        code[strange] = len(self.model.asn) + _numbered(behind)
+        _, first, which = np.unique(code * len(self.model.links) + link, return_index=True, return_inverse=True)
+        return Cases(asn=asn[first], link=link[first], of=which.reshape(-1))
+
+    def of(self, cases: Cases, before: Vector, after: Vector) -> Floats:
+        """(C, K) as `each`, mixed by how well the models foretold lately."""
+        mixed: Floats = np.tensordot(
+            self.model.scores.weights(), self.each(cases.asn, cases.link, before, after), axes=1
+        )
+        return mixed
 
     def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
         """(4, R, K) as `learned` says, and as each of the simple models."""
@@ -135,6 +163,16 @@ class Chances:
             chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
             answer[np.ix_(rows, places_here)] = chance / chance.sum(axis=1, keepdims=True)
         return answer[which.reshape(-1)]
+
+
+def _numbered(rows: Ints) -> Ints:
+    """(R) the same number for rows (R, K) that are the same."""
+    code = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        if code.max(initial=0) > NUMBER_MAX:
+            code = np.unique(code, return_inverse=True)[1].reshape(-1)
+        code = code * (UNREACHED + 1) + column
+    return code
 
 
 def same_slots(places: Ints, links: int) -> list[tuple[Ints, Ints]]:

@@ -47,7 +47,8 @@ def seen(prepends, on, *, before=None, day=0, asn=SENDERS, links=LINKS):
 
 
 def chances(model, asn, on, before, after):
-    return Chances(model).of(np.array([asn]), np.array([on]), before, after)[0]
+    each = Chances(model)
+    return each.of(each.cases(np.array([asn]), np.array([on])), before, after)[0]
 
 
 def taught(*observations, model=None):
