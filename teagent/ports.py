@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -13,7 +14,8 @@ from teagent.model.bgp import Prefix
 from teagent.model.link import CounterSample, Interface, NoData, Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.model.traffic import FlowBatch, MatrixSpan, TrafficMatrix
+from teagent.model.scorecard import Scorecard
+from teagent.model.traffic import Column, FlowBatch, MatrixSpan, TrafficMatrix
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -167,6 +169,26 @@ class StoredEvent:
     fields: Mapping[str, object]
 
 
+class LearnedKind(StrEnum):
+    """What is kept as arrays: what windows showed, the model made of it, predictions that are to be scored, and what
+    could not be read any more.
+    """
+
+    OBSERVATION = "observation"
+    INGRESS_MODEL = "ingress_model"
+    PREDICTION = "prediction"
+    SET_ASIDE = "set_aside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LearnedRow:
+    """`arrays` is None where they cannot be read."""
+
+    key: str
+    at: datetime
+    arrays: Mapping[str, Column] | None
+
+
 class Store(Protocol):
     """Durable state. Every write is committed when the call returns. Raises StoreError."""
 
@@ -205,6 +227,23 @@ class Store(Protocol):
     # decisions, for `policy explain`
     async def save_decision(self, decision: Decision) -> None: ...
     async def last_decision(self, policy: str) -> Decision | None: ...
+
+    # what was learned and predicted
+    async def keep_learned(self, kind: LearnedKind, key: str, at: datetime, arrays: Mapping[str, Column]) -> None:
+        """In the place of what the key had before; of each kind a number is kept, the newest."""
+
+    async def learned(
+        self, kind: LearnedKind, *, since: datetime | None = None, limit: int = 1000
+    ) -> Sequence[LearnedRow]:
+        """The newest, oldest of them first."""
+
+    async def forget_learned(self, kind: LearnedKind, keys: Collection[str]) -> None: ...
+    async def set_learned_aside(self, kind: LearnedKind, key: str) -> None:
+        """Out of the way, and not lost."""
+
+    async def add_scorecard(self, card: Scorecard) -> None: ...
+    async def scorecards(self, *, since: datetime, limit: int = 1000) -> Sequence[Scorecard]:
+        """Those that ended after `since`, oldest first; the newest `limit`."""
 
     # the log and small facts
     async def log(self, event: StoredEvent) -> None: ...

@@ -103,6 +103,22 @@ METRICS: tuple[MetricSpec, ...] = (
     _counter("teagent_origins_failures_total", "", "times that it could not be read", "the log says why"),
     _gauge("teagent_as_graph_ases", "", "ASes in the AS graph; absent until it was read", "as_graph"),
     _counter("teagent_as_graph_failures_total", "", "times that it could not be read", "the log says why"),
+    _counter("teagent_observations_total", "", "windows that the ingress model learned from"),
+    _gauge("teagent_ingress_senders", "", "senders with a place of their own in the ingress model"),
+    _counter("teagent_scores_total", "kind", "predictions held against what happened"),
+    _gauge(
+        "teagent_prediction_top1",
+        "kind",
+        "share of bytes on the likeliest link, in the last score",
+        "teagent scorecard",
+    ),
+    _gauge(
+        "teagent_prediction_misprojected",
+        "kind",
+        "share of the traffic that came by another link than expected, in the last score; alert above 0.05",
+        "teagent scorecard",
+    ),
+    _gauge("teagent_bands_widening", "", "how many times as wide bands are made, for earlier errors"),
     _gauge("teagent_matrix_sources", "", "sources in the last traffic matrix"),
     _gauge("teagent_matrix_age_seconds", "", "age of the last traffic matrix; absent without one", "teagent exporter"),
     _gauge(

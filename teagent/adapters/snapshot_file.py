@@ -5,6 +5,7 @@ A zip archive of FORMAT, whose members are
     snapshot.json    {"format", "snapshot"}: the snapshot but its matrix, as the store writes values of the model
     matrix           the traffic matrix, as the store packs one; absent where there is none
     as-graph.npz     the AS graph that predictions rested on; absent where there was none
+    ingress.npz      what was learned of senders, as the store keeps it; absent where nothing was
 
 The snapshot's own digest is kept in it, and computed again when it is read.
 """
@@ -14,10 +15,12 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from teagent.adapters.as_graph import cache
+from teagent.adapters.store import learned
 from teagent.adapters.store.measurements import pack_matrix, unpack_matrix
 from teagent.adapters.store.serialise import dump, from_json, load_object, to_json
 from teagent.engine.choose.digest import snapshot_digest
@@ -25,6 +28,7 @@ from teagent.engine.predict.as_graph import AsGraph
 from teagent.errors import Refused, StoreCorrupt
 from teagent.model.link import NoData
 from teagent.model.snapshot import Snapshot
+from teagent.model.traffic import Column
 
 FORMAT = 1
 HINT = "teagent snapshot save FILE writes one"
@@ -36,7 +40,8 @@ _MOST_OCTETS = 2**30
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SavedSnapshot:
     snapshot: Snapshot
-    as_graph: AsGraph | None
+    as_graph: AsGraph | None = None
+    ingress: Mapping[str, Column] | None = None
 
 
 def pack(saved: SavedSnapshot) -> bytes:
@@ -51,6 +56,8 @@ def pack(saved: SavedSnapshot) -> bytes:
         if saved.as_graph is not None:
             with archive.open("as-graph.npz", "w") as member:
                 cache.dump(saved.as_graph, member)
+        if saved.ingress is not None:
+            archive.writestr("ingress.npz", learned.pack(saved.ingress))
     return content.getvalue()
 
 
@@ -69,6 +76,7 @@ def unpack(content: bytes, *, name: str) -> SavedSnapshot:
         if "matrix" in members:
             snapshot = replace(snapshot, matrix=unpack_matrix(members["matrix"]))
         graph = cache.load(io.BytesIO(members["as-graph.npz"])) if "as-graph.npz" in members else None
+        ingress = _ingress(members["ingress.npz"]) if "ingress.npz" in members else None
     # A damaged archive shows itself in many ways: of zipfile, of zlib, as a missing member, as values that do not fit.
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise Refused(f"{name} is no snapshot that can be read: {error}", hint=HINT) from error
@@ -76,7 +84,7 @@ def unpack(content: bytes, *, name: str) -> SavedSnapshot:
         raise Refused(f"{name} is damaged: {error.message}", hint=HINT) from error
     if snapshot_digest(snapshot) != snapshot.digest:
         raise Refused(f"{name} is damaged: its content is not that of digest {snapshot.digest[:12]}", hint=HINT)
-    return SavedSnapshot(snapshot=snapshot, as_graph=graph)
+    return SavedSnapshot(snapshot=snapshot, as_graph=graph, ingress=ingress)
 
 
 def load(path: Path) -> SavedSnapshot:
@@ -94,3 +102,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if len(content) > _MOST_OCTETS:
         raise ValueError(f"{info.filename} unpacks to more than {_MOST_OCTETS} octets")
     return content
+
+
+def _ingress(content: bytes) -> Mapping[str, Column]:
+    arrays = learned.unpack(content)
+    if arrays is None:
+        raise ValueError("what was learned is damaged")
+    return arrays

@@ -28,6 +28,8 @@ COMMANDS = {
     "snapshot": ("teagent.cli.simulate:snapshot", "All inputs of a decision as a file, to simulate on elsewhere."),
     "proposal": ("teagent.cli.proposal:proposal", "Show, approve, reject, confirm, revert proposals."),
     "graph": ("teagent.cli.graph:graph", "The Internet's AS graph, and how announcements spread over it."),
+    "ingress": ("teagent.cli.prediction:ingress", "What is believed of senders, and why."),
+    "scorecard": ("teagent.cli.prediction:scorecard", "How right predictions were."),
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),
     "freeze": ("teagent.cli.daemon:freeze", "Kill switch: nothing is approved or applied."),
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),

@@ -7,14 +7,21 @@ from pathlib import Path
 
 from teagent.adapters import snapshot_file
 from teagent.engine.choose.what_if import what_if
+from teagent.engine.predict.ingress_state import from_state
 from teagent.engine.predict.topology import Topology
 from teagent.model.what_if import Wish
 from teagent.service.documents import Document, what_if_document
+from teagent.service.predictor import Predictor
 
 
 def what_if_of(file: Path, wishes: Sequence[Wish]) -> Document:
     """The same document as the daemon's. Raises as `snapshot_file.load` and `what_if` do."""
     saved = snapshot_file.load(file)
+    predictor = Predictor(network=saved.snapshot.network, as_graphs=None)
     graph = saved.as_graph
-    topology = None if graph is None else Topology.of(graph, saved.snapshot.network)
-    return what_if_document(saved.snapshot, what_if(saved.snapshot, wishes, topology=topology))
+    if graph is not None:
+        predictor.topology = Topology.of(graph, saved.snapshot.network)
+    if saved.ingress is not None:
+        predictor.use(from_state(saved.ingress, predictor.distances()))
+    found = what_if(saved.snapshot, wishes, forecaster=predictor.forecaster, topology=predictor.topology)
+    return what_if_document(saved.snapshot, found)

@@ -19,7 +19,6 @@ from teagent.config.derived import active_timeouts, by_datagrams, exporters, sam
 from teagent.config.effective import Config
 from teagent.daemon.build import (
     allow,
-    as_graphs,
     binding,
     clickhouse_source,
     exporter_bounds,
@@ -32,6 +31,7 @@ from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
+from teagent.daemon.predicting import Predicting
 from teagent.errors import Refused, TeagentError
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
@@ -41,7 +41,6 @@ from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
 from teagent.service.origins import Origins
-from teagent.service.predictor import Predictor
 from teagent.service.proposals import ProposalBook
 from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
@@ -101,12 +100,6 @@ class App:
         self.origins: Origins | None = None
         self._origins_passed_on = False
         self._take_origins(before)
-        self.predictor: Predictor = Predictor(
-            network=network,
-            as_graphs=as_graphs(
-                config, clock=self.clock, before=None if before is None else before.predictor.as_graphs
-            ),
-        )
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -161,6 +154,16 @@ class App:
             if self.speaker is None
             else Reconciler(book=self.book, routes=self.routes, speaker=self.speaker, home=home)
         )
+        self.predicting: Predicting = Predicting(
+            config,
+            book=self.book,
+            observer=self.observer,
+            ingest=self.ingest,
+            routes=self.routes,
+            store=self.store,
+            clock=self.clock,
+            before=None if before is None else before.predicting,
+        )
         self.scorer = Scorer(book=self.book, observer=self.observer, store=self.store)
         self.decider = Decider(
             network=network,
@@ -173,7 +176,8 @@ class App:
             store=self.store,
             freeze=self.freeze,
             clock=self.clock,
-            predictor=self.predictor,
+            predictor=self.predicting.predictor,
+            scorecards=self.predicting.scorecards,
         )
         self.approver = Approver(
             book=self.book,
@@ -243,6 +247,7 @@ class App:
             refuse_dry_run(self.config, self.book)
             await self.freeze.load()
             await self.scorer.load()
+            await self.predicting.scorecards.load()
             await self.observer.load()
             await self.ingest.load()
             await self.decider.load()
@@ -303,9 +308,7 @@ class App:
         if config.flows.origins is not None and self.origins is not None:
             every = config.flows.origins.reload_seconds
             self.jobs.every(every, "origins", self.origins.reload, at_once=True, breakable=True)
-        if config.as_graph is not None:
-            every = config.as_graph.reload_seconds
-            self.jobs.every(every, "as_graph", self.predictor.reload, at_once=True, breakable=True)
+        self.predicting.schedule(self.jobs, self.decider.distrust)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
         self.jobs.every(WATCH_SECONDS, "watch", self._watch)
         self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
@@ -317,6 +320,7 @@ class App:
 
     async def _watch(self) -> None:
         now = self.clock.now()
+        self.predicting.evidence.note(now)
         await self.watcher.tick(now)
         await self.scorer.measure(self.policies, now)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from teagent.errors import Refused
+from teagent.errors import NotFound, Refused
+from teagent.model.bgp import Prefix, parse_prefix
+from teagent.model.network import Network
 
 LONGEST_SECONDS = 400 * 86400
 
@@ -29,3 +31,24 @@ def count_of(arguments: Mapping[str, object], key: str, default: int, limit: int
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
         raise Refused(f"{key} {value} is not a number from 1 to {limit}")
     return value
+
+
+def own_prefix(network: Network, text: object) -> Prefix:
+    """Of ours; an address, or a more specific of ours, means the longest of our prefixes that covers it. None is the
+    first that is engineered, else the first. Raises NotFound as well.
+    """
+    if text is None:
+        return next((own.prefix for own in network.prefixes if own.engineer), network.prefixes[0].prefix)
+    said = str(text)
+    try:
+        prefix = parse_prefix(said if "/" in said else f"{said}/{128 if ':' in said else 32}")
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    covering = [
+        own.prefix
+        for own in network.prefixes
+        if own.prefix.version == prefix.version and prefix.subnet_of(own.prefix)  # type: ignore[arg-type]
+    ]
+    if not covering:
+        raise NotFound("prefix of ours", said, known=[str(own.prefix) for own in network.prefixes])
+    return max(covering, key=lambda own: own.prefixlen)

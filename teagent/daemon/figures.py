@@ -11,6 +11,7 @@ from teagent import __version__
 from teagent.adapters.metrics import Figure
 from teagent.model.link import NoData, Utilisation
 from teagent.model.proposal import FINAL, ProposalState
+from teagent.model.scorecard import ScoreKind
 
 if TYPE_CHECKING:
     from teagent.daemon.app import App
@@ -25,6 +26,7 @@ def figures(app: App) -> Iterator[Figure]:
     yield from _routers(app)
     yield from _flows(app)
     yield from _as_graph(app)
+    yield from _predictions(app)
     yield from _decisions(app)
     yield from _routes(app)
     for (job, outcome), count in app.jobs.counters.items():
@@ -49,7 +51,7 @@ def _routers(app: App) -> Iterator[Figure]:
         yield Figure("teagent_router_poll_pdus", health.pdus, (health.router,))
     yield Figure("teagent_polls_total", app.observer.counters["polls"])
     yield Figure("teagent_poll_failures_total", app.observer.counters["poll_failures"])
-    writers = (app.observer, app.ingest, app.decider, app.book)
+    writers = (app.observer, app.ingest, app.decider, app.book, app.predicting.evidence, app.predicting.scorecards)
     yield Figure("teagent_store_failures_total", sum(writer.counters["store_failures"] for writer in writers))
 
 
@@ -107,12 +109,26 @@ def _exporters(app: App, now: datetime) -> Iterator[Figure]:
 
 
 def _as_graph(app: App) -> Iterator[Figure]:
-    graphs = app.predictor.as_graphs
+    graphs = app.predicting.predictor.as_graphs
     if graphs is None:
         return
     yield Figure("teagent_as_graph_failures_total", graphs.counters["failures"])
     if graphs.value is not None:
         yield Figure("teagent_as_graph_ases", len(graphs.value))
+
+
+def _predictions(app: App) -> Iterator[Figure]:
+    predicting = app.predicting
+    yield Figure("teagent_observations_total", predicting.evidence.counters["observations"])
+    yield Figure("teagent_bands_widening", predicting.predictor.widening)
+    if predicting.predictor.model is not None:
+        yield Figure("teagent_ingress_senders", len(predicting.predictor.model.asn))
+    last = {card.kind: card for card in predicting.scorecards.last}
+    for kind in ScoreKind:
+        yield Figure("teagent_scores_total", predicting.scorecards.counters[kind.value], (kind.value,))
+        if kind in last:
+            yield Figure("teagent_prediction_top1", last[kind].top1, (kind.value,))
+            yield Figure("teagent_prediction_misprojected", last[kind].misprojected, (kind.value,))
 
 
 def _decisions(app: App) -> Iterator[Figure]:

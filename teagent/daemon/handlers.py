@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from teagent import __version__
-from teagent.daemon.arguments import count_of, seconds_of, text_of
+from teagent.daemon.arguments import count_of, own_prefix, seconds_of, text_of
 from teagent.daemon.control import Actor, Command, Handler
 from teagent.daemon.predictions import PredictionHandlers
 from teagent.daemon.which_matrix import matrix_of
 from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.measure.percentile import percentile_95
-from teagent.errors import NotFound, Refused
-from teagent.model.bgp import ASN_MAX, Prefix, parse_prefix
+from teagent.errors import NotFound
+from teagent.model.bgp import ASN_MAX, Prefix
 from teagent.model.link import P95, NoData
 from teagent.model.plan import Decision, TriggerStatus
 from teagent.model.policy import Policy
@@ -97,7 +97,10 @@ class Handlers:
             exporters=self._exporters(now),
             policies=[self._policy_document(policy) for policy in app.config.policies],
             proposals=[documents.proposal_summary_document(each) for each in app.book.live()],
-            as_graph=documents.as_graph_document(app.predictor),
+            as_graph=documents.as_graph_document(app.predicting.predictor),
+            misprojected=documents.misprojected_document(
+                app.predicting.scorecards.misprojecting(), widening=app.predicting.predictor.widening
+            ),
         )
 
     async def check(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
@@ -208,20 +211,7 @@ class Handlers:
         )
 
     def _own(self, arguments: Mapping[str, object]) -> Prefix:
-        text = text_of(arguments, "prefix")
-        try:
-            prefix = parse_prefix(text if "/" in text else f"{text}/{128 if ':' in text else 32}")
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        # An address, or a more specific of ours, means the longest of our prefixes that covers it.
-        covering = [
-            own.prefix
-            for own in self._app.config.network.prefixes
-            if own.prefix.version == prefix.version and prefix.subnet_of(own.prefix)  # type: ignore[arg-type]
-        ]
-        if not covering:
-            raise NotFound("prefix of ours", text, known=[str(o.prefix) for o in self._app.config.network.prefixes])
-        return max(covering, key=lambda own: own.prefixlen)
+        return own_prefix(self._app.config.network, text_of(arguments, "prefix"))
 
     async def prefix_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
         rows = [self._prefix_document(own.prefix, None) for own in self._app.config.network.prefixes]

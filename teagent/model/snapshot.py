@@ -26,7 +26,7 @@ class Snapshot:
     """`latest[link]` is the newest reading; `history[link]` the readings that triggers look back on, oldest first.
 
     `flow_doubts[link]` says why its flows are not to be trusted, `coverage_limits` between which shares of what its
-    interface counts they have to be.
+    interface counts they have to be. Bands are `widening` times as wide as the model has them, for it was wrong lately.
     """
 
     taken_at: datetime
@@ -41,3 +41,4 @@ class Snapshot:
     digest: str
     flow_doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     coverage_limits: tuple[float, float] = (0.5, 1.5)
+    widening: float = 1.0

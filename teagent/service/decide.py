@@ -33,6 +33,7 @@ from teagent.service.observe import Observer
 from teagent.service.predictor import Predictor
 from teagent.service.proposals import ProposalBook
 from teagent.service.reconcile import Routes
+from teagent.service.scorecards import Scorecards
 
 if TYPE_CHECKING:
     from teagent.service.approve import Approver
@@ -57,6 +58,7 @@ class Decider:
         freeze: FreezeSwitch,
         clock: Clock,
         predictor: Predictor,
+        scorecards: Scorecards,
     ) -> None:
         self._network = network
         self._policies = {policy.name: policy for policy in policies}
@@ -69,6 +71,7 @@ class Decider:
         self._freeze = freeze
         self._clock = clock
         self._predictor = predictor
+        self._scorecards = scorecards
         self._last: dict[str, Decision] = {}
         self._taken_at: datetime | None = None
         self.approver: Approver | None = None
@@ -117,6 +120,7 @@ class Decider:
             digest="",
             flow_doubts=self._ingest.flow_doubts(now),
             coverage_limits=self._ingest.coverage_limits,
+            widening=self._predictor.widening,
         )
         self._taken_at = now
         return await asyncio.to_thread(with_digest, snapshot)
@@ -160,7 +164,15 @@ class Decider:
         for policy in self._policies.values():
             if not policy.enabled:
                 continue
-            for each in release(snapshot, policy, active, snapshot.taken_at, topology=self._predictor.topology):
+            found = release(
+                snapshot,
+                policy,
+                active,
+                snapshot.taken_at,
+                forecaster=self._predictor.forecaster,
+                topology=self._predictor.topology,
+            )
+            for each in found:
                 made = await self._offer(each.considered, policy, snapshot.digest, each.message)
                 if made is not None and isinstance(made.verdict, Allowed) and self.approver is not None:
                     await self._approve_by_policy(made)
@@ -169,12 +181,22 @@ class Decider:
         """Decides on a fresh snapshot; nothing is proposed and nothing remembered."""
         snapshot = await self.snapshot()
         policies = [p for p in self._policies.values() if policy in (None, p.name)]
-        return await asyncio.to_thread(decide, snapshot, policies, snapshot.taken_at, topology=self._predictor.topology)
+        return await asyncio.to_thread(
+            decide,
+            snapshot,
+            policies,
+            snapshot.taken_at,
+            forecaster=self._predictor.forecaster,
+            topology=self._predictor.topology,
+        )
 
     async def what_if(self, wishes: Sequence[Wish]) -> tuple[Snapshot, WhatIf]:
         """Of a fresh snapshot; nothing is proposed and nothing remembered. Raises as engine.choose.what_if."""
         snapshot = await self.snapshot()
-        return snapshot, await asyncio.to_thread(what_if, snapshot, wishes, topology=self._predictor.topology)
+        found = await asyncio.to_thread(
+            what_if, snapshot, wishes, forecaster=self._predictor.forecaster, topology=self._predictor.topology
+        )
+        return snapshot, found
 
     async def propose(self, decisions: Sequence[Decision]) -> list[Proposal]:
         made: list[Proposal] = []
@@ -206,7 +228,7 @@ class Decider:
                     return None
             if self._declined(chosen.plan, policy, now):
                 return None
-            return await self._book.create(
+            made = await self._book.create(
                 chosen,
                 policy=policy,
                 snapshot_digest=snapshot_digest,
@@ -214,6 +236,8 @@ class Decider:
                 now=now,
                 why=why,
             )
+        await self._scorecards.expect(made, await self.snapshot())
+        return made
 
     def _declined(self, plan: Plan, policy: Policy, now: datetime) -> bool:
         """Somebody said no to these very changes not long ago, or let them expire: asking again at once is nagging."""
@@ -231,7 +255,14 @@ class Decider:
     async def recheck(self, proposal: Proposal, policy: Policy, now: datetime) -> Sequence[str]:
         """Differences between what the proposal was shown on and what is now, in words; empty when it may stand."""
         snapshot = await self.snapshot()
-        return recheck(proposal, snapshot, policy, now, inputs_digest=self._inputs(proposal.plan, policy))
+        return recheck(
+            proposal,
+            snapshot,
+            policy,
+            now,
+            inputs_digest=self._inputs(proposal.plan, policy),
+            forecaster=self._predictor.forecaster,
+        )
 
     async def _approve_by_policy(self, proposal: Proposal) -> None:
         assert self.approver is not None  # noqa: S101 - the caller looked

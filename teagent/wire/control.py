@@ -70,6 +70,8 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "plan.compute": {"policy": TEXT, "propose": Argument(Kind.FLAG, default=False)},
     "simulate.compute": {"changes": Argument(Kind.TEXTS, required=True)},
     "snapshot.take": {},
+    "scorecard.list": {"since_seconds": Argument(Kind.SECONDS, default=30 * 86400)},
+    "ingress.show": {"asn": Argument(Kind.ASN), "prefix": TEXT, "top": Argument(Kind.COUNT, default=20)},
     "proposal.list": {"all": Argument(Kind.FLAG, default=False)},
     "proposal.show": {"id": ID},
     "proposal.approve": {"id": ID, "digest": TEXT},

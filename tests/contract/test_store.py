@@ -15,11 +15,12 @@ from teagent.engine.lifecycle import advance
 from teagent.errors import StoreError
 from teagent.model.bgp import parse_prefix
 from teagent.model.link import Utilisation
-from teagent.model.plan import Considered, Decision, Reason, Score, TriggerStatus
+from teagent.model.plan import Band, Considered, Decision, Reason, Score, TriggerStatus
 from teagent.model.proposal import FINAL, ProposalEvent, ProposalState
+from teagent.model.scorecard import Scorecard, ScoredLink, ScoredSource, ScoreKind
 from teagent.model.traffic import Demand, MatrixSpan, Source, TrafficMatrix, build_matrix
-from teagent.ports import Store, StoredEvent
-from tests.fakes.proposals import NOW, example_plan, example_proposal
+from teagent.ports import LearnedKind, Store, StoredEvent
+from tests.fakes.proposals import NOW, PREFIX, example_plan, example_proposal
 from tests.fakes.store import MemoryStore
 
 pytestmark = pytest.mark.asyncio
@@ -231,7 +232,7 @@ async def test_what_is_older_than_its_retention_goes(store: Store) -> None:
     assert (await store.prune(now=at(6 * 86400)))["matrix"] == 0
     deleted = await store.prune(now=at(401 * 86400))
     one_each = {"utilisation", "utilisation_5m", "utilisation_hourly", "matrix", "matrix_hourly", "decision"}
-    assert deleted == {"matrix_short": 0, **dict.fromkeys(one_each, 1)}
+    assert deleted == {"matrix_short": 0, "learned": 0, "scorecard": 0, **dict.fromkeys(one_each, 1)}
     assert await store.five_minute_buckets(link="transit-a", since=at(0), until=at(300)) == []
     assert await store.latest_matrix() is None
     last = await store.last_decision("transit-balance")
@@ -518,3 +519,99 @@ async def test_the_chains_hold_every_row_that_was_added(store: MemoryStore | Sql
     assert (log.rows, log.broken_at) == (1, None)
     await store.log(event())
     assert (await store.verify_chain())[1].head != log.head
+
+
+# what was learned and predicted
+
+ARRAYS = {"facts": np.frombuffer(b"{}", dtype=np.uint8), "bps": np.array([[1.5, 2.5]], dtype=np.float32)}
+
+
+def scorecard(second: float, *, subject: str = "p-7f3c") -> Scorecard:
+    band = Band(low=1.0, expected=2.0, high=3.5)
+    return Scorecard(
+        kind=ScoreKind.CHANGE if subject else ScoreKind.NO_CHANGE,
+        subject=subject,
+        prefixes=(PREFIX,),
+        predicted_at=at(second - 600),
+        since=at(second - 300),
+        until=at(second),
+        bps=1e9,
+        top1=0.875,
+        moved_bps=0.0,
+        top1_moved=None,
+        error_points=1.25,
+        misprojected=0.0125,
+        coverage=1.0,
+        links=(
+            ScoredLink(
+                link="a",
+                predicted=band,
+                realised_bps=None,
+                within_band=None,
+                predicted_share=0.5,
+                realised_share=0.25,
+            ),
+        ),
+        sources=(
+            ScoredSource(source=Source(asn=64496), bps=1e8, predicted_link="a", realised_link="b", missed_bps=5e7),
+        ),
+        assumption="as it was",
+    )
+
+
+async def test_arrays_are_read_as_they_were_written(store: Store) -> None:
+    await store.keep_learned(LearnedKind.OBSERVATION, "one", at(10), ARRAYS)
+    [row] = await store.learned(LearnedKind.OBSERVATION)
+    assert (row.key, row.at) == ("one", at(10))
+    assert row.arrays is not None
+    assert {name: (array.dtype, array.tolist()) for name, array in row.arrays.items()} == {
+        name: (array.dtype, array.tolist()) for name, array in ARRAYS.items()
+    }
+
+
+async def test_learned_rows_come_oldest_first_from_a_time_on_and_the_newest_of_many(store: Store) -> None:
+    for second in (30, 10, 20):
+        await store.keep_learned(LearnedKind.OBSERVATION, f"at {second}", at(second), ARRAYS)
+    await store.keep_learned(LearnedKind.PREDICTION, "p-7f3c", at(15), ARRAYS)
+    assert [row.key for row in await store.learned(LearnedKind.OBSERVATION, since=at(10))] == ["at 20", "at 30"]
+    assert [row.key for row in await store.learned(LearnedKind.OBSERVATION, limit=2)] == ["at 20", "at 30"]
+
+
+async def test_a_key_has_one_row_and_a_model_is_one(store: Store) -> None:
+    for key, second in (("current", 10), ("current", 20), ("other", 30)):
+        await store.keep_learned(LearnedKind.INGRESS_MODEL, key, at(second), ARRAYS)
+    assert [(row.key, row.at) for row in await store.learned(LearnedKind.INGRESS_MODEL)] == [("other", at(30))]
+
+
+async def test_what_is_set_aside_is_out_of_the_way_and_not_lost(store: Store) -> None:
+    await store.keep_learned(LearnedKind.INGRESS_MODEL, "current", at(10), ARRAYS)
+    await store.set_learned_aside(LearnedKind.INGRESS_MODEL, "current")
+    await store.set_learned_aside(LearnedKind.INGRESS_MODEL, "never there")
+    assert await store.learned(LearnedKind.INGRESS_MODEL) == []
+    [row] = await store.learned(LearnedKind.SET_ASIDE)
+    assert row.key.startswith("ingress_model current ")
+
+
+async def test_what_is_forgotten_is_gone(store: Store) -> None:
+    for key in ("one", "two"):
+        await store.keep_learned(LearnedKind.PREDICTION, key, at(10), ARRAYS)
+    await store.forget_learned(LearnedKind.PREDICTION, ["one", "three"])
+    assert [row.key for row in await store.learned(LearnedKind.PREDICTION)] == ["two"]
+
+
+async def test_scorecards_are_read_as_they_were_written_oldest_first(store: Store) -> None:
+    cards = [scorecard(300), scorecard(600, subject=""), scorecard(900)]
+    for card in (cards[2], cards[0], cards[1]):
+        await store.add_scorecard(card)
+    assert await store.scorecards(since=at(0)) == cards
+    assert await store.scorecards(since=at(300)) == cards[1:]
+    assert await store.scorecards(since=at(0), limit=1) == cards[2:]
+
+
+async def test_what_was_learned_goes_with_its_age_but_for_the_model(store: Store) -> None:
+    for kind in (LearnedKind.OBSERVATION, LearnedKind.INGRESS_MODEL):
+        await store.keep_learned(kind, "one", at(10), ARRAYS)
+    await store.add_scorecard(scorecard(300))
+    deleted = await store.prune(now=at(401 * 86400))
+    assert (deleted["learned"], deleted["scorecard"]) == (1, 1)
+    assert len(await store.learned(LearnedKind.INGRESS_MODEL)) == 1

@@ -87,6 +87,11 @@ def simulation() -> dict[str, Any]:
     return documents.what_if_document(snapshot(), what_if(snapshot(), [parse_wish("home 198.51.100.0/24")]))
 
 
+def ingress() -> dict[str, Any]:
+    given = [(shown.belief(), 1e6)]
+    return documents.ingress_document(given, at=shown.NOW, prefix=shown.EYEBALL, vector={"transit-a": 0})
+
+
 def as_graphs() -> AsGraphs:
     return AsGraphs(source=AsGraphFile(Path("as-rel.txt"), cache_dir=Path("cache")), clock=FakeClock(shown.NOW))
 
@@ -134,6 +139,12 @@ def documented() -> dict[str, Any]:
         "Sender": chosen["dry_run"]["uncertain"][0],
         "Simulation": simulation(),
         "AS graph": documents.as_graph_document(Predictor(network=shown.NETWORK, as_graphs=as_graphs())),
+        "Scorecards": documents.scorecards_document(
+            shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.0
+        ),
+        "Scorecard": documents.scorecard_document(shown.scorecards()[2]),
+        "Ingress": ingress(),
+        "Belief": ingress()["senders"][0],
         "Forecast": chosen["dry_run"]["links"][0],
         "Band": chosen["dry_run"]["moved"],
         "Proposal summary": documents.proposal_summary_document(shown.proposal()),
@@ -180,6 +191,26 @@ def test_a_proposal_is_its_summary_and_more() -> None:
         ('{"source", "prefix", "from_link", "to_link", "bps"}', documented()["Dry run"]["shifts"][0]),
         ('{"link", "bps", "sources", "largest"}', documented()["Dry run"]["cannot_move"][0]),
         ('{"link", "before", "after"}', documented()["Sender"]["links"][0]),
+        (
+            '{"link", "predicted", "realised_bps", "within_band", "predicted_share", "realised_share"}',
+            documented()["Scorecard"]["links"][0],
+        ),
+        (
+            '{"source", "bps", "predicted_link", "realised_link", "missed_bps"}',
+            documented()["Scorecard"]["missed"][0],
+        ),
+        (
+            '{"kind", "count", "top1", "top1_moved", "error_points", "misprojected", "coverage"}',
+            documented()["Scorecards"]["kinds"][0],
+        ),
+        (
+            '{"link", "probability", "hops", "ignores_prepends", "never", "only"}',
+            documented()["Belief"]["links"][0],
+        ),
+        (
+            '{"proposal", "until", "misprojected", "widening"}',
+            documents.misprojected_document(shown.scorecards()[2], widening=2.0),
+        ),
         ('{"reason", "message"}', documented()["Sender"]["doubts"][0]),
         (
             '{"link", "before_bps", "predicted", "realised_bps", "within_band"}',

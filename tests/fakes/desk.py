@@ -61,6 +61,15 @@ class Desk:
             "simulate.compute": lambda given: documents.what_if_document(
                 snapshot(), what_if(snapshot(), [parse_wish(text) for text in given["changes"]])
             ),
+            "scorecard.list": lambda _: documents.scorecards_document(
+                shown.scorecards(), at=shown.NOW, since=shown.ago(30 * 86400), widening=1.5
+            ),
+            "ingress.show": lambda given: documents.ingress_document(
+                [(shown.belief(), 2.2e9)][: given["top"]],
+                at=shown.NOW,
+                prefix=shown.EYEBALL,
+                vector={"transit-a": 0, "transit-b": 1},
+            ),
             "snapshot.take": lambda _: {
                 "at": "2026-01-12T19:40:28Z",
                 "snapshot_digest": snapshot().digest,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
+from teagent.engine.predict.belief import Belief, LinkBelief, Tier
 from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
 from teagent.model.link import P95, Interface, Link, LinkKind, NoData, Utilisation
@@ -42,6 +43,7 @@ from teagent.model.policy import (
     Trigger,
 )
 from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, ProposalState
+from teagent.model.scorecard import Scorecard, ScoredLink, ScoredSource, ScoreKind
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
 from teagent.ports import ExporterHealth, NeighborState, RouterReading, SpeakerState, StoredEvent
 from teagent.service import documents
@@ -321,6 +323,71 @@ def router_documents() -> list[Document]:
         documents.router_document("edge1", address="192.0.2.1", links=["transit-a"], reading=ROUTER_OK),
         documents.router_document("edge2", address="192.0.2.2", links=["transit-b"], reading=SILENT),
     ]
+
+
+def scorecards() -> list[Scorecard]:
+    """One of a change that went wrong in part, and two of no change."""
+
+    def card(kind: ScoreKind, minutes: int, top1: float) -> Scorecard:
+        change = kind is ScoreKind.CHANGE
+        return Scorecard(
+            kind=kind,
+            subject="p-7f3c" if change else "",
+            prefixes=(EYEBALL,),
+            predicted_at=ago(minutes * 60 + 900),
+            since=ago(minutes * 60 + 300),
+            until=ago(minutes * 60),
+            bps=2.2e9,
+            top1=top1,
+            moved_bps=1.8e9 if change else 0.0,
+            top1_moved=0.9 if change else None,
+            error_points=7.5,
+            misprojected=0.075,
+            coverage=0.5,
+            links=(
+                ScoredLink(
+                    link="transit-a",
+                    predicted=Band(low=6.5e9, expected=7.1e9, high=7.7e9),
+                    realised_bps=7.9e9,
+                    within_band=False,
+                    predicted_share=0.2,
+                    realised_share=0.275,
+                ),
+            ),
+            sources=(
+                ScoredSource(
+                    source=Source(asn=64496),
+                    bps=2.2e9,
+                    predicted_link="transit-b",
+                    realised_link="transit-a",
+                    missed_bps=0.2e9,
+                ),
+            ),
+            assumption="learned from 3 announcement vectors",
+        )
+
+    return [
+        card(ScoreKind.NO_CHANGE, 120, 1.0),
+        card(ScoreKind.NO_CHANGE, 60, 0.98),
+        card(ScoreKind.CHANGE, 30, 0.91),
+    ]
+
+
+def belief() -> Belief:
+    def link(name: str, probability: float) -> LinkBelief:
+        return LinkBelief(link=name, probability=probability, hops=2, ignores_prepends=0.05, never=0.1, only=0.2)
+
+    return Belief(
+        asn=Asn(64496),
+        links=(link("transit-a", 0.25), link("transit-b", 0.75)),
+        seen_on="transit-a",
+        tier=Tier.OWN,
+        vectors=3,
+        upstreams=(Asn(64499),),
+        alike=12,
+        sticky=0.6,
+        why=("seen under 3 vectors of prepends", "stays where it is among equally good links"),
+    )
 
 
 def status_document(**changes: object) -> Document:

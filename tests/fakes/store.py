@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from teagent.adapters.store.learned import KEPT, pack, unpack
 from teagent.adapters.store.measurements import HOURLY_ROWS
 from teagent.adapters.store.rollup import (
     FIVE_MINUTES_US,
@@ -28,8 +29,9 @@ from teagent.errors import StoreError
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import FINAL, Proposal
-from teagent.model.traffic import MatrixSpan, TrafficMatrix
-from teagent.ports import StoredEvent
+from teagent.model.scorecard import Scorecard
+from teagent.model.traffic import Column, MatrixSpan, TrafficMatrix
+from teagent.ports import LearnedKind, LearnedRow, StoredEvent
 
 DAY_SECONDS = 86400.0
 DECISIONS_KEPT = 100
@@ -56,6 +58,8 @@ class MemoryStore:
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
         self._events: list[StoredEvent] = []
         self._facts: dict[str, str] = {}
+        self._learned: dict[tuple[LearnedKind, str], tuple[datetime, bytes]] = {}
+        self._scorecards: list[Scorecard] = []
         self._chains: dict[str, list[ChainRow]] = {"proposal_event": [], "event": []}
 
     async def start(self) -> None:
@@ -208,6 +212,43 @@ class MemoryStore:
         self._reading()
         return json.loads(self._facts[key]) if key in self._facts else None
 
+    # what was learned and predicted
+
+    async def keep_learned(self, kind: LearnedKind, key: str, at: datetime, arrays: Mapping[str, Column]) -> None:
+        content = pack(arrays)
+        self._writing()
+        self._learned[kind, key] = (at, content)
+        of_kind = sorted((a, k) for (one, k), (a, _) in self._learned.items() if one is kind)
+        for _, old in of_kind[: -KEPT[kind]]:
+            del self._learned[kind, old]
+
+    async def learned(
+        self, kind: LearnedKind, *, since: datetime | None = None, limit: int = 1000
+    ) -> Sequence[LearnedRow]:
+        self._reading()
+        rows = sorted((at, key, content) for (one, key), (at, content) in self._learned.items() if one is kind)
+        kept = [row for row in rows if since is None or row[0] > since][-limit:]
+        return [LearnedRow(key=key, at=at, arrays=unpack(content)) for at, key, content in kept]
+
+    async def forget_learned(self, kind: LearnedKind, keys: Collection[str]) -> None:
+        self._writing()
+        for key in keys:
+            self._learned.pop((kind, key), None)
+
+    async def set_learned_aside(self, kind: LearnedKind, key: str) -> None:
+        self._writing()
+        if (kind, key) in self._learned:
+            at, content = self._learned.pop((kind, key))
+            self._learned[LearnedKind.SET_ASIDE, f"{kind.value} {key} {microseconds(at)}"] = (at, content)
+
+    async def add_scorecard(self, card: Scorecard) -> None:
+        self._writing()
+        self._scorecards.append(card)
+
+    async def scorecards(self, *, since: datetime, limit: int = 1000) -> Sequence[Scorecard]:
+        self._reading()
+        return sorted((card for card in self._scorecards if card.until > since), key=lambda card: card.until)[-limit:]
+
     # care
 
     async def verify_chain(self) -> tuple[ChainReport, ChainReport]:
@@ -241,6 +282,16 @@ class MemoryStore:
             for at in aged:
                 del self._matrices[span][at]
             deleted[name] = len(aged)
+        gone = [
+            key
+            for key, (at, _) in self._learned.items()
+            if at <= rollup_until and key[0] is not LearnedKind.INGRESS_MODEL
+        ]
+        for key in gone:
+            del self._learned[key]
+        cards = [card for card in self._scorecards if card.until > rollup_until]
+        deleted |= {"learned": len(gone), "scorecard": len(self._scorecards) - len(cards)}
+        self._scorecards = cards
         deleted["decision"] = 0
         for policy, decisions in self._decisions.items():
             kept = [d for d in decisions[:-1] if d.at > rollup_until] + decisions[-1:]

@@ -69,7 +69,18 @@ MATRICES = tuple(
     for table in ("matrix_short", "matrix_hourly")
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*MEASUREMENTS, *PROPOSALS, *LOG), MATRICES)
+PREDICTIONS = (
+    # What was learned and predicted, as arrays of numpy's own format; `kind` says which of ports.LearnedKind.
+    """CREATE TABLE learned (
+        kind TEXT NOT NULL, key TEXT NOT NULL, at_us INTEGER NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE scorecard (
+        position INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+        document TEXT NOT NULL) STRICT""",
+    "CREATE INDEX scorecard_at ON scorecard (at_us)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*MEASUREMENTS, *PROPOSALS, *LOG), MATRICES, PREDICTIONS)
 """MIGRATIONS[n] brings a store of `user_version` n to n + 1."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from teagent.adapters.store import log, measurements, proposals
+from teagent.adapters.store import learned, log, measurements, proposals
 from teagent.adapters.store.database import Database
 from teagent.adapters.store.rollup import microseconds
 from teagent.adapters.store.serialise import dump, time_text, to_text
@@ -14,8 +15,9 @@ from teagent.engine.lifecycle import ChainReport
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.model.traffic import MatrixSpan, TrafficMatrix
-from teagent.ports import StoredEvent
+from teagent.model.scorecard import Scorecard
+from teagent.model.traffic import Column, MatrixSpan, TrafficMatrix
+from teagent.ports import LearnedKind, LearnedRow, StoredEvent
 
 DAY_SECONDS = 86400.0
 DECISIONS_KEPT = 100  # of each policy, for `policy explain` of what was so a while ago
@@ -143,6 +145,30 @@ class SqliteStore:
         """None where there is none."""
         return await self._database.read(lambda c: log.fact(c, key))
 
+    # what was learned and predicted
+
+    async def keep_learned(self, kind: LearnedKind, key: str, at: datetime, arrays: Mapping[str, Column]) -> None:
+        """In the place of what the key had before; of each kind the newest learned.KEPT are kept."""
+        content = await asyncio.to_thread(learned.pack, arrays)
+        await self._database.write(lambda c: learned.keep(c, kind, key, at, content))
+
+    async def learned(
+        self, kind: LearnedKind, *, since: datetime | None = None, limit: int = 1000
+    ) -> Sequence[LearnedRow]:
+        return await self._database.read(lambda c: learned.rows(c, kind, since=since, limit=limit))
+
+    async def forget_learned(self, kind: LearnedKind, keys: Collection[str]) -> None:
+        await self._database.write(lambda c: learned.forget(c, kind, keys))
+
+    async def set_learned_aside(self, kind: LearnedKind, key: str) -> None:
+        await self._database.write(lambda c: learned.set_aside(c, kind, key))
+
+    async def add_scorecard(self, card: Scorecard) -> None:
+        await self._database.write(lambda c: learned.add_scorecard(c, card))
+
+    async def scorecards(self, *, since: datetime, limit: int = 1000) -> Sequence[Scorecard]:
+        return await self._database.read(lambda c: learned.scorecards(c, since=since, limit=limit))
+
     # care
 
     async def verify_chain(self) -> tuple[ChainReport, ChainReport]:
@@ -166,6 +192,7 @@ class SqliteStore:
             lambda c: {
                 **measurements.prune_utilisation(c, raw_until=raw_until, rollup_until=rollup_until),
                 **measurements.prune_matrices(c, now=now, until=matrices_until),
+                **learned.prune(c, until=rollup_until),
                 "decision": log.prune_decisions(c, until=time_text(rollup_until)),
             }
         )

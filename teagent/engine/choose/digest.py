@@ -76,6 +76,7 @@ def snapshot_digest(snapshot: Snapshot) -> str:
             "distrust": sorted(snapshot.distrust),
             "flow_doubts": snapshot.flow_doubts,
             "coverage_limits": snapshot.coverage_limits,
+            "widening": snapshot.widening,
         }
     )
 

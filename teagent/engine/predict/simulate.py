@@ -22,6 +22,7 @@ from teagent.engine.predict.shares import (
     Shares,
     Vector,
 )
+from teagent.engine.predict.widen import widened
 from teagent.errors import NotFound, Refused
 from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.plan import Band, Candidate, DryRun, LinkForecast
@@ -97,7 +98,7 @@ def dry_run(
         if name not in scene.unknown
     )
     moving = movers(scene, None if moves is None else moves.crowds, None if moves is None else moves.leaving)
-    return DryRun(
+    predicted = DryRun(
         links=tuple(_plus(forecast, foreseen.more.get(forecast.link, 0.0)) for forecast in links),
         shifts=() if moves is None else shifts(scene, moves.crowds, moves.away),
         moved=foreseen.moved,
@@ -105,6 +106,7 @@ def dry_run(
         warnings=caveats(scene, candidate, moving),
         sources=moving.sources,
     )
+    return widened(predicted, scene.snapshot.widening)
 
 
 def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves | None:

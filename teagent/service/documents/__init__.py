@@ -8,6 +8,7 @@ from teagent.service.documents.health import (
     as_graph_document,
     check_document,
     freeze_document,
+    misprojected_document,
     speaker_document,
     status_document,
 )
@@ -32,7 +33,12 @@ from teagent.service.documents.plans import (
     verdict_document,
     what_if_document,
 )
-from teagent.service.documents.predictions import dry_run_document
+from teagent.service.documents.predictions import (
+    dry_run_document,
+    ingress_document,
+    scorecard_document,
+    scorecards_document,
+)
 from teagent.service.documents.traffic import (
     announcement_document,
     exporter_document,
@@ -64,10 +70,12 @@ __all__ = [
     "freeze_document",
     "held_override_document",
     "history_document",
+    "ingress_document",
     "link_document",
     "link_state",
     "listing",
     "matrix_document",
+    "misprojected_document",
     "origins_document",
     "outcome_document",
     "override_document",
@@ -81,6 +89,8 @@ __all__ = [
     "reason_document",
     "router_document",
     "score_document",
+    "scorecard_document",
+    "scorecards_document",
     "speaker_document",
     "status_document",
     "trigger_document",

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from teagent.model.link import NoData
+from teagent.model.scorecard import Scorecard
 from teagent.model.units import format_time
 from teagent.ports import SpeakerState
 from teagent.service.documents.plans import held_override_document
-from teagent.service.documents.values import Document, no_data, time_or_none
+from teagent.service.documents.values import Document, decimal, no_data, time_or_none
 
 if TYPE_CHECKING:  # its state is shown, nothing of it is run: the graph's libraries are not loaded for that
     from teagent.service.predictor import Predictor
@@ -53,9 +54,11 @@ def status_document(
     policies: Sequence[Document],
     proposals: Sequence[Document],
     as_graph: Document | None = None,
+    misprojected: Document | None = None,
 ) -> Document:
     """One screen. The parts are what link_document, router_document, exporter_document, policy_document and (for
-    live proposals only) proposal_summary_document return; `speaker` is None where none is configured.
+    live proposals only) proposal_summary_document return; `speaker` is None where none is configured. `misprojected`
+    is what misprojected_document says of the last change that was scored, None where that was predicted well.
     """
     return {
         "at": format_time(at),
@@ -72,6 +75,7 @@ def status_document(
         "policies": list(policies),
         "proposals": list(proposals),
         "as_graph": as_graph,
+        "misprojected": misprojected,
     }
 
 
@@ -94,7 +98,7 @@ def check_document(status: Mapping[str, object]) -> Document:
 
     Critical is what keeps teagent from taking back or holding a change; warnings are what keeps it from deciding.
     """
-    problems = [*_proposals(status), *_speaker(status), *_telemetry(status), *_as_graph(status)]
+    problems = [*_proposals(status), *_speaker(status), *_telemetry(status), *_as_graph(status), *_scores(status)]
     problems.sort(key=lambda problem: problem["level"] != CRITICAL)
     levels = {problem["level"] for problem in problems}
     level = CRITICAL if CRITICAL in levels else WARNING if WARNING in levels else "ok"
@@ -177,3 +181,25 @@ def _as_graph(status: Mapping[str, object]) -> list[Document]:
         for name in graph["unknown_neighbors"]
     ]
     return problems
+
+
+def misprojected_document(card: Scorecard | None, *, widening: float) -> Document | None:
+    if card is None:
+        return None
+    return {
+        "proposal": card.subject,
+        "until": format_time(card.until),
+        "misprojected": decimal(card.misprojected, 4),
+        "widening": decimal(widening, 2),
+    }
+
+
+def _scores(status: Mapping[str, object]) -> list[Document]:
+    card = status["misprojected"]
+    if not isinstance(card, dict):
+        return []
+    message = (
+        f"the last change ({card['proposal']}) was misprojected: {card['misprojected']:.0%} of its traffic came by "
+        f"another link than expected; bands are {card['widening']:.1f} times as wide. teagent scorecard"
+    )
+    return [_problem(WARNING, "prediction", message)]

@@ -1,9 +1,20 @@
-"""Dry runs as JSON."""
+"""Dry runs, scorecards and beliefs as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from teagent.engine.predict.scoring import means
+from teagent.model.bgp import Prefix
 from teagent.model.plan import DryRun, FixedTraffic, SourceOutlook
+from teagent.model.scorecard import Scorecard, ScoreKind
+from teagent.model.units import format_time
 from teagent.service.documents.values import Document, band, decimal, source, whole
+
+if TYPE_CHECKING:  # its libraries take 20 MiB, and it is only shown
+    from teagent.engine.predict.belief import Belief
 
 
 def dry_run_document(dry_run: DryRun) -> Document:
@@ -62,4 +73,96 @@ def _fixed(row: FixedTraffic) -> Document:
         "bps": whole(row.bps),
         "sources": row.sources,
         "largest": [source(each) for each in row.largest],
+    }
+
+
+def scorecard_document(card: Scorecard) -> Document:
+    return {
+        "kind": card.kind.value,
+        "proposal": card.subject or None,
+        "prefixes": [str(prefix) for prefix in card.prefixes],
+        "predicted_at": format_time(card.predicted_at),
+        "since": format_time(card.since),
+        "until": format_time(card.until),
+        "bps": whole(card.bps),
+        "top1": decimal(card.top1, 4),
+        "moved_bps": whole(card.moved_bps),
+        "top1_moved": decimal(card.top1_moved, 4),
+        "error_points": decimal(card.error_points, 2),
+        "misprojected": decimal(card.misprojected, 4),
+        "coverage": decimal(card.coverage, 4),
+        "links": [
+            {
+                "link": row.link,
+                "predicted": band(row.predicted),
+                "realised_bps": whole(row.realised_bps),
+                "within_band": row.within_band,
+                "predicted_share": decimal(row.predicted_share, 4),
+                "realised_share": decimal(row.realised_share, 4),
+            }
+            for row in card.links
+        ],
+        "missed": [
+            {
+                "source": source(row.source),
+                "bps": whole(row.bps),
+                "predicted_link": row.predicted_link,
+                "realised_link": row.realised_link,
+                "missed_bps": whole(row.missed_bps),
+            }
+            for row in card.sources
+        ],
+        "assumption": card.assumption,
+    }
+
+
+def scorecards_document(cards: Sequence[Scorecard], *, at: datetime, since: datetime, widening: float) -> Document:
+    """The answer to `teagent scorecard`: means by kind, and each card, oldest first."""
+    return {
+        "at": format_time(at),
+        "since": format_time(since),
+        "widening": decimal(widening, 2),
+        "kinds": [_kind(kind, [card for card in cards if card.kind is kind]) for kind in ScoreKind],
+        "scorecards": [scorecard_document(card) for card in cards],
+    }
+
+
+def _kind(kind: ScoreKind, cards: Sequence[Scorecard]) -> Document:
+    found = means(cards)
+    return {"kind": kind.value, "count": len(cards)} | {name: decimal(value, 4) for name, value in found.items()}
+
+
+def ingress_document(
+    beliefs: Sequence[tuple[Belief, float]], *, at: datetime, prefix: Prefix, vector: Mapping[str, int]
+) -> Document:
+    """The answer to `teagent ingress`: what is believed of senders towards one prefix as it is announced now."""
+    return {
+        "at": format_time(at),
+        "prefix": str(prefix),
+        "vector": dict(sorted(vector.items())),
+        "senders": [
+            {
+                "asn": int(belief.asn),
+                "bps": whole(bps),
+                "seen_on": belief.seen_on,
+                "tier": belief.tier.value,
+                "vectors": belief.vectors,
+                "alike": belief.alike,
+                "upstreams": [int(asn) for asn in belief.upstreams],
+                "sticky": decimal(belief.sticky, 4),
+                "links": [
+                    {
+                        "link": row.link,
+                        "probability": decimal(row.probability, 4),
+                        "hops": row.hops,
+                        "ignores_prepends": decimal(row.ignores_prepends, 4),
+                        "never": decimal(row.never, 4),
+                        "only": decimal(row.only, 4),
+                    }
+                    for row in belief.links
+                ],
+                "why": list(belief.why),
+            }
+            for belief, bps in beliefs
+        ],
     }

@@ -30,6 +30,9 @@ READING = {
     "proposal p-7f3c": "proposal.show",
     "proposal p-7f3c show": "proposal.show",
     "proposal show p-7f3c": "proposal.show",
+    "ingress": "ingress.show",
+    "ingress AS64496": "ingress.show",
+    "scorecard": "scorecard.list",
     "log": "log.list",
     "explain 198.51.100.0/24": "explain.show",
 }

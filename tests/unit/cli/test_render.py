@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from teagent.cli import render_explain, render_plan, render_proposal, render_status, render_traffic
+from teagent.cli import render_explain, render_plan, render_prediction, render_proposal, render_status, render_traffic
 from teagent.engine.choose.explain import explain_prefix
 from teagent.model.link import NoData
 from teagent.model.plan import Band
@@ -240,3 +240,38 @@ def test_the_log_is_read_oldest_first() -> None:
     rows = map(documents.event_document, (newer, shown.EVENT))
     lines = render_status.events(documents.listing("events", rows, at=shown.NOW)).splitlines()
     assert ["approve" in lines[1], "confirm" in lines[2]] == [True, True]
+
+
+def test_scorecards_show_means_by_kind_the_changes_and_wider_bands() -> None:
+    document = documents.scorecards_document(shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.5)
+    assert render_prediction.scorecards(document).splitlines() == [
+        "PREDICTED          COUNT  TOP-1  OF MOVED  ERROR  MISPROJECTED  IN BAND  TOP-1 OVER TIME",
+        "changes                1    91%       90%    7.5            8%      50%  █",
+        "changes by others      0      -         -      -             -        -  -",
+        "no change              2    99%         -    7.5            8%      50%  ██",
+        "",
+        "CHANGE  SCORED                TRAFFIC  TOP-1  OF MOVED  ERROR  MISPROJECTED  IN BAND",
+        "p-7f3c  2026-01-12T19:10:30Z    2.20G    91%       90%    7.5            8%      50%",
+        "",
+        "bands are 1.50 times as wide: what was predicted of changes did not hold",
+    ]
+
+
+def test_without_scores_it_says_when_there_will_be_some() -> None:
+    document = documents.scorecards_document([], at=shown.NOW, since=shown.ago(86400), widening=1.0)
+    assert render_prediction.scorecards(document).startswith("nothing was scored since 2026-01-11T19:40:30Z: ")
+
+
+def test_a_sender_is_shown_with_its_reasons() -> None:
+    vector = {"transit-a": 0, "transit-b": 1}
+    document = documents.ingress_document([(shown.belief(), 2.2e9)], at=shown.NOW, prefix=shown.EYEBALL, vector=vector)
+    text = render_prediction.sender(document)
+    assert "AS64496  towards 198.51.100.0/24, prepends now: transit-a 0, transit-b 1" in text
+    assert "transit-b       75%     2" in text
+    assert text.endswith("- stays where it is among equally good links")
+    assert "transit-b 75%, transit-a 25%" in render_prediction.ingress(document)
+
+
+def test_where_nobody_is_seen_it_says_so() -> None:
+    document = documents.ingress_document([], at=shown.NOW, prefix=shown.EYEBALL, vector={})
+    assert render_prediction.ingress(document) == "no sender of a known AS is seen towards 198.51.100.0/24"

@@ -31,7 +31,7 @@ async def shown(app: App) -> dict[str, object]:
 
 
 async def until_read(app: App) -> None:
-    while app.predictor.topology is None:
+    while app.predicting.predictor.topology is None:
         await app.clock.sleep(0.005)
 
 
@@ -52,25 +52,28 @@ async def test_the_graph_is_read_beside_the_start_and_told_of(app: App, place: S
 
 async def test_our_links_count_as_configured(app: App) -> None:
     await until_read(app)
-    assert app.predictor.topology is not None
-    routes = app.predictor.topology.propagator.propagate([{"transit-a": 0, "transit-b": 0}])
+    assert app.predicting.predictor.topology is not None
+    routes = app.predicting.predictor.topology.propagator.propagate([{"transit-a": 0, "transit-b": 0}])
     by_as = dict(zip(routes.graph.asn.tolist(), routes.ingress[0].tolist(), strict=True))
     assert routes.links_of(by_as[7]) == ("transit-a",)
 
 
 async def test_a_reload_hands_the_graph_over_as_long_as_it_is_the_same_file(app: App, place: Site) -> None:
     await until_read(app)
-    assert App(load(place.config, environment=ENVIRONMENT), before=app).predictor.as_graphs is app.predictor.as_graphs
+    assert (
+        App(load(place.config, environment=ENVIRONMENT), before=app).predicting.predictor.as_graphs
+        is app.predicting.predictor.as_graphs
+    )
     place.extra = KEY.replace("as-rel", "other")
     place.write()
-    other = App(load(place.config, environment=ENVIRONMENT), before=app).predictor
-    assert other.as_graphs is not app.predictor.as_graphs
+    other = App(load(place.config, environment=ENVIRONMENT), before=app).predicting.predictor
+    assert other.as_graphs is not app.predicting.predictor.as_graphs
 
 
 async def test_a_graph_that_has_changed_is_read_again(app: App, place: Site) -> None:
     await until_read(app)
     (place.directory / "as-rel.txt").write_text("1|64501|-1\n1|64502|-1\n1|7|-1\n")
-    await app.predictor.reload()
+    await app.predicting.predictor.reload()
     assert (await shown(app))["unknown_neighbors"] == []
 
 
@@ -78,8 +81,8 @@ async def test_a_file_that_is_not_there_is_a_problem_and_keeps_no_daemon_from_st
     (place.directory / "as-rel.txt").unlink()
     app = App(load(place.config, environment=ENVIRONMENT))
     await app.start()
-    assert app.predictor.as_graphs is not None
-    while not app.predictor.as_graphs.problem:
+    assert app.predicting.predictor.as_graphs is not None
+    while not app.predicting.predictor.as_graphs.problem:
         await app.clock.sleep(0.005)
     assert (await shown(app))["ases"] is None
     assert "as-rel.txt cannot be read: no such file" in str((await ask(app, "check"))["problems"])

@@ -40,7 +40,7 @@ def measured(app: App) -> App:
 
 
 async def test_a_what_if_tells_senders_by_the_graph(measured: App) -> None:
-    while measured.predictor.topology is None:
+    while measured.predicting.predictor.topology is None:
         await measured.clock.sleep(0.005)
     found = await ask(measured, "simulate.compute", changes=[WISH])
     assert found["changes"] == [
@@ -53,7 +53,7 @@ async def test_a_what_if_tells_senders_by_the_graph(measured: App) -> None:
 
 
 async def test_a_saved_snapshot_has_all_of_it(measured: App) -> None:
-    while measured.predictor.topology is None:
+    while measured.predicting.predictor.topology is None:
         await measured.clock.sleep(0.005)
     answer = await ask(measured, "snapshot.take")
     saved = unpack(base64.b64decode(str(answer["file"])), name="file")

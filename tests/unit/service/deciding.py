@@ -13,6 +13,7 @@ from teagent.service.decide import Decider
 from teagent.service.exporters import ExporterWatch
 from teagent.service.ingest import Ingest
 from teagent.service.predictor import Predictor
+from teagent.service.scorecards import Scorecards
 from tests.fakes.flows import Flow, batch
 from tests.unit.service.world import POLICY, M, World
 
@@ -78,6 +79,15 @@ class DecidingWorld(World):
 
     def decide_with(self, *policies) -> None:
         self.policies = {policy.name: policy for policy in policies}
+        self.predictor = Predictor(network=self.network, as_graphs=None)
+        self.scorecards = Scorecards(
+            links=tuple(self.network.links),
+            book=self.book,
+            observer=self.observer,
+            predictor=self.predictor,
+            store=self.store,
+            clock=self.clock,
+        )
         self.decider = Decider(
             network=self.network,
             policies=policies,
@@ -89,7 +99,8 @@ class DecidingWorld(World):
             store=self.store,
             freeze=self.freeze,
             clock=self.clock,
-            predictor=Predictor(network=self.network, as_graphs=None),
+            predictor=self.predictor,
+            scorecards=self.scorecards,
         )
         self.approver._recheck = self.decider.recheck
         self.approver._policies = self.policies
