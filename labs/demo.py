@@ -130,6 +130,10 @@ def closed_loop(loop: ClosedLoop, traffic: Traffic, scenario: Scenario, *, ask: 
         plan = loop.ask("proposal", proposal, "show")
         wait_for_paths(loop.lab, scenario, expected_paths(scenario, plan), timeout_seconds=20)
         show_paths(loop.lab, scenario)
+        proof = loop.wait_for("the edge's word", lambda: proven(loop, proposal), seconds=20, every=0.5)
+        console.print(
+            f"    {proof['state']} by BMP: " + "; ".join(f"{r['router']} {r['reason']}" for r in proof["routers"])
+        )
     with step(6, "let it settle, then compare with what was predicted"), waiting("settling", SETTLE_SECONDS) as tell:
         loop.wait_for("an outcome", lambda: settled(loop, proposal), seconds=SETTLE_SECONDS + 30, tell=tell)
         plan = loop.ask("proposal", proposal, "show")
@@ -158,6 +162,12 @@ def settled(loop: ClosedLoop, proposal: str) -> bool:
     if outcome is None:
         return False
     return (parse_time(outcome["until"]) - parse_time(outcome["since"])).total_seconds() >= LOSS_WINDOW_SECONDS
+
+
+def proven(loop: ClosedLoop, proposal: str) -> dict[str, Any] | None:
+    """What the edge itself says of the change, once it says that it holds it."""
+    proof: dict[str, Any] | None = loop.ask("proposal", proposal, "show")["proof"]
+    return proof if proof is not None and proof["state"] == "proven" else None
 
 
 def losses(traffic: Traffic, scenario: Scenario) -> dict[tuple[str, str], float | None]:

@@ -16,6 +16,7 @@ from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
 from teagent.model.scorecard import Scorecard
 from teagent.model.traffic import Column, FlowBatch, MatrixSpan, TrafficMatrix
+from teagent.model.witness import Sighting
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -153,8 +154,53 @@ class Speaker(Protocol):
     async def confirm(self, prefix: Prefix, *, owner: str) -> None:
         """Clears the deadline."""
 
+    async def repeat(self) -> None:
+        """Tells the routers again what they were told: they answer for it anew. Nothing else hears of it."""
+
     async def state(self) -> SpeakerState: ...
     async def freeze(self, *, frozen: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSeen:
+    """A BGP session of a router, as the router tells."""
+
+    address: str
+    asn: int
+    up: bool
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessHealth:
+    """One router's account. `told`: its whole table has come. `routes` are those of our own prefixes."""
+
+    router: str
+    connected: bool
+    since: datetime
+    reason: str
+    told: bool
+    system: str
+    messages: int
+    undecoded: int
+    routes: int
+    sessions: tuple[SessionSeen, ...]
+
+
+class Witness(Protocol):
+    """Sees what the routers hold of what the speaker tells them. Looking never blocks."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def sighting(self, router: str, prefix: Prefix) -> Sighting | NoData:
+        """NoData, with a reason that follows the router's name, while the router tells nothing."""
+
+    def health(self) -> Sequence[WitnessHealth]:
+        """Of every router that is expected to tell."""
+
+    def strangers(self) -> frozenset[str]:
+        """Addresses that wanted to tell something and were not listened to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

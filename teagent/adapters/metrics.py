@@ -138,6 +138,19 @@ METRICS: tuple[MetricSpec, ...] = (
         "the router; teagent status",
     ),
     _gauge("teagent_overrides", "", "overrides that the relay holds"),
+    _gauge(
+        "teagent_proofs", "state", "changes on the wire, by what routers say of them", "docs/explanation/witness.md"
+    ),
+    _counter("teagent_proofs_rejected_total", "", "changes that a router did not hold", "teagent log"),
+    _gauge("teagent_stray_overrides", "", "overrides that a router holds and nobody owns", "teagent check"),
+    _counter("teagent_repeats_total", "outcome", "times that routers were told again, to be sure: asked, failed"),
+    _gauge("teagent_bmp_up", "router", "1 while the router is connected by BMP", "teagent status"),
+    _gauge("teagent_bmp_sessions", "router", "BGP sessions that the router says are up"),
+    _counter("teagent_bmp_messages_total", "router", "BMP messages taken"),
+    _counter("teagent_bmp_undecoded_total", "router", "BMP messages that made no sense", "the router's software"),
+    _counter(
+        "teagent_bmp_strangers_total", "", "BMP connections from elsewhere, refused", "routers.NAME.bmp.addresses"
+    ),
     _counter("teagent_reconciled_total", "action", "overrides put back or withdrawn by reconciling", "teagent log"),
     _counter(
         "teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired", "the log says why"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teagent.cli.render_plan import body, short
-from teagent.cli.text import Column, age, plural, rate, seconds_between, table
+from teagent.cli.text import Column, age, clean, plural, rate, seconds_between, table
 from teagent.model.units import format_duration
 
 Document = Mapping[str, Any]
@@ -23,6 +23,7 @@ def proposals(document: Document, *, wide: bool = False) -> str:
         Column("CHANGES", right=True),
         Column("MOVES", right=True),
         Column("AGE", right=True),
+        Column("PROOF"),
         Column("NEXT"),
         Column("PREFIXES", wide=True),
     )
@@ -36,6 +37,7 @@ def proposals(document: Document, *, wide: bool = False) -> str:
             len(row["changes"]),
             rate(row["moved_bps"]),
             age(row["created_at"], now),
+            _proof(row),
             _next(row, now),
             ", ".join(row["prefixes"]),
         )
@@ -56,6 +58,10 @@ def _next(row: Document, now: str) -> str | None:
     return "operator must look" if row["state"] == "stuck" else None
 
 
+def _proof(row: Document) -> str | None:
+    return row["proof"]["state"] if row["on_wire"] and row["proof"] else None
+
+
 def proposal(document: Document) -> str:
     """One proposal, in full: what it does, what it is expected to do, where it stands, what comes next."""
     plan = document["plan"]
@@ -63,8 +69,20 @@ def proposal(document: Document) -> str:
     parts = [head, body(plan, document["dry_run"], document["verdict"])]
     if document.get("outcome"):
         parts.append(_outcome(document["outcome"]))
+    if document["proof"]:
+        parts.append(proof(document["proof"]))
     parts += [_story(document["history"]), standing(document)]
     return "\n\n".join(parts)
+
+
+def proof(document: Document) -> str:
+    """What the routers say that they hold."""
+    said = "\n".join(f"  {said_by(row)}" for row in document["routers"])
+    return f"{document['state']} since {document['since']}\n{said}"
+
+
+def said_by(row: Document) -> str:
+    return clean(f"{row['router']} {row['reason']}")
 
 
 def _story(history: Sequence[Document]) -> str:

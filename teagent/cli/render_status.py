@@ -20,6 +20,7 @@ def status(document: Document, *, wide: bool = False) -> str:
         f"teagent {document['version']}  AS{document['asn']}  {mode}  up {age(document['started_at'], now)}",
         *_alarms(document),
         f"sessions\n{_speaker(document)}",
+        *_witness(document),
         render_traffic.links(document, wide=wide),
         render_traffic.routers(document, wide=wide),
     ]
@@ -71,6 +72,31 @@ def _speaker(document: Document) -> str:
         until = f", goes home at {held['deadline']} unless confirmed" if held["deadline"] else ""
         rows.append((held["prefix"], f"{held['owner']}: {vector}{until}{doubt}"))
     return fields(rows) or "  none"
+
+
+def _witness(document: Document) -> list[str]:
+    """Who proves what was announced; nothing where BMP is not configured."""
+    if document["witness"] is None:
+        return []
+    now = document["at"]
+    rows: list[tuple[str, object]] = []
+    for row in document["witness"]:
+        up = sum(bool(session["up"]) for session in row["sessions"])
+        if row["connected"]:
+            telling = "" if row["told"] else ", telling its table"
+            rows.append((row["router"], f"bmp up {age(row['since'], now)}, {plural(up, 'session')} up{telling}"))
+        else:
+            rows.append((row["router"], f"no bmp for {age(row['since'], now)}: {row['reason']}"))
+        rows += [("", _down(session, now)) for session in row["sessions"] if not session["up"]]
+    rows += [
+        (row["prefix"], f"{row['router']} holds an override that nobody owns") for row in document["stray_overrides"]
+    ]
+    return [f"witness\n{fields(rows)}"]
+
+
+def _down(session: Document, now: str) -> str:
+    away = f"session to {session['address']} AS{session['asn']} down {age(session['since'], now)}"
+    return f"{away}: {session['reason']}" if session["reason"] else away
 
 
 def _held(prepend: int | None) -> str:

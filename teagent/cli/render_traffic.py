@@ -193,6 +193,7 @@ def prefix(document: Document) -> str:
         ("max prepend", document["max_prepend"]),
         ("changed", document["changed_at"]),
     ]
+    rows += [(f"on {row['router']}", f"{row['state']}: {row['reason']}") for row in document["proofs"]]
     parts = [f"prefix {document['prefix']}\n{fields(rows)}"]
     said, traffic = document["announcements"], document["traffic"]
     loads = {} if absent(traffic) else {row["link"]: row["bps"] for row in traffic}

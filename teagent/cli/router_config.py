@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from teagent.adapters.exabgp.configuration import ExabgpSession, render_exabgp_conf, render_exabgp_env
-from teagent.config.derived import engineered, families, speaking_routers
+from teagent.config.derived import bmp_station, engineered, families, speaking_routers
 from teagent.config.effective import Config, RouterConfig
 from teagent.config.load import find, load
 from teagent.config.secrets import process_environment
@@ -44,6 +44,7 @@ def border_router(config: Config, router: RouterConfig) -> BorderRouter:
             prefixes=tuple(own.prefix for own in engineered(config)),
             next_hop_ipv4=config.bgp.next_hop_ipv4,
             next_hop_ipv6=config.bgp.next_hop_ipv6,
+            bmp=bmp_station(config) if router.bmp_addresses else None,
         )
     except ValueError as error:
         raise Refused(str(error)) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from teagent.config import effective as e
-from teagent.config.check import exporters_of, home_of, neighbor_of, short_window_of
+from teagent.config.check import bmp_of, exporters_of, home_of, neighbor_of, short_window_of
 from teagent.config.clickhouse import columns_of, interfaces_of, table_of
 from teagent.config.policy_schema import (
     AnnouncedLinksGuardRow,
@@ -33,6 +33,7 @@ from teagent.model.policy import (
     PrefixMatch,
     PrependLever,
     Trigger,
+    Unproven,
     UtilisationGuard,
 )
 
@@ -103,6 +104,7 @@ def build_config(
             keep_hourly_seconds=file.store.keep.hourly,
         ),
         bgp=_bgp(file, path),
+        bmp=None if file.bmp is None else e.BmpConfig(listen=file.bmp.listen, resync_seconds=file.bmp.resync),
         decide=e.DecideConfig(interval_seconds=file.decide.interval),
         policies_dir=_resolved(path, file.policies),
         policies=policies,
@@ -139,7 +141,11 @@ def _flows(file: ConfigFile, path: Path, secrets: Mapping[str, Secret]) -> e.Flo
         short_window_seconds=short_window_of(file.flows),
         origins=None
         if origins is None
-        else e.OriginsConfig(path=_resolved(path, origins.path), reload_seconds=origins.reload),
+        else e.OriginsConfig(
+            path=None if origins.path is None else _resolved(path, origins.path),
+            bmp=origins.bmp,
+            reload_seconds=origins.reload,
+        ),
         trust=build_trust(file.flows.trust),
         source_prefix_ipv4=file.flows.source_prefix.ipv4,
         source_prefix_ipv6=file.flows.source_prefix.ipv6,
@@ -210,6 +216,7 @@ def _router(name: str, row: RouterRow, secrets: Mapping[str, Secret]) -> e.Route
         snmp=_snmp(row.snmp, secrets),
         neighbor=neighbor,
         exporter_addresses=exporters_of(row),
+        bmp_addresses=bmp_of(row),
         sampling_rate=row.flows.sampling,
         active_timeout_seconds=row.flows.active_timeout,
     )
@@ -281,6 +288,7 @@ def build_policy(file: PolicyFile) -> Policy:
         confirm=Confirm(
             window_seconds=file.confirm.window,
             settle_seconds=file.confirm.settle,
+            unproven=Unproven(file.confirm.unproven),
             revert_if=tuple(_guard(row) for row in file.confirm.revert_if),
         ),
         enabled=file.enabled,

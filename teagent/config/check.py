@@ -39,6 +39,14 @@ def exporters_of(router: RouterRow) -> tuple[Address, ...]:
     return tuple(router.flows.exporter_addresses) or ((address,) if address else ())
 
 
+def bmp_of(router: RouterRow) -> tuple[Address, ...]:
+    """What the router connects from with BMP; none where it has none."""
+    if not router.bmp.enabled:
+        return ()
+    known = (_as_address(router.address), router.bgp.neighbor)
+    return tuple(router.bmp.addresses) or tuple(dict.fromkeys(address for address in known if address is not None))
+
+
 def short_window_of(flows: Flows) -> float:
     """As given, else a minute where that divides the window, else the window."""
     if flows.short_window is not None:
@@ -136,6 +144,7 @@ def _links(file: ConfigFile) -> Iterator[Finding]:
 def _routers(file: ConfigFile) -> Iterator[Finding]:
     neighbors: dict[Address, str] = {}
     exporters: dict[Address, str] = {}
+    senders: dict[Address, str] = {}
     local = file.bgp.local_address
     for name, router in file.routers.items():
         at: Keys = ("routers", name)
@@ -162,6 +171,11 @@ def _routers(file: ConfigFile) -> Iterator[Finding]:
             if other != name:
                 given = path if router.flows.exporter_addresses else (*at, "address")
                 yield Finding(given, f"{address} is an exporter address of {other} already")
+        for address in bmp_of(router) if file.bmp is not None else ():
+            other = senders.setdefault(address, name)
+            if other != name:
+                given = (*at, "bmp", "addresses") if router.bmp.addresses else (*at, "address")
+                yield Finding(given, f"{address} is where {other} sends BMP from already")
 
 
 def _bgp(file: ConfigFile) -> Iterator[Finding]:
@@ -211,6 +225,10 @@ def _flows(file: ConfigFile) -> Iterator[Finding]:
         yield Finding(("flows", "short_window"), message)
     if file.flows.origins is None:
         return
+    if file.flows.origins.path is None and not file.flows.origins.bmp:
+        yield Finding(("flows", "origins"), "neither a path nor bmp: true, nobody says which AS originates what")
+    if file.flows.origins.bmp and file.bmp is None:
+        yield Finding(("flows", "origins", "bmp"), "routers report nothing: bmp.listen is not configured")
     for family, shortest in SHORTEST_LOOKED_UP.items():
         length = getattr(file.flows.source_prefix, family)
         if length < shortest:

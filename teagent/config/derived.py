@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from teagent.config.effective import Config, RouterConfig
 from teagent.model.allow_list import AllowedNeighbor, AllowedPrefix, AllowList
 from teagent.model.announcement import PREPEND_HARD_MAX
+from teagent.model.bgp import Address
 from teagent.model.network import OwnPrefix
 
 
@@ -54,6 +57,14 @@ def families(config: Config) -> tuple[str, ...]:
     """Of the prefixes that may be changed: the sessions carry these and nothing else."""
     versions = sorted({own.prefix.version for own in engineered(config)}) or [4]
     return tuple(f"ipv{version}" for version in versions)
+
+
+def bmp_station(config: Config) -> tuple[Address, int] | None:
+    """What routers connect to with BMP; where every address is listened on, the one that ExaBGP speaks from."""
+    if config.bmp is None:
+        return None
+    address = ip_address(config.bmp.listen.host)
+    return (config.bgp.local_address if address.is_unspecified else address), config.bmp.listen.port
 
 
 def speaking_routers(config: Config) -> list[RouterConfig]:

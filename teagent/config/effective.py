@@ -75,6 +75,7 @@ class RouterConfig:
 
     `address` is an IP address or a host name. `neighbor` is what ExaBGP speaks to. `sampling_rate` overrides what
     the exporter says (1 of N packets); None believes it. `active_timeout_seconds` None believes the records.
+    `bmp_addresses` are those that it connects from; none where it has no BMP.
     """
 
     name: str
@@ -83,6 +84,7 @@ class RouterConfig:
     snmp: Snmp
     neighbor: Address
     exporter_addresses: tuple[Address, ...]
+    bmp_addresses: tuple[Address, ...]
     sampling_rate: int | None = None
     active_timeout_seconds: float | None = None
 
@@ -154,7 +156,10 @@ class ClickHouseConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginsConfig:
-    path: Path
+    """Of a file, of BMP, or of both: BMP wins."""
+
+    path: Path | None
+    bmp: bool
     reload_seconds: float
 
 
@@ -224,6 +229,14 @@ class BgpConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BmpConfig:
+    """`resync_seconds` None: routers are never made to tell their tables anew."""
+
+    listen: Listen
+    resync_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecideConfig:
     interval_seconds: float
 
@@ -280,6 +293,7 @@ class Config:
     flows: FlowsConfig
     store: StoreConfig
     bgp: BgpConfig
+    bmp: BmpConfig | None
     decide: DecideConfig
     policies_dir: Path
     policies: tuple[Policy, ...]

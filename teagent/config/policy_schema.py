@@ -26,7 +26,7 @@ from teagent.config.fields import (
 from teagent.config.readers import read_version_1
 from teagent.config.schema import Row
 from teagent.model.link import LinkKind
-from teagent.model.policy import Metric, Objective
+from teagent.model.policy import Metric, Objective, Unproven
 
 LATER_LEVERS = frozenset({"community", "more_specific", "med", "withdraw"})
 
@@ -163,6 +163,12 @@ class ConfirmRow(Row):
     )
     settle: Annotated[float, duration(1, 86400, example="6m")] = Field(
         default=written("6m"), description="Guards are read from here on: routers and traffic take minutes to move."
+    )
+    unproven: Annotated[str, one_of(*Unproven, what="answer")] = Field(
+        default="allow",
+        description="`refuse`: a change is neither approved nor confirmed while a router cannot prove, by `bmp`, that "
+        "it holds it. `allow`: the proposal says that it is unproven. What a router says that it refused goes home "
+        "either way.",
     )
     revert_if: list[GuardRow] = Field(default=[], description="Any of these sends the change home at once.")
 

@@ -154,6 +154,19 @@ class RouterFlows(Row):
     )
 
 
+class RouterBmp(Row):
+    """The router's BMP connection to us."""
+
+    enabled: Truth = Field(
+        default=True, description="Whether it has BMP. Only looked at where `bmp` is configured at all."
+    )
+    addresses: list[IpAddress] = Field(
+        default=[],
+        description="The addresses that it connects from; others are refused. Without it: the router's `address` and "
+        "`bgp.neighbor`.",
+    )
+
+
 class RouterRow(Row):
     """A router that is polled, that exports flows, and that hears our overrides."""
 
@@ -164,6 +177,7 @@ class RouterRow(Row):
     snmp: SnmpRow = Field(description="How the router is polled.", examples=["{version: 2c, community: env:NAME}"])
     bgp: RouterBgp = Field(default_factory=RouterBgp, description="The session with ExaBGP.")
     flows: RouterFlows = Field(default_factory=RouterFlows, description="The flow export.")
+    bmp: RouterBmp = Field(default_factory=RouterBmp, description="The proof that it holds what it was told.")
 
 
 class LinkHome(Row):
@@ -240,12 +254,18 @@ class SourcePrefix(Row):
 
 
 class Origins(Row):
-    """A file that says which AS originates which addresses, for senders whose AS the exporter does not name."""
+    """Which AS originates which addresses, for senders whose AS the exporter does not name: a file, BMP, or both."""
 
-    path: FilePath = Field(
+    path: FilePath | None = Field(
+        default=None,
         description="An MRT routing table (TABLE_DUMP, TABLE_DUMP_V2), or a text of `prefix asn`, `first last asn` or"
         " `address length asn`; plain, gzip or bzip2.",
         examples=["/var/lib/teagent/bview.gz"],
+    )
+    bmp: Truth = Field(
+        default=False,
+        description="Whether the routes that the routers report by `bmp` say so too; they win over the file. Once a"
+        " minute, also for the file.",
     )
     reload: Annotated[float, duration(60, 30 * 86400, example="1h")] = Field(
         default=written("1h"),
@@ -499,6 +519,20 @@ class Bgp(Row):
     )
 
 
+class Bmp(Row):
+    """The witness: routers tell by BMP (RFC 7854) what they hold."""
+
+    listen: ListenAddress = Field(
+        description="Where routers connect to. The port has no default, 1790 is usual.",
+        examples=["192.0.2.250:1790"],
+    )
+    resync: Annotated[float, duration(20, 86400, example="5m")] | None = Field(
+        default=None,
+        description="After how long a router is made to tell its table anew. FRR 8.4 tells of its own routes, home, "
+        "only at the beginning of a connection. It costs a transfer of the table each time. Without it: never.",
+    )
+
+
 class Decide(Row):
     """How often policies are looked at."""
 
@@ -567,6 +601,11 @@ class ConfigFile(Row):
     )
     store: StoreRow = Field(default_factory=StoreRow, description="The database.")
     bgp: Bgp = Field(description="Announcing.", examples=["{local_address: 192.0.2.250}"])
+    bmp: Bmp | None = Field(
+        default=None,
+        description="Proof that routers hold what they were told. Without it every change is unproven.",
+        examples=['{listen: "192.0.2.250:1790"}'],
+    )
     decide: Decide = Field(default_factory=Decide, description="Deciding.")
     policies: FilePath = Field(
         default="policies", description="The directory of policies: every `*.yaml` in it, in the order of their names."

@@ -18,6 +18,7 @@ import yaml
 from teagent.config.document import resolve
 from teagent.config.effective import (
     AsGraphConfig,
+    BmpConfig,
     ClickHouseConfig,
     Config,
     FlowTrustConfig,
@@ -133,7 +134,7 @@ def document_of(config: Config) -> dict[str, Any]:
             **_given(clickhouse=config.flows.clickhouse, write=_clickhouse),
             "window": duration_text(config.flows.window_seconds),
             "short_window": duration_text(config.flows.short_window_seconds),
-            **_given(origins=config.flows.origins, write=_watched_file),
+            **_given(origins=config.flows.origins, write=_origins),
             "trust": _flow_trust(config.flows.trust),
             "source_prefix": {"ipv4": config.flows.source_prefix_ipv4, "ipv6": config.flows.source_prefix_ipv6},
             "max_sources": config.flows.max_sources,
@@ -147,9 +148,10 @@ def document_of(config: Config) -> dict[str, Any]:
             },
         },
         "bgp": _bgp(config),
+        **_given(bmp=config.bmp, write=_bmp),
         "decide": {"interval": duration_text(config.decide.interval_seconds)},
         "policies": str(config.policies_dir),
-        **_given(as_graph=config.as_graph, write=_watched_file),
+        **_given(as_graph=config.as_graph, write=_as_graph),
         "control": {
             "socket": str(config.control.socket),
             "approvers": list(config.control.approvers),
@@ -186,8 +188,15 @@ def _clickhouse(clickhouse: ClickHouseConfig) -> dict[str, Any]:
     )
 
 
-def _watched_file(file: OriginsConfig | AsGraphConfig) -> dict[str, Any]:
-    return {"path": str(file.path), "reload": duration_text(file.reload_seconds)}
+def _as_graph(graph: AsGraphConfig) -> dict[str, Any]:
+    return {"path": str(graph.path), "reload": duration_text(graph.reload_seconds)}
+
+
+def _origins(origins: OriginsConfig) -> dict[str, Any]:
+    return _given(path=origins.path, write=str) | {
+        "bmp": origins.bmp,
+        "reload": duration_text(origins.reload_seconds),
+    }
 
 
 def _flow_trust(trust: FlowTrustConfig) -> dict[str, Any]:
@@ -201,6 +210,10 @@ def _flow_trust(trust: FlowTrustConfig) -> dict[str, Any]:
         "future": share_text(trust.future),
         "coverage": {"low": share_text(trust.coverage_low), "high": share_text(trust.coverage_high)},
     }
+
+
+def _bmp(bmp: BmpConfig) -> dict[str, Any]:
+    return {"listen": str(bmp.listen)} | _given(resync=bmp.resync_seconds, write=duration_text)
 
 
 def _given(*, write: Callable[[Any], Any], **values: Any) -> dict[str, Any]:
@@ -231,6 +244,9 @@ def _router(router: RouterConfig) -> dict[str, Any]:
         "flows": {"exporter_addresses": [str(address) for address in router.exporter_addresses]}
         | _given(sampling=router.sampling_rate, write=int)
         | _given(active_timeout=router.active_timeout_seconds, write=duration_text),
+        "bmp": {"enabled": True, "addresses": [str(address) for address in router.bmp_addresses]}
+        if router.bmp_addresses
+        else {"enabled": False},
     }
 
 
@@ -318,6 +334,7 @@ def policy_document(policy: Policy) -> dict[str, Any]:
         "confirm": {
             "window": duration_text(policy.confirm.window_seconds),
             "settle": duration_text(policy.confirm.settle_seconds),
+            "unproven": str(policy.confirm.unproven),
             "revert_if": [_guard(guard) for guard in policy.confirm.revert_if],
         },
     }

@@ -80,7 +80,7 @@ def _files(config: Config) -> Iterator[Finding]:
         ("as_graph", "path"): config.as_graph,
     }
     for path, file in files.items():
-        if file is not None and not os.access(file.path, os.R_OK):
+        if file is not None and file.path is not None and not os.access(file.path, os.R_OK):
             yield Finding(path, f"{file.path} is not there, or cannot be read by this user")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.clock import SystemClock
 from teagent.adapters.exabgp.speaker import RelaySpeaker
 from teagent.adapters.flow.listener import FlowListener
@@ -15,14 +16,16 @@ from teagent.adapters.metrics import MetricsServer
 from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
-from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates
+from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates, speaking_routers
 from teagent.config.effective import Config
 from teagent.daemon.build import (
     allow,
     binding,
+    bmp_witness,
     clickhouse_source,
     exporter_bounds,
     flow_source,
+    origin_source,
     refuse_allow_list,
     snmp_target,
 )
@@ -42,15 +45,19 @@ from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
 from teagent.service.origins import Origins
 from teagent.service.proposals import ProposalBook
+from teagent.service.prove import Prover
 from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
 from teagent.service.watch import Watcher
+from teagent.service.witness_log import WitnessLog
 
 log = structlog.get_logger("daemon")
 
 DRAIN_SECONDS = 1.0
 RECONCILE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
+ORIGINS_SECONDS = 60.0
+"""Between two tables of origins, where routers report them as they change."""
 WATCH_SECONDS = 1.0
 BEAT_SECONDS = 1.0
 HUNG_SECONDS = 120.0
@@ -96,10 +103,12 @@ class App:
             before.listener if before is not None and before.listening == self.listening else self._flow_listener()
         )
         self._listener_passed_on = False
-        self.origin_file: OriginFile | None = None
-        self.origins: Origins | None = None
         self._origins_passed_on = False
-        self._take_origins(before)
+        kept = before if before is not None and before.config.flows.origins == config.flows.origins else None
+        self.origin_source: OriginFile | BmpOrigins | None = (
+            origin_source(config) if kept is None else kept.origin_source
+        )
+        self.origins: Origins | None = self._origins() if kept is None else kept.origins
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -149,6 +158,17 @@ class App:
             if self.speaker is None
             else Applier(book=self.book, routes=self.routes, speaker=self.speaker, home=home, clock=self.clock)
         )
+        self.witness = bmp_witness(config, clock=self.clock, origins=self.origin_source)
+        self.witness_log = WitnessLog(self.witness)
+        self.prover = Prover(
+            witness=self.witness,
+            speaker=self.speaker,
+            routers=[router.name for router in speaking_routers(config)],
+            network=network,
+            book=self.book,
+            store=self.store,
+            clock=self.clock,
+        )
         self.reconciler = (
             None
             if self.speaker is None
@@ -183,6 +203,7 @@ class App:
             book=self.book,
             applier=self.applier,
             freeze=self.freeze,
+            prover=self.prover,
             policies=self.policies,
             recheck=self.decider.recheck,
             clock=self.clock,
@@ -192,6 +213,7 @@ class App:
             book=self.book,
             applier=self.applier,
             observer=self.observer,
+            prover=self.prover,
             policies=self.policies,
             links=network.links,
         )
@@ -213,15 +235,8 @@ class App:
             return None
         return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
 
-    def _take_origins(self, before: App | None) -> None:
-        wanted = self.config.flows.origins
-        if wanted is None:
-            return
-        if before is not None and before.origin_file is not None and before.origin_file.path == wanted.path:
-            self.origin_file, self.origins = before.origin_file, before.origins
-        else:
-            self.origin_file = OriginFile(wanted.path)
-            self.origins = Origins(source=self.origin_file, clock=self.clock)
+    def _origins(self) -> Origins | None:
+        return None if self.origin_source is None else Origins(source=self.origin_source, clock=self.clock)
 
     def admit(self, config: Config) -> None:
         """Raises Refused where `config` may not follow on this app."""
@@ -248,6 +263,7 @@ class App:
             await self.freeze.load()
             await self.scorer.load()
             await self.predicting.scorecards.load()
+            await self.prover.load()
             await self.observer.load()
             await self.ingest.load()
             await self.decider.load()
@@ -257,6 +273,8 @@ class App:
             stack.callback(self._stop_origins)
             self.metrics.start()
             stack.callback(self.metrics.stop)
+            if self.witness is not None:
+                await self._open(stack, self.witness.start, self.witness.stop)
             if self.speaker is not None:
                 allow(self.config)
                 await self._open(stack, self.speaker.start, self.speaker.stop)
@@ -306,7 +324,7 @@ class App:
         self.jobs.every(DRAIN_SECONDS, "drain", self._drain)
         self.jobs.every(config.flows.short_window_seconds, "window", self.ingest.close_window)
         if config.flows.origins is not None and self.origins is not None:
-            every = config.flows.origins.reload_seconds
+            every = ORIGINS_SECONDS if config.flows.origins.bmp else config.flows.origins.reload_seconds
             self.jobs.every(every, "origins", self.origins.reload, at_once=True, breakable=True)
         self.predicting.schedule(self.jobs, self.decider.distrust)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
@@ -321,6 +339,7 @@ class App:
     async def _watch(self) -> None:
         now = self.clock.now()
         self.predicting.evidence.note(now)
+        self.witness_log.look()
         await self.watcher.tick(now)
         await self.scorer.measure(self.policies, now)
 
@@ -347,8 +366,8 @@ class App:
             self.listener.stop()
 
     def _stop_origins(self) -> None:
-        if self.origin_file is not None and not self._origins_passed_on:
-            self.origin_file.stop()
+        if self.origin_source is not None and not self._origins_passed_on:
+            self.origin_source.stop()
 
     async def stop(self, *, reverting: bool, after: App | None = None) -> None:
         """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does.
@@ -356,7 +375,7 @@ class App:
         `after` is the app that takes this one's place. May be called twice.
         """
         self._listener_passed_on = after is not None and after.listener is self.listener
-        self._origins_passed_on = after is not None and after.origin_file is self.origin_file
+        self._origins_passed_on = after is not None and after.origin_source is self.origin_source
         # Nobody may ask for anything any more before it is looked what there is to take back.
         await self.control.stop()
         await self.jobs.stop()

@@ -6,12 +6,15 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
+from teagent.adapters.bmp.listener import BmpWitness
+from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.clickhouse.reader import Reader, Server
 from teagent.adapters.clickhouse.source import ClickHouseSource
 from teagent.adapters.clickhouse.statement import Columns
 from teagent.adapters.exabgp.allow_list import says, write_allow_list
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.adapters.flow.several import SeveralSources
+from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.target import SnmpTarget
 from teagent.config.derived import allow_list, from_clickhouse, sampling_rates
 from teagent.config.effective import (
@@ -151,6 +154,31 @@ def as_graphs(config: Config, *, clock: Clock, before: AsGraphs | None) -> AsGra
 
     cache = config.store.path.parent / "as-graph"
     return AsGraphs(source=AsGraphFile(wanted.path, cache_dir=cache), clock=clock)
+
+
+def origin_source(config: Config) -> OriginFile | BmpOrigins | None:
+    """None where nobody says which AS originates what."""
+    wanted = config.flows.origins
+    if wanted is None:
+        return None
+    file = None if wanted.path is None else OriginFile(wanted.path)
+    return BmpOrigins(file) if wanted.bmp or file is None else file
+
+
+def bmp_witness(config: Config, *, clock: Clock, origins: OriginFile | BmpOrigins | None = None) -> BmpWitness | None:
+    """None where no BMP is configured. `origins` may want what the routers tell."""
+    if config.bmp is None:
+        return None
+    return BmpWitness(
+        host=config.bmp.listen.host,
+        port=config.bmp.listen.port,
+        routers={address: name for name, router in config.routers.items() for address in router.bmp_addresses},
+        prefixes=[own.prefix for own in config.network.prefixes],
+        speaker=config.bgp.local_address,
+        clock=clock,
+        resync_seconds=config.bmp.resync_seconds,
+        on_update=origins.take if isinstance(origins, BmpOrigins) else None,
+    )
 
 
 def allow(config: Config) -> bool:

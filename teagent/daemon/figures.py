@@ -12,6 +12,7 @@ from teagent.adapters.metrics import Figure
 from teagent.model.link import NoData, Utilisation
 from teagent.model.proposal import FINAL, ProposalState
 from teagent.model.scorecard import ScoreKind
+from teagent.model.witness import ProofState
 
 if TYPE_CHECKING:
     from teagent.daemon.app import App
@@ -29,6 +30,7 @@ def figures(app: App) -> Iterator[Figure]:
     yield from _predictions(app)
     yield from _decisions(app)
     yield from _routes(app)
+    yield from _proofs(app)
     for (job, outcome), count in app.jobs.counters.items():
         yield Figure("teagent_jobs_total", count, (job, outcome))
     for job, seconds in app.jobs.seconds.items():
@@ -51,7 +53,15 @@ def _routers(app: App) -> Iterator[Figure]:
         yield Figure("teagent_router_poll_pdus", health.pdus, (health.router,))
     yield Figure("teagent_polls_total", app.observer.counters["polls"])
     yield Figure("teagent_poll_failures_total", app.observer.counters["poll_failures"])
-    writers = (app.observer, app.ingest, app.decider, app.book, app.predicting.evidence, app.predicting.scorecards)
+    writers = (
+        app.observer,
+        app.ingest,
+        app.decider,
+        app.book,
+        app.prover,
+        app.predicting.evidence,
+        app.predicting.scorecards,
+    )
     yield Figure("teagent_store_failures_total", sum(writer.counters["store_failures"] for writer in writers))
 
 
@@ -141,6 +151,24 @@ def _decisions(app: App) -> Iterator[Figure]:
             yield Figure("teagent_proposals", states[state], (state.value,))
         yield Figure("teagent_proposal_transitions_total", app.book.counters[f"to_{state.value}"], (state.value,))
     yield Figure("teagent_proposals_stuck", states[ProposalState.STUCK])
+
+
+def _proofs(app: App) -> Iterator[Figure]:
+    if app.speaker is not None:
+        for state in ProofState:
+            yield Figure("teagent_proofs", app.prover.count(state), (state.value,))
+        yield Figure("teagent_proofs_rejected_total", app.prover.counters[ProofState.REJECTED.value])
+        yield Figure("teagent_stray_overrides", len(app.prover.stray()))
+    for outcome, name in (("asked", "repeats"), ("failed", "repeat_failures")):
+        yield Figure("teagent_repeats_total", app.prover.counters[name], (outcome,))
+    if app.witness is None:
+        return
+    yield Figure("teagent_bmp_strangers_total", app.witness.counters["strangers"])
+    for health in app.witness.health():
+        yield Figure("teagent_bmp_up", health.connected, (health.router,))
+        yield Figure("teagent_bmp_messages_total", health.messages, (health.router,))
+        yield Figure("teagent_bmp_undecoded_total", health.undecoded, (health.router,))
+        yield Figure("teagent_bmp_sessions", sum(bool(session.up) for session in health.sessions), (health.router,))
 
 
 def _routes(app: App) -> Iterator[Figure]:

@@ -91,12 +91,14 @@ class Handlers:
             dry_run=app.config.bgp.dry_run,
             frozen=self._freeze(),
             speaker=None if app.config.bgp.dry_run else app.routes.state,
+            witness=None if app.witness is None else list(map(documents.witness_document, app.witness.health())),
+            stray_overrides=documents.stray_documents(app.prover.stray()),
             distrust=app.decider.distrust(now),
             links=_rows(links, "links"),
             routers=self._routers(),
             exporters=self._exporters(now),
             policies=[self._policy_document(policy) for policy in app.config.policies],
-            proposals=[documents.proposal_summary_document(each) for each in app.book.live()],
+            proposals=[self._summary(each) for each in app.book.live()],
             as_graph=documents.as_graph_document(app.predicting.predictor),
             misprojected=documents.misprojected_document(
                 app.predicting.scorecards.misprojecting(), widening=app.predicting.predictor.widening
@@ -233,6 +235,7 @@ class Handlers:
             changed_at=app.book.changed_at(prefix),
             matrix=app.ingest.latest(self._now),
             top=top,
+            proofs=app.prover.at(prefix) if own.engineer else (),
         )
 
     def _policy_document(self, policy: Policy) -> Document:
@@ -269,10 +272,13 @@ class Handlers:
     async def proposal_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         everything = bool(arguments.get("all"))
         rows = [p for p in self._app.book.all() if everything or p.state not in FINAL]
-        return documents.listing("proposals", map(documents.proposal_summary_document, rows), at=self._now)
+        return documents.listing("proposals", map(self._summary, rows), at=self._now)
 
     async def proposal_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         return self._proposal_document(self._app.book.find(text_of(arguments, "id")))
+
+    def _summary(self, proposal: Proposal) -> Document:
+        return documents.proposal_summary_document(proposal, proof=self._app.prover.proof(proposal.id))
 
     def _proposal_document(self, proposal: Proposal) -> Document:
         app = self._app
@@ -284,6 +290,7 @@ class Handlers:
             at=self._now,
             dry_run=app.config.bgp.dry_run,
             confirm_window_seconds=None if policy is None else policy.confirm.window_seconds,
+            proof=app.prover.proof(proposal.id),
         ) | {"outcome": None if outcome is None else documents.outcome_document(outcome)}
 
     async def explain_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:

@@ -89,12 +89,20 @@ class NoDataGuard:
 Guard: TypeAlias = UtilisationGuard | AnnouncedLinksGuard | NoDataGuard
 
 
+class Unproven(StrEnum):
+    """Whether a change may be approved, and confirmed, that no router has proven to hold."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm:
     """An unconfirmed change goes home after `window_seconds`; guards are read from `settle_seconds` on."""
 
     window_seconds: float = 1200
     settle_seconds: float = 360
+    unproven: Unproven = Unproven.ALLOW
     revert_if: tuple[Guard, ...] = ()
 
 

@@ -105,6 +105,17 @@ class Exabgp:
         self.in_step &= done
         return done
 
+    async def repeat(self, allow: AllowList) -> bool:
+        """Sends the outgoing table again to every neighbor whose session is up; true when ExaBGP acknowledged all."""
+        done = True
+        for neighbor in allow.neighbors:
+            state = self.sessions.get(str(neighbor.address))
+            if state is not None and state.up:
+                reply = await self._pipe.command(grammar.repeat(neighbor.address))
+                done &= reply.outcome == "done"
+                self.counters["repeats"] += 1
+        return done
+
     async def bring_in_step(self, allow: AllowList, wanted: Mapping[Prefix, Override]) -> bool:
         """Makes ExaBGP's outgoing table exactly `wanted`, then sends the End-of-RIBs owed (RFC 4724).
 

@@ -53,6 +53,11 @@ def withdraw(neighbor: Address, prefix: Prefix) -> str:
     return f"neighbor {neighbor} withdraw route {prefix}"
 
 
+def repeat(neighbor: Address) -> str:
+    """ExaBGP sends its outgoing table again; a router that has the same routes already tells nobody."""
+    return f"neighbor {neighbor} flush adj-rib out"
+
+
 def end_of_rib(neighbor: Address, family: str) -> str:
     """`family` is ipv4 or ipv6. RFC 4724: what the router kept from before and did not hear again goes now."""
     return f"neighbor {neighbor} announce eor {family} unicast"

@@ -75,13 +75,13 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plain:
-    """A request without operands: state, subscribe, freeze, thaw, reconcile."""
+    """A request without operands: state, subscribe, freeze, thaw, reconcile, repeat."""
 
     do: str
 
 
 Request: TypeAlias = Announce | WithdrawRequest | Confirm | Plain
-PLAIN = ("state", "subscribe", "freeze", "thaw", "reconcile")
+PLAIN = ("state", "subscribe", "freeze", "thaw", "reconcile", "repeat")
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -26,6 +26,8 @@ TICK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 60.0
 """What ExaBGP holds is compared with the journal this often, even where nothing has happened."""
+REPEAT_SECONDS = 0.5
+"""What is told again costs each router an UPDATE an override."""
 
 
 class Relay:
@@ -61,6 +63,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._bucket = TokenBucket()
         self._acknowledged: set[Prefix] = set()
+        self._repeated_at = -REPEAT_SECONDS  # uptime
         self._not_before = 0.0  # uptime of the next attempt to get in step
         self._look_at = 0.0  # uptime of the next look at ExaBGP's table where nothing gives reason to
 
@@ -132,6 +135,21 @@ class Relay:
             await self._keep_in_step()
             if not self.exabgp.in_step:
                 raise Refusal("unknown", "ack_timeout", "ExaBGP is not in step yet; it is tried again")
+        return {}
+
+    async def repeat(self) -> dict[str, Json]:
+        """What routers were told, told again, so that they answer for it anew. It says nothing new, and only while
+        ExaBGP holds what it should. Raises Refusal.
+        """
+        async with self._turn:
+            if self.allow is None or not self.exabgp.in_step:
+                raise Refusal("down", "exabgp", "ExaBGP is not in step yet")
+            now = self._clock.uptime()
+            if now < self._repeated_at + REPEAT_SECONDS:
+                refuse("rate", "it was repeated a moment ago", limit=REPEAT_SECONDS)
+            self._repeated_at = now
+            if not await self.exabgp.repeat(self.allow):
+                raise Refusal("unknown", "ack_timeout", "ExaBGP has not acknowledged that it told the routers again")
         return {}
 
     def state(self) -> dict[str, Json]:

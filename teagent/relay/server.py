@@ -169,6 +169,8 @@ class Server:
                 return {}
             case Plain(do="freeze" | "thaw"):
                 return relay.freeze(frozen=request.do == "freeze")
+            case Plain(do="repeat"):
+                return await relay.repeat()
             case Plain():
                 return await relay.reconcile()
             case _:

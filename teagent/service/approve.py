@@ -15,6 +15,7 @@ from teagent.ports import Clock
 from teagent.service.apply import Applier
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.proposals import ProposalBook
+from teagent.service.prove import Prover
 
 Recheck = Callable[[Proposal, Policy, datetime], Awaitable[Sequence[str]]]
 """Differences between what was shown and what is now; empty when the approval may stand."""
@@ -29,6 +30,7 @@ class Approver:
         book: ProposalBook,
         applier: Applier | None,
         freeze: FreezeSwitch,
+        prover: Prover,
         policies: Mapping[str, Policy],
         recheck: Recheck,
         clock: Clock,
@@ -36,6 +38,7 @@ class Approver:
         self._book = book
         self._applier = applier
         self._freeze = freeze
+        self._prover = prover
         self._policies = policies
         self._recheck = recheck
         self._clock = clock
@@ -51,6 +54,7 @@ class Approver:
             self._freeze.check()
             policy = self._policy(proposal)
             self._refuse_crossing(proposal)
+            self._prover.refuse_blind(proposal, policy)
             if digest is not None and not proposal.plan.digest.startswith(digest):
                 raise StalePlan(
                     approved=digest,
@@ -120,6 +124,7 @@ class Approver:
             if is_confirm_overdue(proposal, now):
                 closed = format_age(proposal.confirm_deadline or now, now)
                 raise Refused(f"the confirm window of {proposal.id} closed {closed} ago", hint="it goes home by itself")
+            self._prover.refuse_unproven(proposal, self._policy(proposal))
             return await self._live_applier().confirm(proposal, actor=actor)
 
     async def revert(self, text: str, *, actor: str, reason: str) -> Proposal:

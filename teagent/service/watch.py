@@ -17,6 +17,7 @@ from teagent.model.units import format_duration, format_share
 from teagent.service.apply import Applier
 from teagent.service.observe import Observer
 from teagent.service.proposals import ProposalBook
+from teagent.service.prove import Prover
 
 log = structlog.get_logger("watch")
 
@@ -128,17 +129,19 @@ class Watcher:
         book: ProposalBook,
         applier: Applier | None,
         observer: Observer,
+        prover: Prover,
         policies: Mapping[str, Policy],
         links: Mapping[str, Link],
     ) -> None:
         self._book = book
         self._applier = applier
         self._observer = observer
+        self._prover = prover
         self._policies = policies
         self._links = links
 
     async def tick(self, now: datetime) -> None:
-        """Called once a second. Expiry, confirm deadlines, guards, further attempts to revert.
+        """Called once a second. Expiry, confirm deadlines, what routers say, guards, further attempts to revert.
 
         Raises StoreError when a step could not be stored, after the others have had their turn.
         """
@@ -152,6 +155,7 @@ class Watcher:
                     await self._look(proposal, readings, now)
                 except StoreError as error:
                     failure = error
+            self._prover.look_home()
         if failure is not None:
             raise failure
 
@@ -177,6 +181,10 @@ class Watcher:
     async def _guard(self, proposal: Proposal, readings: Mapping[str, Reading], now: datetime) -> None:
         if is_confirm_overdue(proposal, now):
             await self._revert(proposal, ProposalEvent.TIMEOUT, "daemon", "nobody confirmed it in its window")
+            return
+        denied = await self._prover.look(proposal, now)
+        if denied is not None:
+            await self._revert(proposal, ProposalEvent.TRIP, "guard:witness", denied)
             return
         policy = self._policies.get(proposal.policy)
         if policy is None:

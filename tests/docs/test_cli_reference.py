@@ -120,6 +120,8 @@ def documented() -> dict[str, Any]:
         "Utilisation": link["utilisation"],
         "Trigger": link["trigger"],
         "Prefix": prefix,
+        "Proof": full["proof"],
+        "Witness": documents.witness_document(shown.WITNESS),
         "Announcement": prefix["announcements"][0],
         "Router": router,
         "Poll": router["poll"],

@@ -45,7 +45,16 @@ from teagent.model.policy import (
 from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, ProposalState
 from teagent.model.scorecard import Scorecard, ScoredLink, ScoredSource, ScoreKind
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
-from teagent.ports import ExporterHealth, NeighborState, RouterReading, SpeakerState, StoredEvent
+from teagent.model.witness import Proof, ProofState, RouterProof
+from teagent.ports import (
+    ExporterHealth,
+    NeighborState,
+    RouterReading,
+    SessionSeen,
+    SpeakerState,
+    StoredEvent,
+    WitnessHealth,
+)
 from teagent.service import documents
 from teagent.service.documents import Document
 
@@ -251,7 +260,12 @@ def proposal(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3
 
 def proposal_document(state: ProposalState = ProposalState.PENDING, *, name: str = "p-7f3c") -> Document:
     return documents.proposal_document(
-        proposal(state, name=name), network=NETWORK, at=NOW, dry_run=False, confirm_window_seconds=1200
+        proposal(state, name=name),
+        network=NETWORK,
+        at=NOW,
+        dry_run=False,
+        confirm_window_seconds=1200,
+        proof=None if state is ProposalState.PENDING else PROOF,
     )
 
 
@@ -308,6 +322,31 @@ SPEAKER = SpeakerState(
 )
 EVENT = StoredEvent(
     at=ago(60), kind="approve", actor="alice", subject="p-7f3c", message="approved plan 9a21c0", fields={"seq": 1}
+)
+
+
+PROOF = Proof(
+    state=ProofState.PROVEN,
+    since=ago(58),
+    routers=(
+        RouterProof(router="edge1", state=ProofState.PROVEN, reason="has accepted it"),
+        RouterProof(router="edge2", state=ProofState.PROVEN, reason="has selected it"),
+    ),
+)
+WITNESS = WitnessHealth(
+    router="edge1",
+    connected=True,
+    since=ago(3600),
+    reason="",
+    told=True,
+    system="edge1 FRRouting 8.4.4",
+    messages=4711,
+    undecoded=0,
+    routes=4,
+    sessions=(
+        SessionSeen(address="192.0.2.250", asn=64500, up=True, since=ago(3600), reason=""),
+        SessionSeen(address="192.0.2.9", asn=64510, up=False, since=ago(90), reason="the peer closed it: cease"),
+    ),
 )
 
 

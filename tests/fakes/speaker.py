@@ -52,6 +52,9 @@ class FakeSpeaker:
             override=held.override, owner=owner, deadline=None, acknowledged=held.acknowledged
         )
 
+    async def repeat(self) -> None:
+        self._call("repeat", "")
+
     async def state(self) -> SpeakerState:
         if self.down:
             raise SpeakerDown("the relay cannot be reached")

@@ -47,6 +47,7 @@ from teagent.model.policy import (
     PrefixMatch,
     PrependLever,
     Trigger,
+    Unproven,
     UtilisationGuard,
 )
 from teagent.model.units import parse_duration_seconds, parse_rate_bps, parse_share
@@ -261,6 +262,7 @@ def policies(draw: st.DrawFn, network: Network, name: str) -> Policy:
         confirm=Confirm(
             window_seconds=1200.5,
             settle_seconds=draw(st.integers(1, 1200).map(float)),
+            unproven=draw(st.sampled_from(Unproven)),
             revert_if=tuple(draw(st.lists(guards, max_size=3))),
         ),
         enabled=False,  # enabled ones would have to keep apart
@@ -293,11 +295,28 @@ def clickhouses(draw: st.DrawFn, routers: list[str]) -> e.ClickHouseConfig:
 
 
 @st.composite
+def bmps(draw: st.DrawFn) -> e.BmpConfig:
+    return e.BmpConfig(
+        listen=e.Listen(host=draw(st.sampled_from(["::", "192.0.2.250"])), port=draw(ports)),
+        resync_seconds=draw(st.none() | st.integers(20, 86400).map(float)),
+    )
+
+
+@st.composite
+def origin_configs(draw: st.DrawFn, *, bmp: bool) -> e.OriginsConfig:
+    """Of a file, of BMP where there is any, or of both."""
+    told = bmp and draw(st.booleans())
+    path = draw(st.none() | st.just(Path("/b view.gz"))) if told else Path("/b view.gz")
+    return e.OriginsConfig(path=path, bmp=told, reload_seconds=3600.0)
+
+
+@st.composite
 def configs(draw: st.DrawFn) -> e.Config:
     router_names = draw(st.lists(words, min_size=1, max_size=3, unique=True))
     addresses = draw(st.lists(ipv4, min_size=6, max_size=6, unique=True))
     network = draw(networks(router_names).map(_relievable))
     engineered = [own for own in network.prefixes if own.engineer]
+    bmp = draw(st.none() | bmps())
     config = e.Config(
         path=Path(),
         router_id=IPv4Address("192.0.2.250"),
@@ -310,6 +329,7 @@ def configs(draw: st.DrawFn) -> e.Config:
                 snmp=draw(snmps()),
                 neighbor=addresses[2 * n],
                 exporter_addresses=(addresses[2 * n], addresses[2 * n + 1])[: draw(st.integers(1, 2))],
+                bmp_addresses=(addresses[2 * n], addresses[2 * n + 1])[: draw(st.integers(0, 2))],
                 sampling_rate=draw(st.one_of(st.none(), st.integers(1, 10**6))),
                 active_timeout_seconds=draw(st.one_of(st.none(), st.floats(1, 3600, allow_nan=False))),
             )
@@ -325,7 +345,7 @@ def configs(draw: st.DrawFn) -> e.Config:
             clickhouse=draw(st.none() | clickhouses(router_names[:1])) if len(router_names) > 1 else None,
             window_seconds=300.0,
             short_window_seconds=draw(st.sampled_from([30.0, 60.0, 150.0, 300.0])),
-            origins=draw(st.none() | st.just(e.OriginsConfig(path=Path("/b view.gz"), reload_seconds=3600.0))),
+            origins=draw(st.none() | origin_configs(bmp=bmp is not None)),
             trust=e.FlowTrustConfig(
                 silent_seconds=180.0,
                 active_timeout_seconds=draw(st.integers(1, 86400).map(float)),
@@ -356,6 +376,7 @@ def configs(draw: st.DrawFn) -> e.Config:
             max_prepend=draw(st.integers(3, 5)),
             dry_run=draw(st.booleans()),
         ),
+        bmp=bmp,
         decide=e.DecideConfig(interval_seconds=draw(st.integers(1, 3600).map(float))),
         policies_dir=Path(),
         policies=tuple(draw(policies(network, f"p{n}")) for n in range(2)) if engineered else (),

@@ -59,6 +59,9 @@ class RelaySpeaker:
     async def confirm(self, prefix: Prefix, *, owner: str) -> None:
         await self._ask("confirm", seconds=QUICK_SECONDS, prefix=str(prefix), owner=owner)
 
+    async def repeat(self) -> None:
+        await self._ask("repeat", seconds=QUICK_SECONDS)
+
     async def freeze(self, *, frozen: bool) -> None:
         await self._ask("freeze" if frozen else "thaw", seconds=QUICK_SECONDS)
 

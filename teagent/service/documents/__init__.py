@@ -39,6 +39,7 @@ from teagent.service.documents.predictions import (
     scorecard_document,
     scorecards_document,
 )
+from teagent.service.documents.proofs import proof_document, router_proofs, stray_documents, witness_document
 from teagent.service.documents.traffic import (
     announcement_document,
     exporter_document,
@@ -84,17 +85,21 @@ __all__ = [
     "plans_document",
     "policy_document",
     "prefix_document",
+    "proof_document",
     "proposal_document",
     "proposal_summary_document",
     "reason_document",
     "router_document",
+    "router_proofs",
     "score_document",
     "scorecard_document",
     "scorecards_document",
     "speaker_document",
     "status_document",
+    "stray_documents",
     "trigger_document",
     "utilisation_document",
     "verdict_document",
     "what_if_document",
+    "witness_document",
 ]

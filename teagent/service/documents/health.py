@@ -47,6 +47,8 @@ def status_document(
     dry_run: bool,
     frozen: Document | None,
     speaker: SpeakerState | NoData | None,
+    witness: Sequence[Document] | None = None,
+    stray_overrides: Sequence[Document] = (),
     distrust: Sequence[str],
     links: Sequence[Document],
     routers: Sequence[Document],
@@ -57,8 +59,9 @@ def status_document(
     misprojected: Document | None = None,
 ) -> Document:
     """One screen. The parts are what link_document, router_document, exporter_document, policy_document and (for
-    live proposals only) proposal_summary_document return; `speaker` is None where none is configured. `misprojected`
-    is what misprojected_document says of the last change that was scored, None where that was predicted well.
+    live proposals only) proposal_summary_document return; `speaker` and `witness` are None where none is configured.
+    `misprojected` is what misprojected_document says of the last change that was scored, None where that was predicted
+    well.
     """
     return {
         "at": format_time(at),
@@ -68,6 +71,8 @@ def status_document(
         "bgp_dry_run": dry_run,
         "frozen": frozen,
         "speaker": None if speaker is None else speaker_document(speaker),
+        "witness": None if witness is None else list(witness),
+        "stray_overrides": list(stray_overrides),
         "distrust": list(distrust),
         "links": list(links),
         "routers": list(routers),
@@ -98,7 +103,14 @@ def check_document(status: Mapping[str, object]) -> Document:
 
     Critical is what keeps teagent from taking back or holding a change; warnings are what keeps it from deciding.
     """
-    problems = [*_proposals(status), *_speaker(status), *_telemetry(status), *_as_graph(status), *_scores(status)]
+    problems = [
+        *_proposals(status),
+        *_speaker(status),
+        *_witness(status),
+        *_telemetry(status),
+        *_as_graph(status),
+        *_scores(status),
+    ]
     problems.sort(key=lambda problem: problem["level"] != CRITICAL)
     levels = {problem["level"] for problem in problems}
     level = CRITICAL if CRITICAL in levels else WARNING if WARNING in levels else "ok"
@@ -146,6 +158,25 @@ def _speaker(status: Mapping[str, object]) -> list[Document]:
         _problem(level, row["address"], f"session to {row['address']} is {row['state']}")
         for row in _rows(speaker, "neighbors")
         if row["state"] != "up"
+    ]
+
+
+def _witness(status: Mapping[str, object]) -> list[Document]:
+    problems = [
+        _problem(CRITICAL, row["prefix"], f"{row['router']} holds an override of {row['prefix']} that nobody owns")
+        for row in _rows(status, "stray_overrides")
+    ]
+    problems += [
+        _problem(WARNING, row["router"], f"{row['router']} sends no BMP since {row['since']}: {row['reason']}")
+        for row in _rows(status, "witness")
+        if not row["connected"]
+    ]
+    if status["witness"] is None:
+        return problems
+    return problems + [
+        _problem(WARNING, row["id"], f"proposal {row['id']} is {proof['state']}")
+        for row in _rows(status, "proposals")
+        if row["on_wire"] and isinstance(proof := row["proof"], dict) and proof["state"] in {"unproven", "rejected"}
     ]
 
 

@@ -37,8 +37,10 @@ from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, ON_WIRE, HistoryEntry, Proposal, ProposalEvent
 from teagent.model.snapshot import Snapshot
 from teagent.model.units import format_time
+from teagent.model.witness import Proof
 from teagent.ports import StoredEvent
 from teagent.service.documents.predictions import dry_run_document
+from teagent.service.documents.proofs import proof_document
 from teagent.service.documents.traffic import trigger_document
 from teagent.service.documents.values import Document, as_path, band, decimal, time_or_none, whole
 
@@ -263,8 +265,8 @@ def history_document(entry: HistoryEntry) -> Document:
     }
 
 
-def proposal_summary_document(proposal: Proposal) -> Document:
-    """One row of the list of proposals."""
+def proposal_summary_document(proposal: Proposal, *, proof: Proof | None = None) -> Document:
+    """One row of the list of proposals; `proof` is what the routers said last."""
     return {
         "id": proposal.id,
         "state": str(proposal.state),
@@ -277,6 +279,7 @@ def proposal_summary_document(proposal: Proposal) -> Document:
         "expires_at": format_time(proposal.expires_at),
         "confirm_deadline": time_or_none(proposal.confirm_deadline),
         "on_wire": proposal.state in ON_WIRE,
+        "proof": proof_document(proof),
         "final": proposal.state in FINAL,
         "can": [str(event) for event in legal_events(proposal.state) if event in OPERATOR_EVENTS],
     }
@@ -289,13 +292,14 @@ def proposal_document(
     at: datetime,
     dry_run: bool,
     confirm_window_seconds: float | None = None,
+    proof: Proof | None = None,
 ) -> Document:
     """A proposal as `proposal show` prints it; `dry_run` is bgp.dry_run, `confirm_window_seconds` is the policy's,
-    None where the policy is gone.
+    None where the policy is gone. `proof` is what the routers said last.
     """
     return {
         "at": format_time(at),
-        **proposal_summary_document(proposal),
+        **proposal_summary_document(proposal, proof=proof),
         "bgp_dry_run": dry_run,
         "confirm_window_seconds": confirm_window_seconds,
         "snapshot_digest": proposal.snapshot_digest,

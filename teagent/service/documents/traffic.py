@@ -15,7 +15,9 @@ from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import TriggerStatus
 from teagent.model.traffic import TrafficMatrix
 from teagent.model.units import format_time
+from teagent.model.witness import RouterProof
 from teagent.ports import ExporterHealth, RouterReading
+from teagent.service.documents.proofs import router_proofs
 from teagent.service.documents.values import (
     Document,
     as_path,
@@ -189,10 +191,11 @@ def prefix_document(
     changed_at: datetime | None = None,
     matrix: TrafficMatrix | NoData,
     top: int | None = None,
+    proofs: Sequence[RouterProof] = (),
 ) -> Document:
     """Where a prefix is announced and how its traffic comes; with `top`, that many of its sources as well.
 
-    `owner` is the live proposal whose override holds, None for home.
+    `owner` is the live proposal whose override holds, None for home. `proofs` are what routers say of it.
     """
     announcements: object
     if isinstance(live, NoData):
@@ -208,6 +211,7 @@ def prefix_document(
         "owner": owner or "home",
         "changed_at": time_or_none(changed_at),
         "announcements": announcements,
+        "proofs": router_proofs(proofs),
         "traffic": _traffic_by_link(matrix, own.prefix),
     }
     if top is not None:

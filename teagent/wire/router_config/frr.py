@@ -5,6 +5,7 @@
 - An override stays out of the FIB (table-map): home, connected or static, decides forwarding.
 - Only the signal communities (functions 1 and 2) count: a route that carries another community of our ASN is left
   alone. An expanded list is matched against all communities of the route at once, hence the underscores.
+- BMP reports what came in and what was taken of it (bgpd -M bmp); what is proven by it: docs/explanation/witness.md.
 - On export, the entries at sequence 10 to 17 (IPv4) and 20 to 27 (IPv6) come before the operator's own, and only look
   at our prefixes: nobody else's route is prepended by carrying a community.
 """
@@ -23,6 +24,7 @@ PREFIX_LIST = {4: "TEAGENT-OURS", 6: "TEAGENT-OURS6"}
 FAMILY_WORD = {4: "ip", 6: "ipv6"}
 BEGIN = "! teagent begin"
 END = "! teagent end"
+STATISTICS_MILLISECONDS = 1000
 
 
 def frr_config(router: BorderRouter) -> str:
@@ -37,6 +39,7 @@ def frr_block(router: BorderRouter) -> Iterator[str]:
     yield from _community_lists(router)
     yield from _next_hops(router)
     yield from _session(router)
+    yield from _bmp(router)
     yield from _inbound(router)
     for link in router.sorted_links():
         yield from _export(router, link)
@@ -47,6 +50,8 @@ def _how_to_install(router: BorderRouter) -> Iterator[str]:
     yield f"! border router {router.name}, for teagent. Read it, then load it from a file: vtysh -f FILE"
     yield "! It can be loaded again after a change; what is no longer listed has to be removed by hand."
     yield "! The host route of the overrides' next hop must not be redistributed into anything."
+    if router.bmp is not None:
+        yield "! bgpd has to be started with BMP: in /etc/frr/daemons, bgpd_options has -M bmp"
     yield "! Each link's export route-map keeps the operator's own entries, at sequence 1000 and above:"
     for link in router.sorted_links():
         if link.export_map is None:
@@ -106,6 +111,23 @@ def _session(router: BorderRouter) -> Iterator[str]:
         yield f"  neighbor {speaker} soft-reconfiguration inbound"
         yield f"  neighbor {speaker} maximum-prefix {router.max_prefixes}"
         yield " exit-address-family"
+    yield "exit"
+    yield "!"
+
+
+def _bmp(router: BorderRouter) -> Iterator[str]:
+    if router.bmp is None:
+        return
+    address, port = router.bmp
+    yield f"router bgp {router.asn}"
+    yield " bmp targets teagent"
+    yield f"  bmp connect {address} port {port} min-retry 500 max-retry 5000"
+    for version in _versions(router):
+        yield f"  bmp monitor ipv{version} unicast pre-policy"
+        yield f"  bmp monitor ipv{version} unicast post-policy"
+    # the counters that say why it dropped a route
+    yield f"  bmp stats interval {STATISTICS_MILLISECONDS}"
+    yield " exit"
     yield "exit"
     yield "!"
 

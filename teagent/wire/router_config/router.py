@@ -38,7 +38,9 @@ class BorderRouter:
     """`speaker` is ExaBGP's address. `prefixes` are those that overrides may name; only their families are configured.
 
     `next_hop_*` is what overrides carry as next hop: an address of no host, with a blackhole host route, so that an
-    override never decides forwarding. Raises ValueError where a family has prefixes and no next hop.
+    override never decides forwarding. `bmp` is where the router reports what it holds to: address and port.
+
+    Raises ValueError where a family has prefixes and no next hop.
     """
 
     name: str
@@ -49,6 +51,7 @@ class BorderRouter:
     next_hop_ipv4: IPv4Address | None = None
     next_hop_ipv6: IPv6Address | None = None
     max_prefixes: int = MAX_PREFIXES
+    bmp: tuple[Address, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.links:

@@ -275,3 +275,36 @@ def test_a_sender_is_shown_with_its_reasons() -> None:
 def test_where_nobody_is_seen_it_says_so() -> None:
     document = documents.ingress_document([], at=shown.NOW, prefix=shown.EYEBALL, vector={})
     assert render_prediction.ingress(document) == "no sender of a known AS is seen towards 198.51.100.0/24"
+
+
+def test_a_proposal_says_which_routers_hold_it() -> None:
+    lines = render_proposal.proposal(shown.proposal_document(ProposalState.CONFIRMING) | {"outcome": None}).splitlines()
+    at = lines.index("proven since 2026-01-12T19:39:32Z")
+    assert lines[at + 1 : at + 3] == ["  edge1 has accepted it", "  edge2 has selected it"]
+
+
+def test_status_shows_who_tells_by_bmp_and_which_of_their_sessions_are_down() -> None:
+    lost = replace(shown.WITNESS, router="edge2", connected=False, reason="evil\x1b[2J", sessions=())
+    rows = [documents.witness_document(row) for row in (shown.WITNESS, lost)]
+    text = render_status.status(shown.status_document(witness=rows))
+    assert text.split("\n\n")[2].splitlines() == [
+        "witness",
+        "  edge1  bmp up 1h, 1 session up",
+        "         session to 192.0.2.9 AS64510 down 1m30s: the peer closed it: cease",
+        "  edge2  no bmp for 1h: evil[2J",
+    ]
+
+
+def test_without_bmp_status_shows_no_witness() -> None:
+    assert "witness" not in render_status.status(shown.status_document())
+
+
+def test_a_prefix_shows_what_each_router_says() -> None:
+    document = documents.prefix_document(
+        shown.NETWORK.prefixes[0],
+        network=shown.NETWORK,
+        live=shown.NETWORK.home(),
+        matrix=shown.matrix(),
+        proofs=shown.PROOF.routers,
+    )
+    assert "  on edge2  proven: has selected it" in render_traffic.prefix(document)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 
-from tests.unit.config.conftest import Files
+from teagent.config.derived import bmp_station
+from teagent.config.load import load
+from tests.unit.config.conftest import SECRETS, Files
 
 Bent = Callable[..., list[str]]
 
@@ -98,3 +101,51 @@ def test_a_router_known_by_name_works_with_its_addresses_given(files: Files) -> 
 def test_the_largest_link_id_fits_into_a_large_community(bent: Bent) -> None:
     assert bent("id: 2", "id: 429496728") == []
     assert 429496728 * 10 + 5 < 2**32
+
+
+BMP = 'policies: policies\nbmp: {listen: "192.0.2.250:1790"}'
+
+
+def test_a_router_sends_bmp_from_its_address_and_its_end_of_the_session(files: Files) -> None:
+    files.bend("policies: policies", BMP)
+    files.bend("address: 192.0.2.2\n", "address: 192.0.2.2\n    bgp: {neighbor: 192.0.2.3}\n")
+    config = load(files.config, environment=SECRETS)
+    assert [str(address) for address in config.routers["edge2"].bmp_addresses] == ["192.0.2.2", "192.0.2.3"]
+
+
+def test_a_router_without_bmp_sends_it_from_nowhere(files: Files) -> None:
+    files.bend("address: 192.0.2.2\n", "address: 192.0.2.2\n    bmp: {enabled: false}\n")
+    assert load(files.config, environment=SECRETS).routers["edge2"].bmp_addresses == ()
+
+
+def test_two_routers_do_not_send_bmp_from_one_address(files: Files) -> None:
+    files.bend("address: 192.0.2.2\n", "address: 192.0.2.2\n    bmp: {addresses: [192.0.2.1]}\n")
+    assert files.problems() == []
+    files.bend("policies: policies", BMP)
+    (problem,) = files.problems()
+    assert "routers.edge2.bmp.addresses: 192.0.2.1 is where edge1 sends BMP from already" in problem
+
+
+def test_where_every_address_is_listened_on_routers_connect_to_the_one_that_exabgp_speaks_from(files: Files) -> None:
+    files.bend("policies: policies", BMP.replace("192.0.2.250", "0.0.0.0"))
+    assert bmp_station(load(files.config, environment=SECRETS)) == (ip_address("192.0.2.250"), 1790)
+
+
+@pytest.mark.parametrize(
+    ("origins", "problem"),
+    [
+        ("{reload: 1h}", "flows.origins: neither a path nor bmp: true, nobody says which AS originates what"),
+        ("{bmp: true}", "flows.origins.bmp: routers report nothing: bmp.listen is not configured"),
+    ],
+)
+def test_origins_need_somebody_who_says_them(bent: Bent, origins: str, problem: str) -> None:
+    (found,) = bent('2055"}]\n', f'2055"}}]\n  origins: {origins}\n')
+    assert problem in found
+
+
+def test_origins_may_come_from_routers_alone(files: Files) -> None:
+    files.bend("policies: policies", BMP)
+    files.bend('2055"}]\n', '2055"}]\n  origins: {bmp: true}\n')
+    origins = load(files.config, environment=SECRETS).flows.origins
+    assert origins is not None
+    assert (origins.path, origins.bmp) == (None, True)

@@ -51,7 +51,7 @@ def test_missing_secrets_are_found(local: Config) -> None:
 
 def test_the_file_of_origins_has_to_be_there(local: Config) -> None:
     path = local.store.path.parent / "bview.gz"
-    origins = OriginsConfig(path=path, reload_seconds=3600)
+    origins = OriginsConfig(path=path, bmp=False, reload_seconds=3600)
     local = dataclasses.replace(local, flows=dataclasses.replace(local.flows, origins=origins))
     # The file under test does not have the key, so that the problem is said of the file itself.
     assert [problem.message for problem in try_out(local, SECRETS)] == [

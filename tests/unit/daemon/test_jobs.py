@@ -107,8 +107,9 @@ async def test_a_job_slower_than_its_interval_is_counted_and_said_once() -> None
             slow.go_on.set()
             await until(lambda: slow.ended >= 2)
             assert other.runs > 1
-    late = [line for line in logs if line["event"] == "job is late"]
-    assert [line["job"] for line in late] == ["poll"]
+    # the other may be late as well, on a busy machine
+    late = [line for line in logs if line["event"] == "job is late" and line["job"] == "poll"]
+    assert len(late) == 1
     assert late[0]["reason"] == "its last run has not ended"
 
 

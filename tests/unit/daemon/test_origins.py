@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from teagent.config.load import load
 from teagent.daemon.app import App
 from teagent.daemon.figures import figures
-from tests.integration.running import ENVIRONMENT, Site
+from tests.fakes import bmp as b
+from tests.integration.running import ENVIRONMENT, Site, free_port
 from tests.unit.daemon.test_handlers import ask
 
 pytestmark = pytest.mark.asyncio
@@ -68,4 +71,27 @@ async def test_a_file_that_is_not_there_keeps_no_daemon_from_starting(place: Sit
     assert isinstance(origins, dict)
     assert origins["ipv4"] is None
     assert "no such file" in str(origins["problem"])
+    await app.stop(reverting=False)
+
+
+async def test_routers_tell_origins_by_bmp(place: Site) -> None:
+    place.window = "60s\n  origins: {bmp: true}"
+    place.extra = f'{place.extra}\nbmp: {{listen: "127.0.0.1:{free_port()}"}}'
+    place.write()
+    app = App(load(place.config, environment=ENVIRONMENT))
+    await app.start()
+    assert app.witness is not None
+    assert app.origins is not None
+    _, writer = await asyncio.open_connection("127.0.0.1", app.witness.port)
+    writer.write(
+        b.peer_up("192.0.2.9") + b.monitoring(b.update(["10.0.0.0/8"], path=[64501]), "192.0.2.9", view="post_policy")
+    )
+    while not sum(row.messages for row in app.witness.health()) >= 2:
+        await app.clock.sleep(0.005)
+    await app.origins.reload()
+    assert app.origins.table is not None
+    assert app.origins.table.prefixes == {4: 1, 6: 0}
+    kept = App(load(place.config, environment=ENVIRONMENT), before=app)
+    assert kept.origins is app.origins
+    writer.close()
     await app.stop(reverting=False)

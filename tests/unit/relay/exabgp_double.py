@@ -13,6 +13,7 @@ ROUTE = re.compile(
     r"neighbor (\S+) announce route (\S+) next-hop (\S+) (large-community|community) \[ ([0-9: ]+) \]", re.ASCII
 )
 WITHDRAW = re.compile(r"neighbor (\S+) withdraw route (\S+)", re.ASCII)
+REPEAT = re.compile(r"neighbor (\S+) flush adj-rib out", re.ASCII)
 END_OF_RIB = re.compile(r"neighbor (\S+) announce eor (ipv4|ipv6) unicast", re.ASCII)
 
 
@@ -82,8 +83,10 @@ class ExabgpDouble:
         elif found := WITHDRAW.fullmatch(command):
             self.routes.pop((found[1], found[2]), None)
             self.say("done" if found[1] in self.up else "error")
-        elif found := END_OF_RIB.fullmatch(command):
+        elif END_OF_RIB.fullmatch(command):
             self.say("done")
+        elif found := REPEAT.fullmatch(command):
+            self.say("done" if self.up.get(found[1]) else "error")
         else:
             raise AssertionError(f"not in the grammar: {command}")
 

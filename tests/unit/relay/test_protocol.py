@@ -38,7 +38,7 @@ def test_an_announcement_is_parsed_to_checked_values_with_its_signals_sorted():
     )
 
 
-@pytest.mark.parametrize("do", ["state", "subscribe", "freeze", "thaw", "reconcile"])
+@pytest.mark.parametrize("do", ["state", "subscribe", "freeze", "thaw", "reconcile", "repeat"])
 def test_requests_without_operands_are_known(do):
     assert protocol.parse({"version": 1, "id": 0, "do": do}) == Plain(do=do)
 

@@ -450,3 +450,34 @@ async def test_a_journal_that_cannot_be_opened_refuses_and_touches_nothing_until
     good.rename(setting.journal_path)
     await setting.turn()
     assert setting.held() == {"198.51.100.0/24": "p-1"}
+
+
+def repetition(neighbor: str) -> str:
+    return f"neighbor {neighbor} flush adj-rib out"
+
+
+async def test_what_was_told_is_told_again_to_the_sessions_that_are_up(setting):
+    setting.exabgp.session("192.0.2.73", up=False)
+    await setting.turn()
+    setting.exabgp.commands.clear()
+    assert await setting.relay.repeat() == {}
+    assert setting.exabgp.commands == [repetition("192.0.2.65")]
+
+
+async def test_nothing_is_repeated_while_exabgp_is_not_in_step(setting):
+    setting.relay.exabgp.in_step = False
+    assert await refused(setting.relay.repeat()) == ("down", "exabgp")
+    assert setting.exabgp.commands == []
+
+
+async def test_repetitions_are_not_asked_of_routers_without_a_pause(setting):
+    await setting.relay.repeat()
+    assert await refused(setting.relay.repeat()) == ("refused", "rate")
+    setting.still.advance(0.6)
+    await setting.relay.repeat()
+    assert setting.exabgp.commands == [repetition(n) for n in BOTH] * 2
+
+
+async def test_a_repetition_that_is_not_acknowledged_is_unknown(setting):
+    setting.exabgp.hanging = True
+    assert await refused(setting.relay.repeat()) == ("unknown", "ack_timeout")

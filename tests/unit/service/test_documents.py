@@ -12,6 +12,7 @@ from teagent.engine.lifecycle import TRANSITIONS
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
 from teagent.model.link import NoData
 from teagent.model.proposal import ProposalEvent, ProposalState
+from teagent.model.witness import ProofState
 from teagent.service import documents
 from tests.fakes import shown
 
@@ -320,3 +321,39 @@ def test_a_set_without_the_prefix_shows_no_announcement() -> None:
 
 def test_the_events_of_people_are_events_of_the_lifecycle() -> None:
     assert set(documents.OPERATOR_EVENTS) <= set(ProposalEvent)
+
+
+def test_a_router_that_sends_no_bmp_is_a_warning_and_a_stray_override_critical() -> None:
+    lost = replace(shown.WITNESS, connected=False, reason="the router closed the connection")
+    stray = documents.stray_documents([(shown.EYEBALL, "edge2")])
+    status = shown.status_document(witness=[documents.witness_document(lost)], stray_overrides=stray)
+    assert [(row["level"], row["message"]) for row in documents.check_document(status)["problems"]] == [
+        ("critical", "edge2 holds an override of 198.51.100.0/24 that nobody owns"),
+        ("warning", "edge1 sends no BMP since 2026-01-12T18:40:30Z: the router closed the connection"),
+    ]
+
+
+def test_a_router_that_sends_bmp_is_no_problem() -> None:
+    status = shown.status_document(witness=[documents.witness_document(shown.WITNESS)])
+    assert documents.check_document(status)["level"] == "ok"
+
+
+def test_a_proposal_that_never_was_on_the_wire_has_no_proof() -> None:
+    assert shown.proposal_document()["proof"] is None
+    assert shown.proposal_document(ProposalState.ACTIVE)["proof"] == {
+        "state": "proven",
+        "since": "2026-01-12T19:39:32Z",
+        "routers": [
+            {"router": "edge1", "state": "proven", "reason": "has accepted it"},
+            {"router": "edge2", "state": "proven", "reason": "has selected it"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(("witness", "said"), [(True, ["proposal p-7f3c is unproven"]), (False, [])])
+def test_an_unproven_change_is_a_warning_where_proof_is_to_be_had(witness: bool, said: list[str]) -> None:
+    unproven = replace(shown.PROOF, state=ProofState.UNPROVEN)
+    rows = [documents.proposal_summary_document(shown.proposal(ProposalState.ACTIVE), proof=unproven)]
+    told = [documents.witness_document(shown.WITNESS)] if witness else None
+    check = documents.check_document(shown.status_document(witness=told, proposals=rows))
+    assert [row["message"] for row in check["problems"]] == said  # type: ignore[index,attr-defined]

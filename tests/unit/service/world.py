@@ -33,6 +33,7 @@ from teagent.service.approve import Approver
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.observe import Observer
 from teagent.service.proposals import ProposalBook
+from teagent.service.prove import Prover
 from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
 from teagent.service.watch import Watcher
@@ -40,6 +41,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.speaker import FakeSpeaker
 from tests.fakes.store import MemoryStore
 from tests.fakes.telemetry import FakeTelemetry
+from tests.fakes.witness import FakeWitness
 
 HEAVY: Prefix = IPv4Network("198.51.100.0/24")
 OTHER: Prefix = IPv4Network("203.0.113.0/24")
@@ -92,6 +94,7 @@ class World:
     live: bool = True
     store: MemoryStore = field(default_factory=MemoryStore)
     speaker: FakeSpeaker = field(default_factory=FakeSpeaker)
+    witness: FakeWitness | None = None
     differences: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -122,10 +125,20 @@ class World:
             history_seconds=3600,
         )
         self.policies = {POLICY.name: POLICY}
+        self.prover = Prover(
+            witness=self.witness,
+            speaker=speaker,
+            routers=["edge1"],
+            network=self.network,
+            book=self.book,
+            store=self.store,
+            clock=self.clock,
+        )
         self.approver = Approver(
             book=self.book,
             applier=self.applier,
             freeze=self.freeze,
+            prover=self.prover,
             policies=self.policies,
             recheck=self._recheck,
             clock=self.clock,
@@ -134,6 +147,7 @@ class World:
             book=self.book,
             applier=self.applier,
             observer=self.observer,
+            prover=self.prover,
             policies=self.policies,
             links=self.network.links,
         )
@@ -148,6 +162,7 @@ class World:
         await self.book.load()
         await self.freeze.load()
         await self.scorer.load()
+        await self.prover.load()
 
     async def settle(self) -> None:
         """What the daemon does at its start."""

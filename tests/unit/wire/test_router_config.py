@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from teagent.model.bgp import Asn
+from teagent.model.bgp import Address, Asn
 from teagent.wire.router_config import BorderLink, BorderRouter, router_config
 
 LAB_EDGE = Path(__file__).resolve().parents[3] / "labs" / "two-transit" / "edge" / "frr.conf"
 
 
-def border_router(*prefixes: str, links: tuple[BorderLink, ...] | None = None) -> BorderRouter:
+STATION = (ip_address("192.0.2.66"), 1790)
+
+
+def border_router(
+    *prefixes: str, links: tuple[BorderLink, ...] | None = None, bmp: tuple[Address, int] | None = None
+) -> BorderRouter:
     default_links = (
         BorderLink(name="transit-b", link_id=2, neighbor=ip_address("192.0.2.6"), export_map="TO-B"),
         BorderLink(name="transit-a", link_id=1, neighbor=ip_address("192.0.2.2"), export_map="TO-A"),
@@ -28,6 +33,7 @@ def border_router(*prefixes: str, links: tuple[BorderLink, ...] | None = None) -
         prefixes=tuple(ip_network(prefix) for prefix in prefixes),
         next_hop_ipv4=ip_address("192.0.2.254"),
         next_hop_ipv6=ip_address("2001:db8:ffff::254"),
+        bmp=bmp,
     )
 
 
@@ -37,8 +43,24 @@ def block(text: str) -> list[str]:
 
 
 def test_the_frr_block_is_the_very_text_that_the_labs_edge_runs():
-    generated = router_config(border_router("12.0.0.0/24", "10.0.0.0/24", "11.0.0.0/24"), "frr")
+    generated = router_config(border_router("12.0.0.0/24", "10.0.0.0/24", "11.0.0.0/24", bmp=STATION), "frr")
     assert block(generated) == block(LAB_EDGE.read_text())
+
+
+def test_frr_reports_by_bmp_what_came_in_and_what_was_taken_of_it_in_both_families():
+    lines = router_config(border_router("10.0.0.0/24", "2001:db8:10::/48", bmp=STATION), "frr").splitlines()
+    at = lines.index(" bmp targets teagent")
+    assert lines[at + 1].startswith("  bmp connect 192.0.2.66 port 1790 ")
+    assert lines[at + 2 : at + 6] == [
+        f"  bmp monitor {family} unicast {view}"
+        for family in ("ipv4", "ipv6")
+        for view in ("pre-policy", "post-policy")
+    ]
+    assert any("-M bmp" in line for line in lines[:at])
+
+
+def test_without_bmp_in_the_configuration_the_router_is_told_nothing_of_it():
+    assert "bmp" not in router_config(border_router("10.0.0.0/24"), "frr").lower()
 
 
 def test_frr_export_entries_come_before_the_operators_own_at_1000():

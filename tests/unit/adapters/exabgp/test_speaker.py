@@ -191,3 +191,9 @@ async def test_a_link_that_has_no_id_is_refused_before_anything_is_sent():
                 Override(prefix=PREFIX, signals=(Signal(link="c", prepend=0),)), owner="p-1", deadline=None
             )
     assert requests == []
+
+
+async def test_routers_are_told_again_by_a_request_of_its_own():
+    async with relay_answering(ok()) as (speaker, requests):
+        await speaker.repeat()
+    assert requests == [{"version": 1, "id": 1, "do": "repeat"}]

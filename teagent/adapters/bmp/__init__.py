@@ -1,0 +1,1 @@
+"""BMP: routers tell what they hold."""
