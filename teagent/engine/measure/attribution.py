@@ -42,6 +42,7 @@ class PrefixTable:
         if family == 4:
             self._starts: Column = np.array(starts, dtype=np.uint32)
             self._top, self._pages, self._tails = self._tree()
+            self._near = self._top != 0
             return
         self._by_half = not any(start & _LOW_HALF for start in starts)
         if self._by_half:
@@ -90,10 +91,9 @@ class PrefixTable:
         if self.family == 6:
             covered = self._match_ipv6(addresses) != NOWHERE
             return covered
-        page = self._top.take(addresses >> np.uint32(16))
-        covered = page != 0
+        covered = self._near.take(addresses >> np.uint32(16))
         near = covered.nonzero()[0]
-        covered[near] = self._paged(page.take(near), addresses.take(near)) != NOWHERE
+        covered[near] = self.match(addresses.take(near)) != NOWHERE
         return covered
 
     def _paged(self, page: npt.NDArray[np.int32], addresses: Column) -> npt.NDArray[np.int32]:
@@ -237,7 +237,8 @@ class Attribution:
         if not from_ours.any():
             return to, ~from_ours
         inbound = ~from_ours | ((to != NOWHERE) & ~same_if)
-        return np.where(from_ours, np.int32(NOWHERE), to), inbound
+        np.copyto(to, NOWHERE, where=from_ours)
+        return to, inbound
 
     def attribute(self, batch: FlowBatch) -> Attributed:
         """For one batch at a time; MatrixBuilder does the same to many at once."""

@@ -51,8 +51,7 @@ class SourceForm:
         return np.uint64((1 << self.bits) - 1)
 
     def keys(self, *, src: Column, asn: Column) -> Keys:
-        keys: Keys = asn.astype(np.uint64)
-        keys <<= np.uint64(1)
+        keys: Keys = np.left_shift(asn, np.uint64(1), dtype=np.uint64)
         unknown = np.flatnonzero(asn == 0)
         if len(unknown):
             address = (src if self.family == 4 else src[:, 0]).take(unknown).astype(np.uint64)
@@ -121,12 +120,12 @@ class DemandTable:
         return self._fold() if self._most > self._max_rows and self._counted() > self._max_rows else 0
 
     def _add(self, keys: Keys, octets: Octets) -> None:
-        place = (keys * MULTIPLIER >> self._shift).view(np.intp)
+        place = self._home(keys)
         misses = np.flatnonzero(self._keys.take(place) != keys)
         if len(misses):
             if self._full(len(misses)) and self._counted() and self._full(len(misses)):
                 self._grow(len(misses))
-                place = (keys * MULTIPLIER >> self._shift).view(np.intp)
+                place = self._home(keys)
                 misses = np.flatnonzero(self._keys.take(place) != keys)
             missing = keys.take(misses)
             found = self._places(missing, place.take(misses))
@@ -139,11 +138,18 @@ class DemandTable:
             place[misses] = found
         np.add.at(self._octets, place, octets)
 
+    def _home(self, keys: Keys) -> npt.NDArray[np.intp]:
+        """Where each key should be."""
+        home = keys * MULTIPLIER
+        home >>= self._shift
+        return home.view(np.intp)
+
     def _places(self, keys: Keys, place: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Where each key is, after finding one that is free for it if need be; -1 where its window is full."""
-        found = np.full(len(keys), -1, dtype=np.intp)
-        table, last = self._keys, len(self._keys) - 1
-        pending = np.arange(len(keys))
+        """Where each key is, after finding one that is free for it if need be; -1 where its window is full. `place` is
+        where each would be at home, and becomes the answer.
+        """
+        found, table, last = place, self._keys, len(self._keys) - 1
+        pending: npt.NDArray[np.intp] | None = None  # which of `found` are looked for; None is all
         for step in range(1, WINDOW + 1):
             there = table.take(place)
             free = (there == FREE).nonzero()[0]
@@ -154,13 +160,12 @@ class DemandTable:
                 self._most += len(free)
             other = (there != keys).nonzero()[0]
             if not len(other):
-                found[pending] = place
-                break
-            found[pending] = place
-            pending, keys = pending.take(other), keys.take(other)
+                return found
+            pending = other if pending is None else pending.take(other)
+            keys = keys.take(other)
             place = place.take(other) + step & last  # 1, 3, 6, 10, ... from home: neighbours do not pile up
-        else:
-            found[pending] = -1
+            found[pending] = place
+        found[pending] = -1
         return found
 
     def _spill(self, keys: Keys, octets: Octets) -> None:
@@ -199,20 +204,33 @@ class DemandTable:
         large = _largest(np.where(rests, -1.0, octets), keys, self._max_rows // 2)
         others = np.flatnonzero(~large)
         cells = (keys.take(others) >> np.uint64(self.form.bits)).astype(np.intp)
-        sums = np.bincount(cells, weights=octets.take(others))
+        sums = np.bincount(cells, weights=octets.take(others)).astype(np.float64, copy=False)
         found = np.bincount(cells).nonzero()[0]
-        chosen = large.nonzero()[0]
         folded = len(others) - int(np.count_nonzero(rests))
-        self._fill(
-            np.concatenate((keys.take(chosen), found.astype(np.uint64) << np.uint64(self.form.bits))),
-            np.concatenate((octets.take(chosen), sums.take(found))),
-            len(self._keys),
-        )
+        if self.origins is None and not self._spilt:
+            self._keep(large, keys)
+        else:
+            self._fill(keys.compress(large), octets.compress(large), len(self._keys))
+        self._add(found.astype(np.uint64) << np.uint64(self.form.bits), sums.take(found))
         return folded
 
-    def _used(self) -> tuple[Keys, Octets]:
+    def _keep(self, kept: npt.NDArray[np.bool_], keys: Keys) -> None:
+        """Frees the places of the rows that are not `kept`, of all `keys` in the order of their places. Because a
+        search ends at a free place, those that are kept but not at home look for a place anew.
+        """
         used = np.flatnonzero(self._keys != FREE)
-        keys, octets = self._keys[used], self._octets[used]
+        settled = kept & (self._home(keys) == used)
+        moving = np.flatnonzero(kept & ~settled)
+        keys, octets = keys.take(moving), self._octets.take(used.take(moving))
+        left = used.compress(~settled)
+        self._keys[left], self._octets[left] = FREE, 0.0
+        self._most = len(used) - len(left)
+        self._add(keys, octets)
+
+    def _used(self) -> tuple[Keys, Octets]:
+        """Those with a place in their order, then the spilt ones."""
+        used = np.flatnonzero(self._keys != FREE)
+        keys, octets = self._keys.take(used), self._octets.take(used)
         for more, theirs in self._spilt:
             keys, octets = np.concatenate((keys, more)), np.concatenate((octets, theirs))
         return keys, octets
@@ -250,18 +268,12 @@ def _largest(octets: Octets, keys: Keys, count: int) -> npt.NDArray[np.bool_]:
         return np.zeros(len(octets), dtype=bool)
     if count >= len(octets):
         return octets >= 0
-    # Octets that are not below 0 are in the order of their bits. The first of these tell nearly all of them apart.
-    leading = (np.maximum(octets, 0.0).view(np.int64) >> _LEADING).astype(np.intp)
-    above = np.cumsum(np.bincount(leading)[::-1])[::-1]  # how many lead as far as that, or further
-    edge = int(np.flatnonzero(above >= count)[-1])
-    at_edge = np.flatnonzero(leading == edge)
-    largest: npt.NDArray[np.bool_] = leading > edge
-    order = np.lexsort((keys.take(at_edge), -octets.take(at_edge)))
-    largest[at_edge.take(order[: count - np.count_nonzero(largest)])] = True
+    least = np.partition(octets, len(octets) - count)[-count]
+    largest: npt.NDArray[np.bool_] = octets > least
+    equal = np.flatnonzero(octets == least)
+    order = np.argsort(keys.take(equal))
+    largest[equal.take(order[: count - np.count_nonzero(largest)])] = True
     return largest & (octets >= 0)
-
-
-_LEADING: Final = 48  # leaves the exponent and four digits of the mantissa
 
 
 def _summed(keys: Keys, octets: Octets) -> tuple[Keys, Octets]:

@@ -49,8 +49,12 @@ class EgressSieve:
 
     def sift(self, batch: FlowBatch, link: Column, overhead_octets: float) -> Column:
         """`link`, the link of each record, with NOWHERE for the duplicates. `batch` has a direction."""
+        egress = np.flatnonzero(batch.direction == EGRESS)
+        if not len(egress):  # as of most exporters
+            return link
         # A record of an egress meter names the interface that it left by, which is another one.
-        egress = np.flatnonzero((batch.direction == EGRESS) & (link != NOWHERE) & (batch.in_if != batch.out_if))
+        other_if = batch.in_if.take(egress) != batch.out_if.take(egress)
+        egress = egress.compress(other_if & (link.take(egress) != NOWHERE))
         if not len(egress):
             return link
         links = link.take(egress)

@@ -25,7 +25,7 @@ class RecordBuffer:
         self.same_if = np.empty(BLOCK, dtype=bool)
         self.src = _addresses(family)
         self.dst = _addresses(family)
-        self.asn = np.empty(BLOCK, dtype=np.uint32)
+        self.asn = np.empty(BLOCK, dtype=np.uint64)
         self.octets = np.empty(BLOCK)
 
     @property

@@ -47,6 +47,23 @@ def test_the_largest_stay_apart_with_ties_by_key_and_the_rest_goes_to_its_cell()
     assert contents(table) == {0: 2.0, cell: 12.0, cell | 9 << 1: 10.0, 4 << 1: 5.0}
 
 
+def test_keys_are_found_again_after_others_were_folded_out_of_their_way():
+    rng = np.random.default_rng(5)
+    table = DemandTable(600, FORM)
+    sources = rng.integers(1, 3_000, 40_000).astype(np.uint64) << np.uint64(1)
+    octets = rng.integers(1, 10**6, len(sources)).astype(float) * np.where(sources < 200, 1000, 1)
+    folded = 0
+    for i in range(0, len(sources), 500):
+        folded += table.add(sources[i : i + 500], octets[i : i + 500])
+        used = table._keys[table._keys != FREE]
+        assert len(np.unique(used)) == len(used) <= 600
+    assert folded > 1000
+    found = contents(table)
+    assert sum(found.values()) == octets.sum()
+    large = summed(sources[sources < 200], octets[sources < 200])
+    assert {key: found[key] for key in large} == large
+
+
 def colliding(count: int, places: int) -> np.ndarray:
     """Keys that all want place 0 of a table of so many: multiples of the multiplier's inverse."""
     inverse = pow(int(MULTIPLIER), -1, 1 << 64)
