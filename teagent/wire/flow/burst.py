@@ -29,6 +29,7 @@ from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.template_sets import FIRST_DATA_SET
 
 MOST_SHAPES: Final = 256
+MOST_APART: Final = 8  # datagrams that are picked out of many
 KEYS: Final = {5: slice(20, 24), 9: slice(16, 24), 10: slice(12, 20)}  # of a datagram of this version: domain and set
 Positions: TypeAlias = npt.NDArray[np.int64]
 _Key: TypeAlias = tuple[int, bytes, bytes]
@@ -123,10 +124,20 @@ class BurstReader:
         """Lanes, which may be read together, and datagrams that have to be read by themselves, in order. What such a
         one changes in `state` counts for what comes after it: take the next only when it has been read.
         """
-        lanes = self._by_length(state, datagrams)
-        if lanes is not None:
-            yield lanes
-            return
+        apart = 0
+        while datagrams:
+            lanes, alone = self._by_length(state, datagrams)
+            if alone is None:
+                yield lanes
+                return
+            if apart == MOST_APART:
+                break
+            # A few, as templates are: what stands between them is read together.
+            apart += 1
+            if alone:
+                yield from self.parted(state, datagrams[:alone])
+            yield datagrams[alone]
+            datagrams = datagrams[alone + 1 :]
         burst: dict[Shape, list[int]] = {}
         for position, datagram in enumerate(datagrams):
             shape = self._shape(state, datagram)
@@ -140,9 +151,9 @@ class BurstReader:
         if burst:
             yield [_lane(shape, datagrams, positions) for shape, positions in burst.items()]
 
-    def _by_length(self, state: ExporterState, datagrams: Sequence[bytes]) -> list[Lane] | None:
-        """Mostly datagrams of one length are of one shape, which costs least to find out; else they are parted by what
-        they begin with. None where one of them has to be read by itself.
+    def _by_length(self, state: ExporterState, datagrams: Sequence[bytes]) -> tuple[list[Lane], int | None]:
+        """(lanes, position of one that has to be read by itself, None where there is none). Mostly datagrams of one
+        length are of one shape, which costs least to find out; else they are parted by what they begin with.
         """
         count = len(datagrams)
         lengths = np.fromiter(map(len, datagrams), np.uint32, count)
@@ -156,30 +167,32 @@ class BurstReader:
             datagram = datagrams[positions[0]]
             shape = self._shape(state, datagram)
             if shape is None:
-                return None
+                return lanes, int(positions[0])
             if shape.fits(octets, begin, last - first):
                 lanes.append(Lane(shape, octets, begin, positions))
-            elif not self._by_key(state, datagrams, positions.tolist(), lanes):
-                return None
+            else:
+                alone = self._by_key(state, datagrams, positions.tolist(), lanes)
+                if alone is not None:
+                    return lanes, alone
             begin += len(datagram) * (last - first)
-        return lanes
+        return lanes, None
 
     def _by_key(
         self, state: ExporterState, datagrams: Sequence[bytes], positions: list[int], lanes: list[Lane]
-    ) -> bool:
-        """Appends the lanes of these datagrams; False where one of them has to be read by itself."""
+    ) -> int | None:
+        """Appends the lanes of these datagrams; returns one that has to be read by itself, if there is one."""
         groups: dict[_Key | None, list[int]] = {}
         for position in positions:
             groups.setdefault(_key(datagrams[position]), []).append(position)
         for group in groups.values():
             shape = self._shape(state, datagrams[group[0]])
             if shape is None:
-                return False
+                return group[0]
             lane = _lane(shape, datagrams, group)
             if not shape.fits(lane.octets, 0, len(group)):
-                return False
+                return next((p for p in group if not shape.fits(datagrams[p], 0, 1)), group[0])
             lanes.append(lane)
-        return True
+        return None
 
     def _shape(self, state: ExporterState, datagram: bytes) -> Shape | None:
         if state.changes != self._changes:

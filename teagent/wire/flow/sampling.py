@@ -36,6 +36,7 @@ class SamplingRates:
         self._of_interface: dict[int, float] = {}
         self._of_domain: float | None = None
         self._common = math.nan
+        self._alike = False  # whatever sampler or interface a record names, its rate is the common one
 
     @property
     def of_sampler(self) -> Mapping[int, float]:
@@ -95,11 +96,14 @@ class SamplingRates:
         if self._of_domain is not None:
             self._common = self._of_domain
         else:
-            self._common = distinct.pop() if len(distinct) == 1 else math.nan
+            self._common = next(iter(distinct)) if len(distinct) == 1 else math.nan
+        self._alike = distinct == {self._common} and not self._of_interface
 
     def column(self, fields: SamplingFields, rows: Rows, in_if: Column) -> Column:
         """The rate of each data record."""
-        samplers: Mapping[int, float] = {} if fields.sampler is None else self._of_sampler or self._elsewhere()
+        samplers: Mapping[int, float] = {}
+        if fields.sampler is not None and not self._alike:
+            samplers = self._of_sampler or self._elsewhere()
         if not fields.stated and not samplers and not self._of_interface:
             return constant(len(rows), self._common)
         rates = constant(len(rows), self._common)
