@@ -32,6 +32,8 @@ NOW = 1_700_000_000
 EXPORTER = "127.0.0.1"
 LINKS = {101: "transit-a", 102: "transit-b", 103: "ix-1", 104: "ix-2"}
 INSIDE = 7
+OUR_AS = 64_512
+SAMPLED_HEADER, EXTENDED_SWITCH, EXTENDED_ROUTER, EXTENDED_GATEWAY = 1, 1001, 1002, 1003
 OUR_IPV4, OUR_IPV6 = 0xC6120000, 0x20010DB8 << 32  # 198.18.0.0, and 2001:db8:: as its high half
 OURS: tuple[IPv4Network | IPv6Network, ...] = (
     *(IPv4Network((OUR_IPV4 + (i << 10), 22 if i % 4 else 23)) for i in range(128)),
@@ -194,24 +196,62 @@ def _per_datagram(kind: str, family: int) -> int:
     return (PAYLOAD_OCTETS - 24) // sum(length for _, length in fields)
 
 
+SAMPLES = 4  # in a datagram of sFlow
+SFLOW_COLUMNS = (8, 12, 10, 14, 4, 7, 11, 16, 17, 13, 1)
+
+
 def sflow(datagrams: int, rng: np.random.Generator) -> Export:
-    """Six flow samples of 128 octets of an Ethernet frame in each datagram, one in two."""
-    each = 6
-    values = traffic(datagrams * each, 4, rng)
-    columns = [values[element].tolist() for element in (8, 12, 10, 14, 4, 7, 11)]
+    """Flow samples as a router with BGP sends them: 128 octets of a frame, extended switch, router and gateway. One
+    frame in three has a VLAN tag. A second sub-agent sends one datagram in four, with expanded samples; one datagram in
+    20 has a counter sample too. The rate is 1; sequence numbers are those of each data source.
+    """
+    of_family = {
+        family: zip(*(traffic(datagrams * SAMPLES, family, rng)[e].tolist() for e in SFLOW_COLUMNS), strict=True)
+        for family in (4, 6)
+    }
+    families = np.where(rng.random((datagrams, SAMPLES)) < 0.15, 6, 4).tolist()
+    tagged = (rng.random((datagrams, SAMPLES)) < 1 / 3).tolist()
+    hops = rng.integers(1, 5, (datagrams, SAMPLES)).tolist()
+    numbers: dict[tuple[int, int], int] = {}
+    sent = [0, 0]
     data = []
     for i in range(datagrams):
+        sub_agent, counters = i % 4 == 3, i % 20 == 0
         samples = b""
-        for j in range(i * each, (i + 1) * each):
-            src, dst, in_if, out_if, protocol, src_port, dst_port = (column[j] for column in columns)
-            ip = struct.pack(">BBHHHBBHII", 0x45, 0, 986, 0, 0, 60, protocol, 0, src, dst)
-            ports = struct.pack(">HH", src_port, dst_port)
-            frame = (bytes(12) + b"\x08\x00" + ip + ports).ljust(128, b"\0")
-            raw = struct.pack(">IIIIII", 1, 16 + len(frame), 1, 1_004, 4, len(frame)) + frame
-            body = struct.pack(">8I", j, in_if, 1, j, 0, in_if, out_if, 1) + raw
-            samples += struct.pack(">II", 1, len(body)) + body
-        data.append(struct.pack(">7I", 5, 1, 0x7F000001, 0, i, 600_000, each) + samples)
-    return Export("sflow", [], data, [each] * datagrams, [each] * datagrams, [1] * datagrams)
+        for family, tag, path in zip(families[i], tagged[i], hops[i], strict=True):
+            values = next(of_family[family])
+            source = (sub_agent, values[2])
+            numbers[source] = numbers.get(source, -1) + 1
+            samples += sample(values, numbers[source], family=family, tag=tag, path=path, expanded=sub_agent)
+        if counters:
+            samples += struct.pack(">II", 2, 108) + struct.pack(">5I", i, 101, 1, 1, 88) + bytes(88)
+        head = struct.pack(">7I", 5, 1, 0x7F000001, sub_agent, sent[sub_agent], 600_000, SAMPLES + counters)
+        sent[sub_agent] += 1
+        data.append(head + samples)
+    return Export("sflow", [], data, [SAMPLES] * datagrams, [SAMPLES] * datagrams, [1] * datagrams)
+
+
+def sample(values: Sequence[int], number: int, *, family: int, tag: bool, path: int, expanded: bool) -> bytes:
+    """A flow_sample; `path` is how many ASes the way to the destination has."""
+    src, dst, in_if, out_if, protocol, src_port, dst_port, src_as, dst_as, dst_mask, octets = values
+    length = octets % 1_400 + 64
+    if family == 4:
+        ip = struct.pack(">BBHHHBBHII", 0x45, 0, length, 0, 0, 60, protocol, 0, src, dst)
+    else:
+        ip = struct.pack(">IHBBQQQQ", 6 << 28, length, protocol, 60, src, 1, dst, 1)
+    kind = (b"\x81\x00\x00\x64" if tag else b"") + (b"\x08\x00" if family == 4 else b"\x86\xdd")
+    frame = (bytes(12) + kind + ip + struct.pack(">HH", src_port, dst_port)).ljust(128, b"\0")
+    records = struct.pack(">6I", SAMPLED_HEADER, 16 + len(frame), 1, length + 18, 4, len(frame)) + frame
+    records += struct.pack(">6I", EXTENDED_SWITCH, 16, 100, 0, 100, 0)
+    records += struct.pack(">6I", EXTENDED_ROUTER, 16, 1, 0x0A000001, 24, dst_mask)
+    gateway = struct.pack(">8I", 1, 0x0A000001, OUR_AS, src_as, src_as, 1, 2, path)
+    gateway += struct.pack(f">{path}I", *range(64_600, 64_599 + path), dst_as) + struct.pack(">II", 0, 100)
+    records += struct.pack(">II", EXTENDED_GATEWAY, len(gateway)) + gateway
+    if expanded:
+        body = struct.pack(">11I", number, 0, in_if, 1, number, 0, 0, in_if, 0, out_if, 4)
+    else:
+        body = struct.pack(">8I", number, in_if, 1, number, 0, in_if, out_if, 4)
+    return struct.pack(">II", 3 if expanded else 1, len(body) + len(records)) + body + records
 
 
 def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, float]:

@@ -41,10 +41,10 @@ def flow_sample(
     """Interfaces are (format, value)."""
     many = len(records) if count is None else count
     if expanded:
-        words = (sequence, 0, source, rate, rate * sequence, drops, *in_if, *out_if, many)
+        words = (sequence, 0, source, rate, rate * sequence % 2**32, drops, *in_if, *out_if, many)
     else:
         packed = [kind << 30 | value for kind, value in (in_if, out_if)]
-        words = (sequence, source, rate, rate * sequence, drops, *packed, many)
+        words = (sequence, source, rate, rate * sequence % 2**32, drops, *packed, many)
     return record(3 if expanded else 1, struct.pack(f">{len(words)}I", *words) + b"".join(records))
 
 

@@ -24,7 +24,7 @@ from teagent.wire.flow.layout import Batching
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import DataSet, RecordSet, Run, Undecoded, joined, reason_of
 from teagent.wire.flow.sampling import SamplingRates
-from teagent.wire.flow.sflow import SFlowReader
+from teagent.wire.flow.sflow import SFLOW_VERSION, SFlowReader
 from teagent.wire.flow.template import Rows, decode_fixed
 
 PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
@@ -165,19 +165,27 @@ class FlowDecoder:
         if not datagrams:
             return
         self._state.listen(stream)
+        if all(datagram.startswith(SFLOW_VERSION) for datagram in datagrams):
+            self.version, self.exported_at = 0, math.nan
+            for datagram in self._sflow.read_together(datagrams, stream):
+                self._read_alone(datagram, at, stream, sets)
+            return
         for part in self._bursts.parted(self._state, datagrams):
             if isinstance(part, bytes):
-                found: list[RecordSet] = []
-                try:
-                    self._read(part, at, stream, found)
-                except WireError as error:
-                    self._state.undecoded[reason_of(error)] += 1
-                sets += found
+                self._read_alone(part, at, stream, sets)
                 continue
             self._lost += read_lanes(self._state, part, stream, sets)
             last = max(part, key=lambda lane: int(lane.positions[-1]))
             self.version = last.shape.version
             self.exported_at = exported_at(self.version, last.last_header)
+
+    def _read_alone(self, datagram: bytes, at: float, stream: int, sets: list[DataSet]) -> None:
+        found: list[RecordSet] = []
+        try:
+            self._read(datagram, at, stream, found)
+        except WireError as error:
+            self._state.undecoded[reason_of(error)] += 1
+        sets += found
 
     def _read(self, datagram: bytes, at: float, stream: int, sets: list[RecordSet]) -> None:
         """Some exporters, and most files of captured payloads, put several messages into one datagram."""

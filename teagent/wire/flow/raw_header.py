@@ -123,6 +123,12 @@ def _u16(data: Column, at: Offsets) -> Offsets:
     return value
 
 
+def _cut(data: Column, at: Offsets, octets: int) -> Column:
+    """(N, octets): those that stand at each place, all of which must be there."""
+    windows: Column = np.ndarray((len(data) - octets + 1,), f"V{octets}", data, strides=(1,))
+    return windows[at].view(np.uint8).reshape(-1, octets)
+
+
 def _have(at: Offsets, ends: Offsets, types: Offsets, which: Column, octets: int) -> Offsets:
     """Of the frames `which`, those that go on for so many octets; the others are cut."""
     lanes = np.flatnonzero(which)
@@ -249,7 +255,7 @@ def _ipv4(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
     types[lanes[~sound]] = NOT_IP
     lanes = lanes[sound]
     begin = at[lanes]
-    header = data[begin[:, None] + np.arange(20)]
+    header = _cut(data, begin, 20)
     addresses = header[:, 12:20].copy().view(">u4").astype(np.uint32)
     protocol = header[:, 9]
     fragment = (header[:, 6].astype(np.int64) & 0x1F) << 8 | header[:, 7]
@@ -269,7 +275,7 @@ def _ipv6(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
     types[lanes[~sound]] = NOT_IP
     lanes = lanes[sound]
     begin = at[lanes]
-    header = data[begin[:, None] + np.arange(40)]
+    header = _cut(data, begin, 40)
     addresses = header[:, 8:40].copy().view(">u8").astype(np.uint64)
     payload = _u16(data, begin + 4)
     protocol, transport, first = _past_extensions(data, begin + 40, ends[lanes], header[:, 6].astype(np.int64))

@@ -7,42 +7,42 @@ teagent.wire.flow.sflow_records shows them, and every other record.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from teagent.errors import BadVersion, Truncated
 from teagent.model.traffic import Column, FlowBatch
-from teagent.wire.flow import raw_header
-from teagent.wire.flow.frames import unusable
-from teagent.wire.flow.raw_header import FrameKind, Packets
 from teagent.wire.flow.records import Undecoded
 from teagent.wire.flow.sequence import MODULUS, RESTART, Sequences
+from teagent.wire.flow.sflow_columns import SampleBlock, SampleColumns
+from teagent.wire.flow.sflow_walk import (
+    EXTENDED_GATEWAY,
+    FLOW_SAMPLE,
+    FLOW_SAMPLE_EXPANDED,
+    LEAST_OCTETS,
+    SAMPLED_HEADER,
+    Walked,
+    autonomous_systems,
+    walk,
+)
 
 VERSION: Final = 5
+SFLOW_VERSION: Final = b"\0\0\0\5"  # as a datagram begins
 MOST_AGENTS: Final = 64  # agents and their sub-agents behind one exporter address
 MOST_SOURCES: Final = 1024  # data sources of one of them
 LATE: Final = 1024  # samples by which one may come after a later one
 
-FLOW_SAMPLE: Final = 1
 COUNTERS_SAMPLE: Final = 2
-FLOW_SAMPLE_EXPANDED: Final = 3
 COUNTERS_SAMPLE_EXPANDED: Final = 4
 DISCARDED_PACKET: Final = 5  # sflow.org/sflow_drops.txt: that it was not forwarded, which is no sample of the traffic
-SAMPLED_HEADER: Final = 1
-SAMPLED_IPV4: Final = 3
-SAMPLED_IPV6: Final = 4
-EXTENDED_GATEWAY: Final = 1003
-
-INTERNAL: Final = 0x3FFFFFFF  # interface: there is none, the packet begins or ends in the device itself
-INTERNAL_EXPANDED: Final = 0xFFFFFFFF  # the same, as some write it in 32 bits
-SINGLE_INTERFACE: Final = 0  # the other formats are 1, discarded, and 2, several
+FEW: Final = 16  # datagrams that are read sooner one by one than together
+MOST_APART: Final = 8  # datagrams that are picked out of many
 
 PAIR: Final = struct.Struct(">II")
 WORD: Final = struct.Struct(">I")
@@ -50,6 +50,8 @@ ADDRESS_LENGTHS: Final = {0: 0, 1: 4, 2: 16}  # address_type UNKNOWN, IP_V4, IP_
 SAMPLE: Final = struct.Struct(">8I")
 SAMPLE_EXPANDED: Final = struct.Struct(">11I")
 LAYOUTS: Final = {FLOW_SAMPLE: SAMPLE, FLOW_SAMPLE_EXPANDED: SAMPLE_EXPANDED}
+
+_AgentKey: TypeAlias = tuple[bytes, int]  # address, sub-agent
 
 
 class SampleCounts(NamedTuple):
@@ -80,7 +82,7 @@ class _Agent:
 
 @dataclass(slots=True, eq=False)
 class _Found:
-    """Where things stand in `data`, as word numbers, one a sample; -1 where there is none."""
+    """A SampleBlock in the making."""
 
     data: bytearray = field(default_factory=bytearray)
     samples: list[int] = field(default_factory=list)
@@ -90,6 +92,16 @@ class _Found:
     src_asn: list[int] = field(default_factory=list)
     dst_asn: list[int] = field(default_factory=list)
 
+    def block(self) -> SampleBlock:
+        return SampleBlock(
+            bytes(self.data),
+            np.array(self.samples, dtype=np.int64),
+            np.array(self.expanded, dtype=bool),
+            np.array(self.record, dtype=np.int64),
+            np.array(self.format, dtype=np.int64),
+            np.array((self.src_asn, self.dst_asn), dtype=np.uint32),
+        )
+
 
 class SFlowReader:
     """The sFlow of one exporter address. `rate` overrides what the samples say of their sampling."""
@@ -97,8 +109,9 @@ class SFlowReader:
     def __init__(self, exporter: str, *, rate: float | None = None) -> None:
         self._exporter = exporter
         self._rate = rate
-        self._agents: dict[tuple[bytes, int], _Agent] = {}
+        self._agents: dict[_AgentKey, _Agent] = {}
         self._found = _Found()
+        self._blocks: list[SampleBlock] = []  # that came before what is in _found
         self._undecoded: Counter[str] = Counter()
         self._lost = 0  # these four since `taken`
         self._samples = 0
@@ -111,12 +124,7 @@ class SFlowReader:
         Truncated and BadVersion.
         """
         key, sequence, count, at = head(datagram, start)
-        agent = self._agents.pop(key, None)
-        if agent is None:
-            if len(self._agents) >= MOST_AGENTS:
-                del self._agents[next(iter(self._agents))]
-            agent = _Agent()
-        self._agents[key] = agent
+        agent = self._agent(key)
         self._lost += agent.sequences.lost(stream, sequence, 1)
         base = len(self._found.data)
         self._found.data += datagram[start:] if start else datagram
@@ -136,6 +144,72 @@ class SFlowReader:
                 self._flow_sample(datagram, at, stop, base - start, agent.sources, LAYOUTS[kind])
             at = stop
         return end
+
+    def read_together(self, datagrams: Sequence[bytes], stream: int) -> Iterator[bytes]:
+        """Takes the samples of many datagrams for which `is_sflow` holds, but for those that it yields: `read` each of
+        these before taking the next.
+        """
+        apart = 0
+        while datagrams:
+            walked = None if len(datagrams) < FEW or apart > MOST_APART else walk(datagrams)
+            if walked is None or (not len(walked.odd) and not self._take(walked, datagrams, stream)):
+                yield from datagrams
+                return
+            if not len(walked.odd):
+                return
+            first = int(walked.odd[0])
+            yield from self.read_together(datagrams[:first], stream)
+            yield datagrams[first]
+            datagrams = datagrams[first + 1 :]
+            apart += 1
+
+    def _take(self, walked: Walked, datagrams: Sequence[bytes], stream: int) -> bool:
+        """False, and nothing is taken, where more agents or sources come together than are remembered."""
+        heads = [datagram[: _HEADS[datagram[7]]] for datagram in datagrams]
+        last = {begin: position for position, begin in enumerate(heads)}
+        keys = {begin: (begin[8:-4], int.from_bytes(begin[-4:], "big")) for begin in last}
+        words = np.frombuffer(walked.octets, dtype=">u4")
+        told = sources_told(words, walked)
+        most = max((len(agent.sources) for agent in self._agents.values()), default=0) + len(np.unique(told.source))
+        if len(self._agents.keys() | set(keys.values())) > MOST_AGENTS or most > MOST_SOURCES:
+            return False
+        of_datagram = np.fromiter(map(last.__getitem__, heads), np.int64, len(heads))
+        for begin, position in sorted(last.items(), key=itemgetter(1)):
+            agent = self._agent(keys[begin])
+            its = of_datagram == position
+            sequences = walked.sequences[its]
+            self._lost += agent.sequences.lost_in_a_row(stream, sequences, np.ones(len(sequences), dtype=np.int64))
+            self._follow_many(agent.sources, told if len(last) == 1 else told.only(its.take(walked.datagram)))
+        self._samples += len(walked.sample)
+        self._keep(walked)
+        return True
+
+    def _keep(self, walked: Walked) -> None:
+        if self._found.samples:
+            self._blocks.append(self._found.block())
+            self._found = _Found()
+        src_asn, dst_asn, long = autonomous_systems(walked)
+        for i in long.tolist():
+            at = int(walked.gateway[i]) * 4
+            src_asn[i], dst_asn[i] = _gateway(walked.octets, at, at + int(walked.gateway_octets[i]))
+        block = SampleBlock(
+            walked.octets, walked.sample, walked.expanded, walked.record, walked.format, np.stack((src_asn, dst_asn))
+        )
+        usable = np.flatnonzero(walked.record >= 0)
+        if len(usable) < len(walked.record):
+            self._undecoded[Undecoded.NO_ADDRESSES] += len(walked.record) - len(usable)
+            block = block.only(usable)
+        self._blocks.append(block)
+
+    def _agent(self, key: _AgentKey) -> _Agent:
+        """The most recently used ones are kept."""
+        agent = self._agents.pop(key, None)
+        if agent is None:
+            if len(self._agents) >= MOST_AGENTS:
+                del self._agents[next(iter(self._agents))]
+            agent = _Agent()
+        self._agents[key] = agent
+        return agent
 
     def _flow_sample(
         self, datagram: bytes, at: int, stop: int, base: int, sources: dict[int, _Source], layout: struct.Struct
@@ -166,7 +240,7 @@ class SFlowReader:
                 break
             if kind == EXTENDED_GATEWAY:
                 src_asn, dst_asn = _gateway(datagram, place, place + length)
-            elif kind in _LEAST and (record < 0 or kind == SAMPLED_HEADER) and length >= _LEAST[kind]:
+            elif kind in LEAST_OCTETS and (record < 0 or kind == SAMPLED_HEADER) and length >= LEAST_OCTETS[kind]:
                 record, record_format = place, kind
             place += length + 3 & ~3
         if record < 0:
@@ -202,10 +276,29 @@ class SFlowReader:
             self._samples_dropped += more if more <= RESTART else 0
         last.sequence, last.drops = sequence, drops
 
+    def _follow_many(self, sources: dict[int, _Source], told: Told) -> None:
+        """`_follow` for samples in their order. Mostly each is the next one of its data source."""
+        told = told.only(np.argsort(told.source, kind="stable"))
+        source, sequence, drops = told
+        if not len(source):
+            return
+        same = source[1:] == source[:-1]
+        first = np.flatnonzero(np.concatenate(([True], ~same)))
+        next_one = (sequence[1:] == sequence[:-1] + 1) & (drops[1:] == drops[:-1])
+        whole = np.logical_and.reduceat(np.concatenate(([True], next_one | ~same)), first)
+        edges = zip(first.tolist(), [*first[1:].tolist(), len(source)], whole.tolist(), strict=True)
+        for begin, end, in_order in edges:
+            key = int(source[begin])
+            for i in range(begin, end):
+                self._follow(sources, key, int(sequence[i]), int(drops[i]))
+                if in_order and sources[key].sequence == sequence[i]:
+                    sources[key].sequence = int(sequence[end - 1])
+                    break
+
     @property
     def pending(self) -> int:
         """Samples that `batches` has not handed over."""
-        return len(self._found.samples)
+        return sum(len(block.sample) for block in self._blocks) + len(self._found.samples)
 
     def taken(self) -> SampleCounts:
         """Since it was asked before."""
@@ -217,18 +310,40 @@ class SFlowReader:
         """The samples of all datagrams read since it was asked before; what could not be used is added to
         `undecoded`.
         """
-        found, self._found = self._found, _Found()
+        blocks, self._blocks = self._blocks, []
+        if self._found.samples:
+            blocks.append(self._found.block())
+        self._found = _Found()
         undecoded.update(self._undecoded)
         self._undecoded.clear()
-        if not found.samples:
-            return
-        columns = _Columns(self._exporter, found, self._rate)
-        yield from columns.of_headers(undecoded)
-        for record_format in (SAMPLED_IPV4, SAMPLED_IPV6):
-            yield from columns.of_ip(record_format)
+        for block in blocks:
+            if len(block.sample):
+                yield from SampleColumns(self._exporter, block, self._rate).batches(undecoded)
 
 
-_LEAST: Final = {SAMPLED_HEADER: 16, SAMPLED_IPV4: 32, SAMPLED_IPV6: 56}
+class Told(NamedTuple):
+    """Of each sample: its data source, its sequence number there, and what the source has dropped so far."""
+
+    source: Column
+    sequence: Column
+    drops: Column
+
+    def only(self, which: Column) -> Told:
+        return Told(*(column[which] for column in self))
+
+
+def sources_told(words: Column, walked: Walked) -> Told:
+    sample, wider = walked.sample, walked.expanded.astype(np.int64)
+    stated = words[sample + 1].astype(np.uint64)
+    source = (stated >> np.uint64(24)) << np.uint64(32) | stated & np.uint64(0xFFFFFF)
+    if wider.any():
+        index = words[sample + 2].astype(np.uint64)
+        source = np.where(walked.expanded, stated << np.uint64(32) | index, source)
+    return Told(source, words[sample].astype(np.int64), words[sample + 4 + wider].astype(np.int64))
+
+
+_HEADS: Final = {kind: 12 + length for kind, length in ADDRESS_LENGTHS.items()}
+"""Octets of a header up to the sub-agent's number, by address_type."""
 
 
 def is_sflow(datagram: bytes, start: int = 0) -> bool:
@@ -279,116 +394,3 @@ def _gateway(datagram: bytes, at: int, stop: int) -> tuple[int, int]:
         if count:
             dst_asn = WORD.unpack_from(datagram, at - 4)[0]
     return src_asn, dst_asn
-
-
-class _Columns:
-    """Gathers columns out of what was found."""
-
-    def __init__(self, exporter: str, found: _Found, rate: float | None) -> None:
-        self._exporter = exporter
-        self._octets = bytes(found.data)
-        self._words = np.frombuffer(self._octets, dtype=">u4")
-        sample = np.array(found.samples, dtype=np.int64)
-        self._record = np.array(found.record, dtype=np.int64)
-        self._format = np.array(found.format, dtype=np.int64)
-        self._asn = np.array((found.src_asn, found.dst_asn), dtype=np.uint32)
-        expanded = np.array(found.expanded, dtype=bool)
-        wider = expanded.astype(np.int64)  # by one word before the rate, and three in all before the output
-        self._rate = self._sampling(sample + 2 + wider, rate)
-        self._in_if = self._interface(sample + 5 + wider, expanded)
-        self._out_if = self._interface(sample + 6 + 2 * wider, expanded)
-        self._egress = self._taken_at(sample + 1, expanded, self._out_if) & (self._out_if != self._in_if)
-
-    def _at(self, words: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return self._words[words].astype(np.int64)
-
-    def _sampling(self, at: npt.NDArray[np.int64], override: float | None) -> Column:
-        if override is not None:
-            return np.full(len(at), override)
-        stated = self._words[at].astype(np.float64)
-        stated[stated == 0] = math.nan
-        return stated
-
-    def _interface(self, at: npt.NDArray[np.int64], expanded: Column) -> Column:
-        """ifIndex, 0 for what is not one interface: unknown, the device itself, discarded, several."""
-        first = self._at(at)
-        value = np.where(expanded, self._at(at + expanded), first & INTERNAL)
-        kind = np.where(expanded, first, first >> 30)
-        one = (kind == SINGLE_INTERFACE) & (value != INTERNAL) & (value != INTERNAL_EXPANDED)
-        return np.where(one, value, 0).astype(np.uint32)
-
-    def _taken_at(self, at: npt.NDArray[np.int64], expanded: Column, if_index: Column) -> Column:
-        """Whether the data source of a sample is this interface (sflow_data_source of class 0 is an ifIndex)."""
-        first = self._at(at)
-        kind = np.where(expanded, first, first >> 24)
-        index = np.where(expanded, self._at(at + expanded), first & 0xFFFFFF)
-        same: Column = (kind == 0) & (index == if_index) & (index != 0)
-        return same
-
-    def of_headers(self, undecoded: Counter[str]) -> Iterator[FlowBatch]:
-        which = np.flatnonzero(self._format == SAMPLED_HEADER)
-        if not len(which):
-            return
-        record = self._record[which]
-        kinds, length, _, size = self._at(record[:, None] + np.arange(4)).T
-        begin = (record + 4) * 4
-        stop = record * 4 + self._at(record - 1)  # a header that claims more than there is ends with its record
-        headers = raw_header.parse(self._octets, begin, np.minimum(begin + size, stop), kinds)
-        undecoded.update(unusable(headers))
-        for packets in (headers.ipv4, headers.ipv6):
-            if not len(packets.frame):
-                continue
-            ethernet = kinds[packets.frame] == FrameKind.ETHERNET
-            layer2 = np.where(
-                length[packets.frame] > 0, length[packets.frame], packets.begin - begin[packets.frame] + packets.octets
-            )
-            layer3 = np.where(packets.octets > 0, packets.octets, length[packets.frame])
-            for mask, octets, is_layer2 in ((ethernet, layer2, True), (~ethernet, layer3, False)):
-                if mask.any():
-                    part = Packets(packets.family, *(column[mask] for column in packets[1:]))
-                    yield self._batch(part, which[part.frame], octets[mask], layer2=is_layer2)
-
-    def of_ip(self, record_format: int) -> Iterator[FlowBatch]:
-        """sampled_ipv4 and sampled_ipv6, for samples without a header."""
-        which = np.flatnonzero(self._format == record_format)
-        if not len(which):
-            return
-        record = self._record[which]
-        length, protocol = self._at(record[:, None] + np.arange(2)).T
-        family, wide = (4, 1) if record_format == SAMPLED_IPV4 else (6, 4)
-        raw = self._words[record[:, None] + 2 + np.arange(2 * wide)]
-        if family == 4:
-            src, dst = raw.astype(np.uint32).T
-        else:
-            pairs = np.ascontiguousarray(raw).view(">u8").astype(np.uint64)
-            src, dst = pairs[:, :2], pairs[:, 2:]
-        src_port, dst_port = self._at(record[:, None] + 2 + 2 * wide + np.arange(2)).T.astype(np.uint16)
-        packets = Packets(family, which, record, src, dst, protocol.astype(np.uint8), src_port, dst_port, length)
-        yield self._batch(packets, which, length, layer2=False)
-
-    def _batch(
-        self, packets: Packets, sample: npt.NDArray[np.int64], octets: npt.NDArray[np.int64], *, layer2: bool
-    ) -> FlowBatch:
-        count = len(sample)
-        egress = self._egress[sample]
-        unknown = np.full(count, np.nan)  # samples carry no time of their own
-        return FlowBatch(
-            exporter=self._exporter,
-            family=packets.family,
-            in_if=self._in_if[sample],
-            out_if=self._out_if[sample],
-            src=packets.src,
-            dst=packets.dst,
-            protocol=packets.protocol,
-            src_port=packets.src_port,
-            dst_port=packets.dst_port,
-            src_asn=self._asn[0][sample],
-            dst_asn=self._asn[1][sample],
-            octets=octets.astype(np.uint64),
-            packets=np.ones(count, dtype=np.uint64),
-            sampling_rate=self._rate[sample],
-            start=unknown,
-            end=unknown,
-            direction=egress.astype(np.uint8) if egress.any() else None,
-            layer2=layer2,
-        )

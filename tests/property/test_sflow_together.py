@@ -1,0 +1,189 @@
+"""Datagrams of sFlow that are walked together give what they give one by one, whatever their mix."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teagent.wire.flow.decoder import DecodeResult, FlowDecoder
+from teagent.wire.flow.sflow import FEW, MOST_AGENTS, MOST_SOURCES
+from tests.fakes.sflow import (
+    counter_sample,
+    datagram,
+    ethernet,
+    flow_sample,
+    gateway,
+    if_counters,
+    ipv4,
+    ipv6,
+    record,
+    sampled_header,
+    sampled_ipv4,
+    sampled_ipv6,
+    udp,
+)
+from tests.property.test_flow_bursts import rows
+
+FOUR = ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1234, 53)), vlans=(1,))
+SIX = ethernet(ipv6("2001:db8::1", "2001:db8:100::7", udp(1, 2), extensions=(0,)))
+
+
+class OneByOne:
+    def read_together(self, datagrams: Sequence[bytes], stream: int) -> Iterator[bytes]:
+        yield from datagrams
+
+
+def path_of(segments: Sequence[Sequence[int]], more: int, cut: int) -> bytes:
+    """An extended_gateway that ends with its path, which says it has `more` segments; without its last octets."""
+    count = len(segments) + more
+    body = struct.pack(">I4s4I", 1, b"\xc0\0\2\x09", 64500, 64501, 64502, count)
+    for segment in segments:
+        body += struct.pack(f">II{len(segment)}I", 2, len(segment), *segment)
+    return record(1003, body[: len(body) - cut])
+
+
+ASN = st.integers(0, 2**32 - 1)
+PATHS = st.lists(st.lists(ASN, max_size=3), max_size=3)
+RECORD = st.one_of(
+    st.sampled_from(
+        (
+            sampled_header(FOUR),
+            sampled_header(SIX),
+            sampled_header(FOUR[14:], protocol=11),
+            sampled_header(FOUR[:20]),
+            sampled_ipv4("192.0.2.1", "198.51.100.7"),
+            sampled_ipv6("2001:db8::1", "2001:db8:100::7"),
+            record(1001, bytes(16)),
+        )
+    ),
+    st.builds(gateway, ASN, st.lists(ASN, max_size=3)),
+    st.builds(path_of, PATHS, st.sampled_from((0, 0, 0, 1)), st.sampled_from((0, 0, 1, 4, 5, 9))),
+    st.builds(record, st.sampled_from((1, 3, 4, 1003, 77)), st.binary(max_size=60)),
+)
+INTERFACE = st.tuples(st.sampled_from((0, 0, 0, 1, 2)), st.sampled_from((0, 3, 4, 2**24 - 1, 0x3FFFFFFF)))
+SAMPLE = st.tuples(
+    st.lists(RECORD, max_size=4),
+    st.fixed_dictionaries(
+        {
+            "source": st.sampled_from((3, 3, 4, 1 << 24 | 3)),
+            "rate": st.sampled_from((0, 1, 1000)),
+            "in_if": INTERFACE,
+            "out_if": INTERFACE,
+            "expanded": st.booleans(),
+        }
+    ),
+    st.sampled_from((None, None, None, None, 0, 9)),  # records that it says it has
+)
+SHAPE = st.fixed_dictionaries(
+    {
+        "samples": st.lists(SAMPLE, max_size=4),
+        "counters": st.booleans(),
+        "short": st.sampled_from((None, None, None, None, 0, 20, 31)),  # octets of a sample that are too few
+        "agent": st.sampled_from(("192.0.2.1", "192.0.2.1", "2001:db8::9")),
+        "sub_agent": st.integers(0, 1),
+        "count": st.sampled_from((None, None, None, 0, 9)),
+    }
+)
+REPEATED = st.tuples(SHAPE, st.integers(1, 12), st.sampled_from((1, 1, 1, 0, 2, -3, 2**31)), st.integers(0, 2))
+ODD = st.one_of(
+    st.tuples(st.integers(0, 90), st.integers(0, 255)),  # an octet of the one before, changed
+    st.integers(0, 200),  # the one before, cut
+)
+
+
+def made(parts: Sequence[tuple[dict, int, int, int]], odd: dict[int, object]) -> list[bytes]:
+    """At least enough of them to be walked, most with sequence numbers that go on."""
+    datagrams: list[bytes] = []
+    number = 2**32 - 20
+    while len(datagrams) < FEW:
+        for shape, times, step, drops in parts:
+            for i in range(times):
+                number = (number + step) % 2**32
+                samples = [
+                    flow_sample(*records, count=count, sequence=number, drops=drops + (i == 7), **fields)
+                    for records, fields, count in shape["samples"]
+                ]
+                samples += [counter_sample(if_counters(3))] * shape["counters"]
+                if shape["short"] is not None and i % 3 == 0:
+                    samples.append(record(1 + 2 * (i % 2), bytes(shape["short"])))
+                datagrams.append(
+                    datagram(
+                        *samples,
+                        sequence=number,
+                        agent=shape["agent"],
+                        sub_agent=shape["sub_agent"],
+                        count=shape["count"],
+                    )
+                )
+    for place, change in odd.items():
+        octets = bytearray(datagrams[place % len(datagrams)])
+        if isinstance(change, int):
+            del octets[4 + change :]
+        else:
+            octets[4 + change[0] % (len(octets) - 4)] = change[1]
+        datagrams[place % len(datagrams)] = bytes(octets)
+    return datagrams
+
+
+def told(decoder: FlowDecoder, results: Sequence[DecodeResult]) -> object:
+    agents = [
+        (
+            key,
+            [(t._before, t._inclusive, t._missing) for t in agent.sequences._trackers.values()],
+            {number: (s.sequence, s.drops, s.missing) for number, s in agent.sources.items()},
+        )
+        for key, agent in decoder._sflow._agents.items()
+    ]
+    counts = [(r.records, r.lost, r.undecoded, r.samples, r.samples_lost, r.samples_dropped) for r in results]
+    return counts, agents, rows(results), decoder.version
+
+
+def alike(bursts: Sequence[Sequence[bytes]]) -> None:
+    together, apart = (FlowDecoder("192.0.2.1") for _ in range(2))
+    apart._sflow.read_together = OneByOne().read_together  # type: ignore[method-assign]  the reference
+    found = []
+    for decoder in (together, apart):
+        results = [decoder.decode(burst, at=10.0, stream=1) for burst in bursts]
+        found.append(told(decoder, results))
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(st.lists(REPEATED, min_size=1, max_size=4), st.dictionaries(st.integers(0, 40), ODD, max_size=2)),
+        min_size=1,
+        max_size=2,
+    )
+)
+def test_datagrams_walked_together_give_what_they_give_one_by_one(bursts):
+    alike([made(parts, odd) for parts, odd in bursts])
+
+
+def test_more_agents_and_sources_than_are_remembered_are_the_same_ones_either_way():
+    sample = sampled_header(FOUR)
+    many_agents = [
+        datagram(flow_sample(sample, sequence=i), sequence=i, sub_agent=i % (MOST_AGENTS + 9)) for i in range(200)
+    ]
+    many_sources = [
+        datagram(*(flow_sample(sample, sequence=i, source=i * 60 + k) for k in range(60)), sequence=i)
+        for i in range(MOST_SOURCES // 60 + 20)
+    ]
+    alike([many_agents, many_sources, many_agents[:40], many_sources[:30]])
+
+
+def test_samples_of_one_length_by_the_hundred_are_read_one_by_one_and_alike():
+    bare = record(2, b"") * 300
+    alike([[datagram(bare, flow_sample(sampled_header(FOUR)), sequence=i, count=301) for i in range(FEW)]])
+
+
+@pytest.mark.parametrize("path", [[], [[]], [[5]], [[5, 6]], [[5], [7]], [[5], []], [[], [7, 8]]])
+@pytest.mark.parametrize("cut", range(0, 25, 4))
+def test_paths_that_end_anywhere_are_read_alike(path, cut):
+    sample = flow_sample(sampled_header(FOUR), path_of(path, 0, cut))
+    alike([[datagram(sample, sequence=i) for i in range(FEW)]])
