@@ -8,8 +8,8 @@ The traffic: 85 % IPv4, the rest IPv6 by templates of its own. Of all records 80
 our 128 + 32 prefixes, 5 % come in by a link to others, 15 % go out. Senders are in 75,000 ASes by Zipf's law (exponent
 1.2: the first ten have half of the records), of which the router does not know one in 20; prefixes by Zipf's law too
 (1.2); an AS comes by one link. Datagrams are as full as an MTU of 1,500 allows, but for one in 50; data sets are padded
-to 4 octets; templates come again every 1,000 datagrams. With --many-senders each record has a sender of its own, in no
-known AS.
+to 4 octets; templates come again every 1,000 datagrams. sFlow samples the same traffic, with headers (`sflow` says
+how). With --many-senders each record has a sender of its own, in no known AS.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SEQUENCE_AT = {"netflow-v5": 16, "netflow-v9": 12, "ipfix": 8, "sflow": 16}
 @dataclass(frozen=True, slots=True)
 class Export:
     """`templates` first, then `data`, over and over; `records`, `packets` and `step` (what is added to the sequence
-    number) are of each datagram of data.
+    number) are of each datagram of data; `counter` says which one of two sequences it is in.
     """
 
     kind: str
@@ -68,6 +68,7 @@ class Export:
     records: Sequence[int]
     packets: Sequence[int]
     step: Sequence[int]
+    counter: Sequence[int]
 
 
 def zipf(count: int, most: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
@@ -186,7 +187,8 @@ def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False) 
         records.append(count)
         packets.append(int(these["f2"].sum()))
     step = [1] * datagrams if kind == "netflow-v9" else records
-    return Export(kind, [] if kind == "netflow-v5" else templates(kind), data, records, packets, step)
+    told = [] if kind == "netflow-v5" else templates(kind)
+    return Export(kind, told, data, records, packets, step, [0] * datagrams)
 
 
 def _per_datagram(kind: str, family: int) -> int:
@@ -213,22 +215,22 @@ def sflow(datagrams: int, rng: np.random.Generator) -> Export:
     tagged = (rng.random((datagrams, SAMPLES)) < 1 / 3).tolist()
     hops = rng.integers(1, 5, (datagrams, SAMPLES)).tolist()
     numbers: dict[tuple[int, int], int] = {}
-    sent = [0, 0]
+    sub_agents = [int(i % 4 == 3) for i in range(datagrams)]
     data = []
-    for i in range(datagrams):
-        sub_agent, counters = i % 4 == 3, i % 20 == 0
+    for i, sub_agent in enumerate(sub_agents):
+        counters = i % 20 == 0
         samples = b""
         for family, tag, path in zip(families[i], tagged[i], hops[i], strict=True):
             values = next(of_family[family])
             source = (sub_agent, values[2])
             numbers[source] = numbers.get(source, -1) + 1
-            samples += sample(values, numbers[source], family=family, tag=tag, path=path, expanded=sub_agent)
+            samples += sample(values, numbers[source], family=family, tag=tag, path=path, expanded=sub_agent == 1)
         if counters:
             samples += struct.pack(">II", 2, 108) + struct.pack(">5I", i, 101, 1, 1, 88) + bytes(88)
-        head = struct.pack(">7I", 5, 1, 0x7F000001, sub_agent, sent[sub_agent], 600_000, SAMPLES + counters)
-        sent[sub_agent] += 1
+        head = struct.pack(">7I", 5, 1, 0x7F000001, sub_agent, 0, 600_000, SAMPLES + counters)
         data.append(head + samples)
-    return Export("sflow", [], data, [SAMPLES] * datagrams, [SAMPLES] * datagrams, [1] * datagrams)
+    each = [SAMPLES] * datagrams
+    return Export("sflow", [], data, each, each, [1] * datagrams, sub_agents)
 
 
 def sample(values: Sequence[int], number: int, *, family: int, tag: bool, path: int, expanded: bool) -> bytes:
@@ -262,7 +264,8 @@ def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, 
     data = [bytearray(datagram) for datagram in exported.data]
     mean = sum(exported.records) / len(data)
     total = int(rate / mean * seconds)
-    sent = records = packets = sequence = 0
+    sent = records = packets = 0
+    sequences = [0, 0]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.connect((EXPORTER, port))
         for _ in range(3):
@@ -276,18 +279,18 @@ def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, 
             for i in range(sent, due):
                 k = i % len(data)
                 datagram = data[k]
-                struct.pack_into(">I", datagram, at, sequence & 0xFFFFFFFF)
+                struct.pack_into(">I", datagram, at, sequences[exported.counter[k]] & 0xFFFFFFFF)
                 with contextlib.suppress(ConnectionRefusedError):
                     out.send(datagram)
-                sequence += exported.step[k]
+                sequences[exported.counter[k]] += exported.step[k]
                 records += exported.records[k]
                 packets += exported.packets[k]
                 if i % TEMPLATES_EVERY == 0:
                     for template in exported.templates:
                         numbered = bytearray(template)
-                        struct.pack_into(">I", numbered, at, sequence & 0xFFFFFFFF)
+                        struct.pack_into(">I", numbered, at, sequences[0] & 0xFFFFFFFF)
                         out.send(numbered)
-                        sequence += 1  # in IPFIX the options record counts, in v9 the datagram
+                        sequences[0] += 1  # in IPFIX the options record counts, in v9 the datagram
             sent = due
             time.sleep(0.001)
         elapsed = time.perf_counter() - begun
@@ -303,7 +306,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--many-senders", action="store_true")
     arguments = parser.parse_args()
-    datagrams = 50_000 if arguments.many_senders else 2_000 if arguments.kind == "sflow" else 4_000
+    datagrams = 50_000 if arguments.many_senders else 4_000 if arguments.kind == "sflow" else 12_000
     exported = export(arguments.kind, datagrams, arguments.seed, many_senders=arguments.many_senders)
     print(json.dumps(send(exported, arguments.port, arguments.rate, arguments.seconds)))
     return 0

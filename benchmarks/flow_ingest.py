@@ -1,13 +1,15 @@
 """How many flow records a second teagent decodes, attributes and aggregates on one core, beside other collectors.
 
     python benchmarks/flow_ingest.py [--quick] [--json] [--seed 1] [--kind netflow-v9 ...]
-    python benchmarks/flow_ingest.py --minutes 10
+    python benchmarks/flow_ingest.py --soak 10 [--json] [--seed 1]
 
 In process: bursts of 16 datagrams, as they come off a socket, into sums by link, our prefix and source; records per
-second of CPU time. Over a socket: one collector after the other on one core, the sender on the other one, at rising
+second of CPU time, templates among them. Over a socket: one collector after the other on one core, the sender on the other one, at rising
 rates; the figure is the highest rate at which nothing was lost, by what each collector counted itself, and the CPU time
-for a record at one rate for all. All have socket buffers of net.core.rmem_max. `--minutes` lets a million senders
-whose AS is not known fill each window, and looks at the memory. benchmarks/flow_export.py says what the traffic is.
+for a record at one rate for all, once each has warmed up. All have socket buffers of net.core.rmem_max. nfacctd and
+sfacctd sum up by the same key, as the records have it; nfcapd and sfcapd only store. `--soak` lets a million senders
+whose AS is not known fill each window for so many minutes, and looks at the memory. benchmarks/flow_export.py says what
+the traffic is.
 
 Peers that are not installed are left out, and named.
 """
@@ -39,7 +41,7 @@ from flow_collectors import (
     attribution,
     running,
 )
-from flow_export import EXPORTER, KINDS, NOW, SEQUENCE_AT, Export, export
+from flow_export import EXPORTER, KINDS, NOW, SEQUENCE_AT, TEMPLATES_EVERY, Export, export
 
 from teagent.adapters.flow.account import ExporterAccount
 from teagent.adapters.flow.listener import BLOCK
@@ -56,19 +58,32 @@ START_RATE, MOST_RATE, STEP = 250_000.0, 8e6, 1.6
 PORT = 19_995
 DATAGRAMS = 20_000
 MANY_SENDERS_RATE = 50_000
+WARM_UP_SECONDS = 1.0
+QUIET_SECONDS, MOST_WAIT_SECONDS = 0.4, 30.0
+FLAT_MIB_A_MINUTE = 1.0
+BARS = "▁▂▃▄▅▆▇█"
 
 
 def numbered(exported: Export) -> Iterator[tuple[list[bytes], int]]:
     """Segments of datagrams with right sequence numbers, without end, and how many records each has."""
     at = SEQUENCE_AT[exported.kind]
     data = [bytearray(datagram) for datagram in exported.data]
-    sequence = position = 0
+    told = [bytearray(datagram) for datagram in exported.templates]
+    sequences = [0, 0]
+    position = sent = 0
     while True:
         segment, records = [], 0
         for _ in range(SEGMENT):
-            struct.pack_into(">I", data[position], at, sequence & 0xFFFFFFFF)
+            sent += 1
+            if sent % TEMPLATES_EVERY == 0:
+                for template in told:
+                    struct.pack_into(">I", template, at, sequences[0] & 0xFFFFFFFF)
+                    segment.append(bytes(template))
+                    sequences[0] += 1  # in IPFIX the options record counts, in v9 the datagram
+            counter = exported.counter[position]
+            struct.pack_into(">I", data[position], at, sequences[counter] & 0xFFFFFFFF)
             segment.append(bytes(data[position]))
-            sequence += exported.step[position]
+            sequences[counter] += exported.step[position]
             records += exported.records[position]
             position = (position + 1) % len(data)
         yield segment, records
@@ -83,7 +98,7 @@ def in_process(exported: Export, seconds: float) -> float:
     rates: list[float] = []
     spent, done, until = 0.0, 0, time.perf_counter() + seconds
     for segment, records in numbered(exported):
-        bursts = [segment[i : i + BURST] for i in range(0, SEGMENT, BURST)]
+        bursts = [segment[i : i + BURST] for i in range(0, len(segment), BURST)]
         begun = time.process_time()
         for burst in bursts:
             account.feed(burst, port=1, at=NOW)
@@ -160,22 +175,27 @@ class Bench:
         self._runs += 1
         return running(collector, PORT + self._runs % 1000, self._folder / f"{collector.name}-{self._runs}")
 
-    def tried(self, collector: Collector, kind: str, rate: float) -> Tried:
+    def tried(self, collector: Collector, kind: str, rate: float, *, warm_up: bool = False) -> Tried:
+        """Lossless is what all arrived, by the kernel's count of drops and by the collector's own of records."""
         started: Running
         with self.start(collector) as started:
-            before = started.cpu_seconds()
+            first = self.send(kind, started.port, rate, WARM_UP_SECONDS) if warm_up else {}
+            before = self._when_done(started) if warm_up else started.cpu_seconds()
             sent = self.send(kind, started.port, rate, self._seconds)
-            time.sleep(2.5)  # what is in its queues is still worked on
-            cpu, drops = started.cpu_seconds() - before, started.socket_drops()
-        got, wanted = (
-            (started.records, sent["records"])
-            if started.records is not None
-            else (
-                started.packets or 0,
-                sent["packets"],
-            )
-        )
-        return Tried(sent, drops == 0 and got == wanted, cpu, drops)
+            cpu, drops = self._when_done(started) - before, started.socket_drops()
+        unit, got = ("packets", started.packets) if started.records is None else ("records", started.records)
+        return Tried(sent, drops == 0 and got == sent[unit] + first.get(unit, 0), cpu, drops)
+
+    @staticmethod
+    def _when_done(started: Running) -> float:
+        """CPU seconds once it has worked off what was in its queues."""
+        cpu, until = started.cpu_seconds(), time.monotonic() + MOST_WAIT_SECONDS
+        while time.monotonic() < until:
+            time.sleep(QUIET_SECONDS)
+            before, cpu = cpu, started.cpu_seconds()
+            if cpu - before < QUIET_SECONDS / 20:
+                break
+        return cpu
 
     def lossless(self, collector: Collector, kind: str, refine: int) -> float:
         """The highest rate, as sent, without a loss; one that loses is tried twice."""
@@ -216,13 +236,17 @@ class Bench:
         with self.start(COLLECTORS[0]) as started:
             command = ["taskset", "-c", SENDERS_CORE, sys.executable, str(HERE / "flow_export.py"), "netflow-v9"]
             command += [str(started.port), str(MANY_SENDERS_RATE), str(seconds), "--many-senders"]
+            command += ["--seed", str(self._seed)]
             sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             begun = time.monotonic()
             while sender.poll() is None and time.monotonic() - begun < seconds + 120:
                 time.sleep(2)
                 sampled.append((time.monotonic() - begun, started.rss_octets() / 2**20))
+                if len(sampled) % 30 == 0:
+                    say(f"{sampled[-1][0] / 60:5.1f} min  {sampled[-1][1]:7.1f} MiB")
             told = json.loads(sender.communicate()[0])
             cpu = started.cpu_seconds()
+        say(sparkline([mib for _, mib in sampled]))
         half = [(at, mib) for at, mib in sampled if at > max(90, seconds / 4)] or sampled
         slope = statistics.linear_regression(*zip(*half, strict=True)).slope * 60 if len(half) > 2 else 0.0
         return {
@@ -241,18 +265,19 @@ def measured(arguments: argparse.Namespace, bench: Bench) -> tuple[dict[str, flo
     """Figures, and for those with a target whether it is a least or a most, and which."""
     figures: dict[str, float] = {}
     targets: dict[str, tuple[str, float]] = {}
-    if arguments.minutes:
-        figures = bench.memory(arguments.minutes)
-        return figures, {"memory_slope_mib_per_minute": ("most", 1.0), "memory_lost_records": ("most", 0)}
+    if arguments.soak:
+        figures = bench.memory(arguments.soak)
+        flat = {"memory_slope_mib_per_minute": ("most", FLAT_MIB_A_MINUTE), "memory_lost_records": ("most", 0.0)}
+        return figures, flat
     for kind in arguments.kind or KINDS:
-        exported = export(kind, DATAGRAMS if kind != "sflow" else 2_000, arguments.seed)
+        exported = export(kind, DATAGRAMS if kind != "sflow" else DATAGRAMS // 5, arguments.seed)
         name = f"{kind}_in_process_records_per_second"
         figures[name] = in_process(exported, 1.0 if arguments.quick else 4.0)
         if kind != "sflow":
             targets[name] = ("least", TARGET_IN_PROCESS)
             found = pip_netflow(exported)
             if found is None:
-                say("pip netflow is not installed, left out")
+                say("pip netflow is not installed (pip install netflow), left out")
             else:
                 figures[f"{kind}_pip_netflow_records_per_second"] = found
         if not arguments.in_process:
@@ -270,7 +295,7 @@ def sockets(
             say(f"{collector.name} is not installed, left out")
             continue
         label = f"{kind}_{collector.name}"
-        at_rate = bench.tried(collector, kind, CPU_RATE if kind != "sflow" else CPU_RATE / 4)
+        at_rate = bench.tried(collector, kind, CPU_RATE if kind != "sflow" else CPU_RATE / 4, warm_up=True)
         figures[f"{label}_cpu_us_per_record"] = at_rate.cpu_seconds / at_rate.sent["records"] * 1e6
         figures[f"{label}_lossless_records_per_second"] = bench.lossless(collector, kind, refine)
         say(
@@ -286,6 +311,12 @@ def sockets(
         targets[cpu.format("teagent")] = ("most", min(stored))
 
 
+def sparkline(values: list[float]) -> str:
+    """From 0 to the most, 60 places."""
+    places = [values[i * len(values) // 60] for i in range(min(60, len(values)))]
+    return "".join(BARS[min(7, int(value / max(values) * 8))] for value in places) + f"  0 to {max(values):.0f} MiB"
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -294,7 +325,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this one; may be given again")
     parser.add_argument("--in-process", action="store_true", help="nothing over a socket")
-    parser.add_argument("--minutes", type=float, default=0.0, help="look at the memory for so long, at nothing else")
+    parser.add_argument(
+        "--soak", type=float, default=0.0, metavar="MINUTES", help="look at the memory for so long, at nothing else"
+    )
     parser.add_argument("--quick", action="store_true", help="shorter and coarser")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")

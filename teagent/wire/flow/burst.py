@@ -159,22 +159,24 @@ class BurstReader:
         lengths = np.fromiter(map(len, datagrams), np.uint32, count)
         order = np.argsort(lengths, kind="stable")
         edges = [0, *(np.flatnonzero(np.diff(lengths[order])) + 1).tolist(), count]
+        shapes: list[Shape] = []
+        for first in edges[:-1]:
+            shape = self._shape(state, datagrams[order[first]])
+            if shape is None:
+                return [], int(order[first])
+            shapes.append(shape)
         octets = b"".join([datagrams[position] for position in order.tolist()] if len(edges) > 2 else datagrams)
         lanes: list[Lane] = []
         begin = 0
-        for first, last in pairwise(edges):
+        for shape, (first, last) in zip(shapes, pairwise(edges), strict=True):
             positions = order[first:last]
-            datagram = datagrams[positions[0]]
-            shape = self._shape(state, datagram)
-            if shape is None:
-                return lanes, int(positions[0])
             if shape.fits(octets, begin, last - first):
                 lanes.append(Lane(shape, octets, begin, positions))
             else:
                 alone = self._by_key(state, datagrams, positions.tolist(), lanes)
                 if alone is not None:
                     return lanes, alone
-            begin += len(datagram) * (last - first)
+            begin += shape.octets * (last - first)
         return lanes, None
 
     def _by_key(
