@@ -4,12 +4,12 @@
     python benchmarks/flow_ingest.py --soak 10 [--json] [--seed 1]
 
 In process: bursts of 16 datagrams, as they come off a socket, into sums by link, our prefix and source; records per
-second of CPU time, templates among them. Over a socket: one collector after the other on one core, the sender on the other one, at rising
-rates; the figure is the highest rate at which nothing was lost, by what each collector counted itself, and the CPU time
-for a record at one rate for all, once each has warmed up. All have socket buffers of net.core.rmem_max. nfacctd and
-sfacctd sum up by the same key, as the records have it; nfcapd and sfcapd only store. `--soak` lets a million senders
-whose AS is not known fill each window for so many minutes, and looks at the memory. benchmarks/flow_export.py says what
-the traffic is.
+second of CPU time, templates among them. Over a socket: one collector after the other on one core, the sender on the
+other one, at rising rates; the figure is the highest rate at which nothing was lost, by what each collector counted
+itself, and the CPU time for a record at one rate for all, once each has warmed up. All have socket buffers of
+net.core.rmem_max. nfacctd and sfacctd sum up by the same key, as the records have it; nfcapd and sfcapd only store.
+`--soak` lets a million senders whose AS is not known fill each window for so many minutes, and looks at the memory.
+benchmarks/flow_export.py says what the traffic is.
 
 Peers that are not installed are left out, and named.
 """
