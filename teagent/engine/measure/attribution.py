@@ -237,8 +237,7 @@ class Attribution:
         if not from_ours.any():
             return to, ~from_ours
         inbound = ~from_ours | ((to != NOWHERE) & ~same_if)
-        np.copyto(to, NOWHERE, where=from_ours)
-        return to, inbound
+        return np.where(from_ours, np.int32(NOWHERE), to), inbound
 
     def attribute(self, batch: FlowBatch) -> Attributed:
         """For one batch at a time; MatrixBuilder does the same to many at once."""
