@@ -25,9 +25,15 @@ def simulation(document: Document) -> str:
         senders(dry_run),
         render_plan.announcements(document["announcements"]),
         "\n".join([*(f"warning: telemetry: {clean(reason)}" for reason in document["distrust"]), *notes(dry_run)]),
-        "nothing has been announced, and nothing proposed",
+        _what_now(document["proposal"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _what_now(proposal: str | None) -> str:
+    if proposal is None:
+        return "nothing has been announced, and nothing proposed"
+    return f"nothing has been announced. {proposal} waits for approval: teagent proposal {proposal} approve"
 
 
 def saved(document: Document) -> str:

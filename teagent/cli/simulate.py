@@ -34,20 +34,23 @@ def wish(text: str) -> Wish:
     type=click.Path(path_type=Path, dir_okay=False),
     help="On a file of `teagent snapshot save` instead of the daemon's present state; needs no daemon.",
 )
+@click.option("--propose", metavar="POLICY", help="Ask for approval of it, under the rules of this policy.")
 @common_options
 @click.pass_obj
-def simulate(settings: Settings, wishes: tuple[Wish, ...], *, file: Path | None) -> None:
+def simulate(settings: Settings, wishes: tuple[Wish, ...], *, file: Path | None, propose: str | None) -> None:
     """What if: the dry run of changes, each in quotes: 'prepend PREFIX LINK N' or 'home PREFIX'.
 
-    Changes are made one after the other. Nothing is announced, nothing is proposed.
+    Changes are made one after the other. Nothing is announced, and nothing proposed unless --propose asks for it.
     """
+    if file is not None and propose is not None:
+        raise click.UsageError("--propose needs the daemon: a snapshot's state is not the present one")
     if file is not None:
         from teagent.cli import simulate_offline
 
         document = simulate_offline.what_if_of(file, wishes)
     else:
         client = Client(settings.socket_path())
-        document = client.call("simulate.compute", changes=[str(each) for each in wishes])
+        document = client.call("simulate.compute", changes=[str(each) for each in wishes], propose=propose)
     answer(settings, document, render_simulate.simulation)
 
 

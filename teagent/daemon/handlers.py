@@ -66,9 +66,9 @@ class Handlers:
             "thaw": self.thaw,
             "config.reload": self.reload,
         }
-        read |= PredictionHandlers(self._app).commands()
         commands = {name: Command(handler, changes=False) for name, handler in read.items()}
         commands |= {name: Command(handler, changes=True) for name, handler in change.items()}
+        commands |= PredictionHandlers(self._app).commands()
         # Computing is reading; asking for approval is not.
         commands["plan.compute"] = Command(self.plan_compute, changes=lambda arguments: bool(arguments.get("propose")))
         return commands

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from teagent.daemon.arguments import count_of, own_prefix, seconds_of
-from teagent.daemon.control import Actor, Handler
+from teagent.daemon.control import Actor, Command
 from teagent.errors import Refused
 from teagent.model.bgp import ASN_MAX, Asn
 from teagent.model.link import NoData
@@ -26,22 +26,29 @@ MAX_TOP = 200
 
 
 class PredictionHandlers:
-    """All of them only read."""
+    """All of them only read, but for a simulation that is to be proposed."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def commands(self) -> Mapping[str, Handler]:
+    def commands(self) -> Mapping[str, Command]:
         return {
-            "simulate.compute": self.simulate,
-            "snapshot.take": self.snapshot,
-            "scorecard.list": self.scorecards,
-            "ingress.show": self.ingress,
+            # Computing is reading; asking for approval is not.
+            "simulate.compute": Command(self.simulate, changes=lambda arguments: bool(arguments.get("propose"))),
+            "snapshot.take": Command(self.snapshot),
+            "scorecard.list": Command(self.scorecards),
+            "ingress.show": Command(self.ingress),
         }
 
-    async def simulate(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        snapshot, found = await self._app.decider.what_if(_wishes(arguments["changes"]))
-        return documents.what_if_document(snapshot, found)
+    async def simulate(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        wishes, policy = _wishes(arguments["changes"]), arguments.get("propose")
+        decider = self._app.decider
+        if not policy:
+            snapshot, found = await decider.what_if(wishes)
+            return documents.what_if_document(snapshot, found)
+        self._app.freeze.check()
+        snapshot, found, proposal = await decider.propose_by_hand(wishes, str(policy), actor=actor.user)
+        return documents.what_if_document(snapshot, found, proposal=proposal.id)
 
     async def snapshot(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
         """As a file; the client writes it, with its own rights."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from teagent.engine.choose.by_hand import by_hand
 from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import inputs_digest, with_digest
 from teagent.engine.choose.recheck import recheck
 from teagent.engine.choose.release import release
 from teagent.engine.choose.what_if import WhatIf, what_if
 from teagent.engine.measure.trust import distrust
-from teagent.errors import StoreError, TeagentError
+from teagent.errors import NotFound, Refused, StoreError, TeagentError
 from teagent.model.announcement import AnnouncementSet
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
@@ -197,6 +198,42 @@ class Decider:
             what_if, snapshot, wishes, forecaster=self._predictor.forecaster, topology=self._predictor.topology
         )
         return snapshot, found
+
+    async def propose_by_hand(
+        self, wishes: Sequence[Wish], policy_name: str, *, actor: str
+    ) -> tuple[Snapshot, WhatIf, Proposal]:
+        """A proposal that waits for approval, whatever the policy says of that; it supersedes others on its ground.
+
+        Raises NotFound for the policy, and as engine.choose.by_hand; Refused with what the verdict has against it.
+        """
+        policy = self._policies.get(policy_name)
+        if policy is None:
+            raise NotFound("policy", policy_name, known=list(self._policies))
+        snapshot = await self.snapshot()
+        found, considered = await asyncio.to_thread(
+            by_hand,
+            snapshot,
+            wishes,
+            policy,
+            snapshot.taken_at,
+            forecaster=self._predictor.forecaster,
+            topology=self._predictor.topology,
+        )
+        if isinstance(considered.verdict, RefusedVerdict):
+            against = "; ".join(f"{reason.rule}: {reason.message}" for reason in considered.verdict.failed())
+            raise Refused(f"by the rules of policy {policy.name} this is refused: {against}")
+        async with self._book.lock:
+            proposal = await self._book.create(
+                considered,
+                policy=policy,
+                snapshot_digest=snapshot.digest,
+                inputs_digest=self._inputs(considered.plan, policy),
+                now=self._clock.now(),
+                why=f"asked for: {'; '.join(map(str, wishes))}",
+                actor=actor,
+            )
+        await self._scorecards.expect(proposal, snapshot)
+        return snapshot, found, proposal
 
     async def propose(self, decisions: Sequence[Decision]) -> list[Proposal]:
         made: list[Proposal] = []

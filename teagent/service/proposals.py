@@ -89,9 +89,12 @@ class ProposalBook:
         inputs_digest: str,
         now: datetime,
         why: str = "",
+        actor: str | None = None,
     ) -> Proposal:
-        """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it."""
-        actor = f"policy:{policy.name}"
+        """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it. `actor` is who
+        proposes it, the policy where nobody else does.
+        """
+        actor = actor or f"policy:{policy.name}"
         proposal = create(
             id=proposal_id(secrets.randbits(64), await self._store.proposal_ids()),
             plan=chosen.plan,

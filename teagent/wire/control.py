@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "policy.list": {},
     "policy.explain": {"policy": ID},
     "plan.compute": {"policy": TEXT, "propose": Argument(Kind.FLAG, default=False)},
-    "simulate.compute": {"changes": Argument(Kind.TEXTS, required=True)},
+    "simulate.compute": {"changes": Argument(Kind.TEXTS, required=True), "propose": TEXT},
     "snapshot.take": {},
     "scorecard.list": {"since_seconds": Argument(Kind.SECONDS, default=30 * 86400)},
     "ingress.show": {"asn": Argument(Kind.ASN), "prefix": TEXT, "top": Argument(Kind.COUNT, default=20)},

@@ -59,7 +59,9 @@ class Desk:
             "policy.explain": lambda _: documents.decision_document(shown.decision(), shown.NETWORK),
             "plan.compute": self._plan,
             "simulate.compute": lambda given: documents.what_if_document(
-                snapshot(), what_if(snapshot(), [parse_wish(text) for text in given["changes"]])
+                snapshot(),
+                what_if(snapshot(), [parse_wish(text) for text in given["changes"]]),
+                proposal="p-7f3c" if given.get("propose") else None,
             ),
             "scorecard.list": lambda _: documents.scorecards_document(
                 shown.scorecards(), at=shown.NOW, since=shown.ago(30 * 86400), widening=1.5

@@ -48,7 +48,7 @@ def recheck(
     except Refused as error:
         return (error.message,)
     differences = (*_loads(proposal.dry_run, predicted, snapshot, policy.approval.tolerance),)
-    owner = _released(plan, snapshot) or proposal.id
+    owner = released(plan, snapshot) or proposal.id
     verdict = judge(Case(snapshot=snapshot, policy=policy, plan=plan, dry_run=predicted, now=now, proposal=owner))
     failed = verdict.failed() if isinstance(verdict, RefusedVerdict) else ()
     refused = tuple(f"{reason.rule}: {reason.message}" for reason in failed if reason.rule != "frozen")
@@ -61,7 +61,7 @@ def candidate_of(plan: Plan) -> Candidate:
     )
 
 
-def _released(plan: Plan, snapshot: Snapshot) -> str | None:
+def released(plan: Plan, snapshot: Snapshot) -> str | None:
     """The proposal whose prefixes the plan takes home: to own them is no reason against its own release."""
     home = snapshot.network.home()
     if any(plan.after.vector(prefix) != home.vector(prefix) for prefix in plan.prefixes()):

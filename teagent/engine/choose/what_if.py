@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ class WhatIf:
 
     wishes: tuple[Wish, ...]
     after: AnnouncementSet
+    candidate: Candidate
     changes: tuple[Change, ...]
     dry_run: DryRun
 
@@ -34,10 +35,12 @@ def what_if(
     snapshot: Snapshot,
     wishes: Sequence[Wish],
     *,
+    targets: Mapping[str, float] | None = None,
     forecaster: Forecaster = TIES_STICK,
     topology: Topology | None = None,
 ) -> WhatIf:
-    """Wishes are carried out in their order, each on what the ones before left.
+    """Wishes are carried out in their order, each on what the ones before left. `targets` (link -> bps) only go into
+    the forecasts; where there is none it is the link's capacity.
 
     Raises NotFound for a prefix or link that is not ours, Refused for one that does not carry the prefix and where
     there is no traffic matrix.
@@ -47,10 +50,11 @@ def what_if(
     candidate = Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in prefixes))
     check(snapshot, candidate)
     scene = prepare(snapshot)
-    predicted = dry_run(scene, candidate, forecaster=forecaster)
+    predicted = dry_run(scene, candidate, targets=targets, forecaster=forecaster)
     return WhatIf(
         wishes=tuple(wishes),
         after=after,
+        candidate=candidate,
         changes=difference(snapshot.live, after),
         dry_run=with_outlook(scene, candidate, predicted, forecaster=forecaster, topology=topology),
     )

@@ -331,8 +331,8 @@ def outcome_document(outcome: Outcome) -> Document:
     }
 
 
-def what_if_document(snapshot: Snapshot, found: WhatIf) -> Document:
-    """The answer to `teagent simulate`. Nothing has been announced."""
+def what_if_document(snapshot: Snapshot, found: WhatIf, *, proposal: str | None = None) -> Document:
+    """The answer to `teagent simulate`. Nothing has been announced; `proposal` is what waits for approval now."""
     prefixes = dict.fromkeys(changed_prefix(change) for change in found.changes)
     overrides = overrides_of(prefixes, snapshot.live, found.after, snapshot.network)
     return {
@@ -343,6 +343,7 @@ def what_if_document(snapshot: Snapshot, found: WhatIf) -> Document:
         "announcements": announcements_document(overrides, snapshot.network),
         "dry_run": dry_run_document(found.dry_run),
         "distrust": list(snapshot.distrust),
+        "proposal": proposal,
     }
 
 

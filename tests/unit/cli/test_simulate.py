@@ -74,3 +74,14 @@ def test_what_is_no_snapshot_is_said_with_its_name(run: Run, tmp_path: Path) -> 
     assert result.exit_code == 5
     assert result.stderr.startswith(f"error: {file} is no snapshot that can be read")
     assert "teagent snapshot save FILE" in result.stderr
+
+
+def test_what_is_to_be_proposed_is_asked_for_with_its_policy(run: Run, desk: Desk) -> None:
+    shown = run("simulate", WISH, "--propose", "transit-balance").stdout
+    assert desk.asked == [("simulate.compute", {"changes": [WISH], "propose": "transit-balance"})]
+    assert shown.endswith("nothing has been announced. p-7f3c waits for approval: teagent proposal p-7f3c approve\n")
+
+
+def test_a_saved_state_cannot_be_proposed_on(run: Run, tmp_path: Path) -> None:
+    result = run("simulate", WISH, "--propose", "transit-balance", "--snapshot", str(tmp_path / "file"))
+    assert (result.exit_code, "--propose needs the daemon" in result.stderr) == (2, True)

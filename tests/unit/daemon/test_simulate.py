@@ -78,3 +78,19 @@ async def test_nothing_to_simulate_is_refused(measured: App) -> None:
 async def test_without_flows_there_is_nothing_to_predict_from(app: App) -> None:
     with pytest.raises(Refused, match="there is no traffic matrix"):
         await ask(app, "simulate.compute", changes=[WISH])
+
+
+async def test_what_is_proposed_waits_for_approval_in_the_name_of_who_asked(measured: App) -> None:
+    policy = next(iter(measured.policies))
+    with pytest.raises(Refused, match="telemetry_trusted"):  # the agent is gone
+        await ask(measured, "simulate.compute", changes=[WISH], propose=policy)
+    with pytest.raises(NotFound, match="there is no policy other"):
+        await ask(measured, "simulate.compute", changes=[WISH], propose="other")
+    assert measured.book.all() == []
+
+
+async def test_while_frozen_nothing_is_proposed(measured: App) -> None:
+    await ask(measured, "freeze", reason="a storm")
+    with pytest.raises(Refused, match="frozen"):
+        await ask(measured, "simulate.compute", changes=[WISH], propose=next(iter(measured.policies)))
+    assert (await ask(measured, "simulate.compute", changes=[WISH]))["proposal"] is None
