@@ -6,19 +6,24 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -E")
 export PYTHONDONTWRITEBYTECODE = 1
 # The name of lab-up's instance; others may run beside it.
 TEAGENT_LAB ?= two-transit
+# More for lab-prediction: --seed 7 --changes 5 --json FILE
+PREDICTION ?=
 TOPOLOGY := labs/two-transit/two-transit.clab.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lab-up lab-down clean
+.PHONY: help setup demo lab-prediction test check format lab-up lab-down clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing: Debian packages, .venv
 	@scripts/setup
 
 demo: setup  ## the whole job on the lab: measure, propose, approve, announce, prove (as root)
 	@scripts/as-root $(PY) -m labs.demo
+
+lab-prediction: setup  ## predictions of 10 changes on a small Internet of real routers, and their scores (as root)
+	@scripts/as-root $(PY) -m labs.prediction $(PREDICTION)
 
 check: setup  ## the fast part: format, lint, types, imports, unit tests (under 2 minutes)
 	$(VENV)/bin/ruff format --check -q .

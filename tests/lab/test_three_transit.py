@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -15,28 +13,13 @@ from labs.internet.scenario import scenario_of, wait_for_routes
 from labs.runner import Lab
 from labs.runner.images import missing
 from labs.scenario import wait_for_paths
+from tests.lab.choices import Chosen, settled
 from tests.lab.conftest import LABS
 
 pytestmark = pytest.mark.lab
 
 DIRECTORY = LABS / "three-transit"
 PREFIX = "10.0.0.0/24"
-
-# by network name, the link that its best route to PREFIX ends on
-Chosen = Mapping[str, str]
-
-
-def chosen(lab: Lab, internet: Internet) -> Chosen:
-    """As the networks' own routers say. Where our prepends are forgotten, the path ends with the transit."""
-    links = {internet.networks[link.transit].asn: link.name for link in internet.links}
-    found = {}
-    for network in internet.senders():
-        done = lab.node(network.name).run(["birdc", "show", "route", "primary", "all", PREFIX], check=False)
-        path = re.search(r"BGP\.as_path: (.*)", done.stdout)
-        if path:
-            transit = [int(asn) for asn in path[1].split() if int(asn) != internet.asn][-1]
-            found[network.name] = links[transit]
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +57,13 @@ def life(root: None, internet: Internet) -> Iterator[Life]:
                 expected[f"transit-{letter.lower()}"][PREFIX] = own
             edge.run(["vtysh", *words])
             wait_for_paths(lab, scenario, expected)
-            return settled(lab, internet)
+            return settled(lab, internet, PREFIX)
 
         wait_for_paths(lab, scenario, scenario.home)
         wait_for_routes(lab, scenario)
         # which of equal routes came first is chance: now those of A are older than any change
         prepend("B", "C")
         yield Life(home=prepend(), prepended=prepend("A"), back=prepend())
-
-
-def settled(lab: Lab, internet: Internet) -> Chosen:
-    """What is seen twice in a row, by everybody; an Internet of this size has converged within a second."""
-    seen = chosen(lab, internet)
-    for _ in range(30):
-        time.sleep(1)
-        before, seen = seen, chosen(lab, internet)
-        if seen == before and len(seen) == len(internet.senders()):
-            return seen
-    raise AssertionError("the routes do not come to rest")
 
 
 def names(internet: Internet, **wanted: object) -> Sequence[str]:
