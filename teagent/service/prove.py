@@ -27,6 +27,8 @@ REPEAT_SECONDS = 1.0
 """Between two questions about what a router seems to refuse."""
 RENEW_SECONDS = 60.0
 """A router that finds a next hop unusable later on may say so only when it is told again (FRR 8.4)."""
+CONNECT_SECONDS = 15.0
+"""After a start, for routers to connect: until then their silence says nothing new."""
 NO_WITNESS = "sends no BMP: bmp.listen is not configured"
 NOBODY = ""
 
@@ -56,7 +58,7 @@ class Prover:
         self._proofs: dict[str, Proof] = {}
         self._doubts: dict[tuple[str, Prefix, str], float] = {}
         self._stray: frozenset[tuple[Prefix, str]] = frozenset()
-        self._repeated_at = clock.monotonic()
+        self._repeated_at = self._began_at = clock.monotonic()
         self.counters: Counter[str] = Counter()
 
     async def load(self) -> None:
@@ -137,9 +139,14 @@ class Prover:
             await self._ask_again(doubtful=any(key[0] == proposal.id for key in self._doubts))
         each = tuple(_worse(rows, router) for router in self._routers)
         proof = Proof(state=worst(each), since=now, routers=each)
-        await self._remember(proposal, proof)
+        if not self._too_early(proof):
+            await self._remember(proposal, proof)
         rejected = [row for row in each if row.state is ProofState.REJECTED]
         return "; ".join(f"{row.router} {row.reason}" for row in rejected) or None
+
+    def _too_early(self, proof: Proof) -> bool:
+        connecting = self._witness is not None and self._clock.monotonic() - self._began_at < CONNECT_SECONDS
+        return connecting and proof.state is ProofState.UNPROVEN
 
     def look_home(self) -> None:
         """Where nobody owns an override no router should hold one."""

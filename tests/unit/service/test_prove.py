@@ -206,3 +206,14 @@ async def test_the_way_home_needs_no_proof(seen):
     await seen.approver.approve(release.id, digest=None, actor="kim")
     assert (await seen.approver.confirm(release.id, actor="kim")).state.value == "reverted"
     assert seen.on_wire() == {}
+
+
+async def test_a_restart_leaves_a_proof_alone_until_routers_have_had_time_to_connect(seen):
+    proposal = await seen.applied()
+    await ticks(seen, 1)
+    seen.witness.silent = "sends no BMP: has not connected yet"
+    await seen.restart()
+    await ticks(seen, 10)
+    assert proof(seen, proposal) == "proven"
+    await ticks(seen, 10)
+    assert proof(seen, proposal) == "unproven"
