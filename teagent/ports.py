@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
+from teagent.model.audit import ChainRow
 from teagent.model.bgp import Prefix
 from teagent.model.link import CounterSample, Interface, NoData, Utilisation
 from teagent.model.plan import Decision
@@ -215,6 +216,10 @@ class StoredEvent:
     fields: Mapping[str, object]
 
 
+CHAINS = ("proposal_event", "event")
+"""The two histories of a store: what became of proposals, and the log."""
+
+
 class LearnedKind(StrEnum):
     """What is kept as arrays: what windows showed, the model made of it, predictions that are to be scored, and what
     could not be read any more.
@@ -294,6 +299,9 @@ class Store(Protocol):
     # the log and small facts
     async def log(self, event: StoredEvent) -> None: ...
     async def events(self, *, limit: int = 200, subject: str | None = None) -> Sequence[StoredEvent]: ...
+    async def chain_rows(self, chain: str, *, after: int, limit: int) -> Sequence[ChainRow]:
+        """Rows of one of CHAINS behind position `after`, in the order in which they were written."""
+
     async def set_fact(self, key: str, value: object) -> None: ...
     async def fact(self, key: str) -> object: ...
 

@@ -1,9 +1,8 @@
-"""The daemon itself: run, status, check, freeze, thaw, log, explain."""
+"""The daemon itself: run, status, check, freeze, thaw, explain."""
 
 from __future__ import annotations
 
 import importlib
-import json
 from functools import partial
 from pathlib import Path
 
@@ -102,28 +101,6 @@ def thaw(settings: Settings, *, yes: bool) -> None:
             raise
         document = {}
     answer(settings, document or {"frozen": None}, render_status.freeze)
-
-
-@click.command()
-@click.option("--proposal", metavar="ID", help="Only what concerns this proposal.")
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), metavar="N", default=50, show_default=True, help="How many, newest."
-)
-@click.option("--follow", "-f", is_flag=True, help="Go on as things happen, until interrupted.")
-@common_options
-@click.pass_obj
-def log(settings: Settings, proposal: str | None, limit: int, *, follow: bool) -> None:
-    """History: who, what, when, why. With --follow and --json, one document a line."""
-    client = Client(settings.socket_path())
-    if not follow:
-        answer(settings, client.call("log.list", limit=limit, proposal=proposal), render_status.events)
-        return
-    try:
-        for event in client.stream("log.follow", proposal=proposal):
-            click.echo(json.dumps(event) if settings.as_json else render_status.event(event))
-    except KeyboardInterrupt:
-        # The way in which following ends.
-        return
 
 
 @click.command()

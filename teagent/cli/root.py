@@ -33,7 +33,7 @@ COMMANDS = {
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),
     "freeze": ("teagent.cli.daemon:freeze", "Kill switch: nothing is approved or applied."),
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),
-    "log": ("teagent.cli.daemon:log", "History: who, what, when, why."),
+    "log": ("teagent.cli.log:log", "History: who, what, when, why; exported, verified."),
     "check": ("teagent.cli.daemon:check", "For monitoring: one line; 0 ok, 1 warning, 2 critical."),
     "allow-list": ("teagent.cli.allow_list:allow_list", "What the relay lets through: show, check, write it."),
     "router-config": ("teagent.cli.router_config:router_config", "What a border router needs to obey signals."),

@@ -20,6 +20,7 @@ from teagent.model.plan import Decision, TriggerStatus
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, Proposal
 from teagent.model.units import format_time
+from teagent.ports import CHAINS
 from teagent.service import documents
 from teagent.service.documents import Document
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_TOP = 10_000
 MAX_EVENTS = 10_000
 FOLLOW_PAUSE_SECONDS = 0.5
+EXPORT_ROWS = 500
 
 
 class Handlers:
@@ -54,6 +56,7 @@ class Handlers:
             "proposal.show": self.proposal_show,
             "log.list": self.log_list,
             "log.follow": self.log_follow,
+            "log.export": self.log_export,
             "explain.show": self.explain_show,
         }
         change = {
@@ -324,6 +327,15 @@ class Handlers:
             if len(known) > MAX_EVENTS:
                 seen, known = self._now, set()
             await self._app.clock.sleep(FOLLOW_PAUSE_SECONDS)
+
+    async def log_export(self, _actor: Actor, _arguments: Mapping[str, object]) -> AsyncIterator[Document]:
+        """Both histories whole, row by row, with what it takes to check them elsewhere."""
+        for chain in CHAINS:
+            position = 0
+            while rows := await self._app.store.chain_rows(chain, after=position, limit=EXPORT_ROWS):
+                for row in rows:
+                    yield documents.chain_row_document(chain, row)
+                position = rows[-1].position
 
     # --- changing --------------------------------------------------------------------------------------------------
 

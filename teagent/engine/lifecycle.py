@@ -5,10 +5,8 @@ The store keeps what `advance` returns; a service decides when to call it. Time,
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -58,8 +56,6 @@ BLOCKED_BY_FREEZE = frozenset({E.APPROVE, E.APPLY})
 DAEMON = "daemon"
 ACTOR_KINDS = frozenset({"policy", "guard"})
 """Actors beside users and the daemon are written KIND:NAME. The advisor is none of them."""
-
-CHAIN_START = "0" * 64
 
 
 def legal_events(state: ProposalState) -> tuple[ProposalEvent, ...]:
@@ -337,59 +333,6 @@ def resolve_id(text: str, ids: Iterable[str]) -> str:
         text=text,
         matches=matches,
     )
-
-
-# --- the chain of history -------------------------------------------------------------------------------------------
-
-
-def chain_digest(previous: str, row: Mapping[str, object]) -> str:
-    """Hex SHA-256 over the digest of the row before and this row's canonical JSON.
-
-    `row` holds JSON values only; the order of its keys does not matter. The first row follows CHAIN_START.
-    """
-    canonical = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(f"{previous}\n{canonical}".encode("ascii")).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainRow:
-    """A row as the store holds it: its place and facts, the digest of the row before, and its own."""
-
-    position: int
-    row: Mapping[str, object]
-    previous_digest: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
-    """What became of one chain. `broken_at` is the position of the first row that does not fit, None for none.
-
-    `head` is the digest of the last good row: noted outside of the store it also proves that no later row was cut.
-    """
-
-    chain: str
-    rows: int
-    head: str
-    broken_at: int | None
-    message: str
-
-
-def verify_chain(chain: str, rows: Iterable[ChainRow]) -> ChainReport:
-    """Follows the chain from its start; `rows` come in the order in which they were written."""
-    head, count, position = CHAIN_START, 0, 0
-    for row in rows:
-        problem = ""
-        if row.position != position + 1:
-            problem = f"row {position + 1} is missing"
-        elif row.previous_digest != head:
-            problem = f"row {row.position} does not follow the row before it"
-        elif row.digest != chain_digest(head, row.row):
-            problem = f"row {row.position} was changed after it was written"
-        if problem:
-            return ChainReport(chain=chain, rows=count, head=head, broken_at=position + 1, message=problem)
-        head, count, position = row.digest, count + 1, row.position
-    return ChainReport(chain=chain, rows=count, head=head, broken_at=None, message=f"{count} rows, none changed")
 
 
 # --- for the documentation ------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "thaw": {},
     "log.list": {"limit": Argument(Kind.COUNT, default=50), "proposal": TEXT},
     "log.follow": {"proposal": TEXT},
+    "log.export": {},
     "explain.show": {"prefix": ID},
     "config.reload": {},
 }

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from teagent.adapters.store import SqliteStore
+from teagent.engine.audit import verify_chain
 from teagent.engine.lifecycle import advance
 from teagent.errors import StoreError
 from teagent.model.bgp import parse_prefix
@@ -519,6 +520,18 @@ async def test_the_chains_hold_every_row_that_was_added(store: MemoryStore | Sql
     assert (log.rows, log.broken_at) == (1, None)
     await store.log(event())
     assert (await store.verify_chain())[1].head != log.head
+
+
+async def test_the_rows_of_a_chain_come_in_pieces_and_can_be_checked_by_anybody(
+    store: MemoryStore | SqliteStore,
+) -> None:
+    for number in range(5):
+        await store.log(event(message=f"message {number}"))
+    first = await store.chain_rows("event", after=0, limit=3)
+    rest = await store.chain_rows("event", after=3, limit=3)
+    assert [row.position for row in (*first, *rest)] == [1, 2, 3, 4, 5]
+    assert verify_chain("event", (*first, *rest)) == (await store.verify_chain())[1]
+    assert await store.chain_rows("event", after=5, limit=3) == []
 
 
 # what was learned and predicted

@@ -14,6 +14,7 @@ from teagent.adapters.as_graph import AsGraphFile
 from teagent.cli import reference
 from teagent.cli.root import COMMANDS
 from teagent.engine.choose.what_if import what_if
+from teagent.model.audit import ChainRow
 from teagent.model.announcement import HeldOverride, Override
 from teagent.model.proposal import ProposalState
 from teagent.model.what_if import parse_wish
@@ -157,6 +158,9 @@ def documented() -> dict[str, Any]:
         "Freeze": documents.freeze_document(since=shown.NOW, by="alice", reason=""),
         "Check": documents.check_document(status),
         "Event": documents.event_document(shown.EVENT),
+        "Chain row": documents.chain_row_document(
+            "event", ChainRow(position=1, row={}, previous_digest="", digest="")
+        ),
         "Explanation": explanation,
         "Explained link": explanation["links"][0],
     }

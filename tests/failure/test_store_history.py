@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from teagent.adapters.store import SqliteStore
-from teagent.engine.lifecycle import CHAIN_START, chain_digest
+from teagent.engine.audit import CHAIN_START, chain_digest
 from teagent.errors import StoreError
 from teagent.model.proposal import ProposalState
 from teagent.ports import StoredEvent

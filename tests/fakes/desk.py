@@ -39,6 +39,7 @@ class Desk:
         self.proposes = True
         self.frozen: documents.Document | None = None
         self.status_changes: dict[str, object] = {}
+        self.exported: list[documents.Document] = []
 
     def commands(self) -> dict[str, Command]:
         answers = {
@@ -95,7 +96,7 @@ class Desk:
         changing = {"freeze", "thaw", "config.reload"} | {name for name in answers if name.startswith("proposal.")}
         changing -= {"proposal.list", "proposal.show"}
         commands = {name: self._command(name, answer, changes=name in changing) for name, answer in answers.items()}
-        return {**commands, "log.follow": Command(self._follow)}
+        return {**commands, "log.follow": Command(self._follow), "log.export": Command(self._export)}
 
     def _command(self, name: str, answer: Any, *, changes: bool) -> Command:
         async def handler(_actor: Actor, given: Arguments) -> object:
@@ -109,6 +110,10 @@ class Desk:
     async def _follow(self, _actor: Actor, _given: Arguments) -> AsyncIterator[object]:
         yield documents.event_document(shown.EVENT)
         yield documents.event_document(shown.EVENT)
+
+    async def _export(self, _actor: Actor, _given: Arguments) -> AsyncIterator[object]:
+        for document in self.exported:
+            yield document
 
     def _status(self) -> documents.Document:
         return shown.status_document(frozen=self.frozen, **self.status_changes)

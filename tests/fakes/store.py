@@ -23,9 +23,10 @@ from teagent.adapters.store.rollup import (
     microseconds,
     time_at,
 )
-from teagent.engine.lifecycle import CHAIN_START, ChainReport, ChainRow, chain_digest, verify_chain
+from teagent.engine.audit import CHAIN_START, chain_digest, verify_chain
 from teagent.engine.measure.windows import combined
 from teagent.errors import StoreError
+from teagent.model.audit import ChainReport, ChainRow
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import FINAL, Proposal
@@ -250,6 +251,10 @@ class MemoryStore:
         return sorted((card for card in self._scorecards if card.until > since), key=lambda card: card.until)[-limit:]
 
     # care
+
+    async def chain_rows(self, chain: str, *, after: int, limit: int) -> Sequence[ChainRow]:
+        self._reading()
+        return self._chains[chain][after : after + limit]
 
     async def verify_chain(self) -> tuple[ChainReport, ChainReport]:
         self._reading()

@@ -9,13 +9,14 @@ history is rows that are only ever added.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from teagent.adapters.store.serialise import dump, from_json, load_object, time_text, to_json
-from teagent.engine.lifecycle import CHAIN_START, ChainReport, ChainRow, chain_digest, verify_chain
+from teagent.engine.audit import CHAIN_START, chain_digest, verify_chain
 from teagent.errors import StoreError
+from teagent.model.audit import ChainReport, ChainRow
 from teagent.model.proposal import FINAL, HistoryEntry, Proposal
 
 MOVING = ("state", "confirm_deadline", "restores", "revert_attempts")
@@ -145,22 +146,26 @@ def append_to_chain(connection: sqlite3.Connection, table: str, row: Mapping[str
     )
 
 
-def check_chain(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> ChainReport:
+def chain_rows(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], *, after: int = 0, limit: int = -1
+) -> Iterator[ChainRow]:
+    """In the order in which they were written; `limit` -1 is all."""
     rows = connection.execute(
-        f"SELECT position, previous_digest, digest, {', '.join(columns)} FROM {table} ORDER BY position"
+        f"SELECT position, previous_digest, digest, {', '.join(columns)} FROM {table} "
+        "WHERE position > ? ORDER BY position LIMIT ?",
+        (after, limit),
     )
-    return verify_chain(
-        table,
-        (
-            ChainRow(
-                position=position,
-                row=dict(zip(columns, values, strict=True)),
-                previous_digest=previous_digest,
-                digest=digest,
-            )
-            for position, previous_digest, digest, *values in rows
-        ),
-    )
+    for position, previous_digest, digest, *values in rows:
+        yield ChainRow(
+            position=position,
+            row=dict(zip(columns, values, strict=True)),
+            previous_digest=previous_digest,
+            digest=digest,
+        )
+
+
+def check_chain(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> ChainReport:
+    return verify_chain(table, chain_rows(connection, table, columns))
 
 
 assert set(EVENT_COLUMNS) >= set(HistoryEntry.__dataclass_fields__)  # noqa: S101  # a new field needs a migration

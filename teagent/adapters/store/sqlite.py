@@ -11,7 +11,7 @@ from teagent.adapters.store import learned, log, measurements, proposals
 from teagent.adapters.store.database import Database
 from teagent.adapters.store.rollup import microseconds
 from teagent.adapters.store.serialise import dump, time_text, to_text
-from teagent.engine.lifecycle import ChainReport
+from teagent.model.audit import ChainReport, ChainRow
 from teagent.model.link import Utilisation
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
@@ -170,6 +170,12 @@ class SqliteStore:
         return await self._database.read(lambda c: learned.scorecards(c, since=since, limit=limit))
 
     # care
+
+    async def chain_rows(self, chain: str, *, after: int, limit: int) -> Sequence[ChainRow]:
+        columns = {"proposal_event": proposals.EVENT_COLUMNS, "event": log.EVENT_COLUMNS}[chain]
+        return await self._database.read(
+            lambda c: list(proposals.chain_rows(c, chain, columns, after=after, limit=limit))
+        )
 
     async def verify_chain(self) -> tuple[ChainReport, ChainReport]:
         """The chains of the proposals' history and of the log, followed from their first rows."""

@@ -14,6 +14,7 @@ from teagent.service.documents.health import (
 )
 from teagent.service.documents.plans import (
     OPERATOR_EVENTS,
+    chain_row_document,
     change_document,
     considered_document,
     decision_document,
@@ -60,6 +61,7 @@ __all__ = [
     "Document",
     "announcement_document",
     "as_graph_document",
+    "chain_row_document",
     "change_document",
     "check_document",
     "considered_document",

@@ -20,6 +20,7 @@ from teagent.model.announcement import (
     changed_prefix,
     signal_community,
 )
+from teagent.model.audit import ChainRow
 from teagent.model.bgp import Prefix
 from teagent.model.network import Network
 from teagent.model.plan import (
@@ -359,6 +360,16 @@ def plans_document(decisions: Sequence[Document], *, at: datetime) -> Document:
             and isinstance(plan := chosen["plan"], dict)
             and isinstance(plan["changes"], list)
         ),
+    }
+
+
+def chain_row_document(chain: str, row: ChainRow) -> Document:
+    return {
+        "chain": chain,
+        "position": row.position,
+        "row": dict(row.row),
+        "previous_digest": row.previous_digest,
+        "digest": row.digest,
     }
 
 

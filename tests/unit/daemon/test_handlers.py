@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from teagent.config.load import load
+from teagent.daemon import handlers
 from teagent.daemon.app import App
 from teagent.daemon.control import Actor
 from teagent.daemon.handlers import Handlers
@@ -244,6 +245,17 @@ async def test_following_the_log_gives_what_happens_from_now_on(app: App) -> Non
     finally:
         await following.aclose()  # type: ignore[attr-defined]
     assert [first["message"], second["message"]] == ["event 1", "event 2"]
+
+
+async def test_an_export_holds_both_histories_whole_and_in_order(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "EXPORT_ROWS", 2)
+    for number in range(5):
+        await app.store.log(event(app, f"message {number}"))
+    exported = [row async for row in Handlers(app).log_export(KIM, {})]
+    log = [row for row in exported if row["chain"] == "event"]
+    assert [row["position"] for row in log] == list(range(1, len(log) + 1))
+    assert [row["row"]["message"] for row in log[-5:]] == [f"message {number}" for number in range(5)]
+    assert log[-1]["digest"] == (await app.store.verify_chain())[1].head
 
 
 def event(app: App, message: str) -> StoredEvent:

@@ -9,14 +9,11 @@ import pytest
 
 from teagent.engine import lifecycle
 from teagent.engine.lifecycle import (
-    CHAIN_START,
     REVERT_ATTEMPTS,
     TRANSITIONS,
-    ChainRow,
     advance,
     attempt_failed,
     begin_apply,
-    chain_digest,
     in_the_way,
     is_confirm_overdue,
     is_expired,
@@ -29,7 +26,6 @@ from teagent.engine.lifecycle import (
     resolve_id,
     supersedes,
     target_after_revert,
-    verify_chain,
 )
 from teagent.errors import Expired, IllegalTransition, NotAuthorised, NotFound, Refused
 from teagent.model.announcement import AnnouncementSet, difference
@@ -419,59 +415,6 @@ def test_what_begins_no_id_is_not_found(text: str) -> None:
 def test_the_beginning_of_several_ids_is_refused_with_their_names() -> None:
     with pytest.raises(Refused, match="7 is the beginning of 3 proposals: p-7a00, p-7f3c, p-7f3c9"):
         resolve_id("7", IDS)
-
-
-# --- the chain ------------------------------------------------------------------------------------------------------
-
-
-def chain(*reasons: str) -> list[ChainRow]:
-    rows: list[ChainRow] = []
-    for position, reason in enumerate(reasons, 1):
-        previous = rows[-1].digest if rows else CHAIN_START
-        row = {"reason": reason, "seq": position}
-        rows.append(ChainRow(position=position, row=row, previous_digest=previous, digest=chain_digest(previous, row)))
-    return rows
-
-
-def test_a_digest_depends_on_the_row_before_and_every_value_but_not_on_the_order_of_keys() -> None:
-    digest = chain_digest(CHAIN_START, {"a": 1, "b": None})
-    assert digest == chain_digest(CHAIN_START, {"b": None, "a": 1})
-    # Fixed for good: stored chains are checked by later versions.
-    assert chain_digest(CHAIN_START, {"a": 1}) == "f21735afd2cd6af4fc5804b0045cebfd545aef8396d29d030c39cb8880b45b7f"
-    assert len({digest, chain_digest("1" * 64, {"a": 1, "b": None}), chain_digest(CHAIN_START, {"a": 1, "b": ""})}) == 3
-
-
-def test_an_untouched_chain_is_whole() -> None:
-    rows = chain("one", "two", "three")
-    report = verify_chain("event", rows)
-    assert (report.rows, report.broken_at, report.head) == (3, None, rows[-1].digest)
-
-
-def test_an_empty_chain_is_whole() -> None:
-    assert verify_chain("event", []).head == CHAIN_START
-
-
-def test_a_changed_row_is_found() -> None:
-    rows = chain("one", "two", "three")
-    rows[1] = replace(rows[1], row={"reason": "2", "seq": 2})
-    report = verify_chain("event", rows)
-    assert (report.rows, report.broken_at, report.message) == (1, 2, "row 2 was changed after it was written")
-
-
-def test_a_changed_row_with_a_digest_to_fit_breaks_the_row_after_it() -> None:
-    rows = chain("one", "two", "three")
-    forged = {"reason": "2", "seq": 2}
-    rows[1] = replace(rows[1], row=forged, digest=chain_digest(rows[0].digest, forged))
-    report = verify_chain("event", rows)
-    assert (report.broken_at, report.message) == (3, "row 3 does not follow the row before it")
-
-
-@pytest.mark.parametrize("gone", [0, 1])
-def test_a_missing_row_is_found(gone: int) -> None:
-    rows = chain("one", "two", "three")
-    del rows[gone]
-    report = verify_chain("event", rows)
-    assert (report.broken_at, report.message) == (gone + 1, f"row {gone + 1} is missing")
 
 
 # --- the documentation ----------------------------------------------------------------------------------------------
