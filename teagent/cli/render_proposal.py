@@ -117,6 +117,12 @@ def standing(document: Document) -> str:
     match document["state"]:
         case "pending" if document["bgp_dry_run"]:
             return "nothing has been announced, and nothing will be: bgp.dry_run is true"
+        case "pending" if document["approvals"]:
+            given = ", ".join(document["approvals"])
+            return (
+                f"nothing has been announced. approved by {given}; {document['approvers'] or 'more'} people are needed "
+                f"until {document['expires_at']}. somebody else: teagent proposal approve {id_}"
+            )
         case "pending":
             return (
                 f"nothing has been announced. expires at {document['expires_at']}. "

@@ -114,6 +114,7 @@ def build_config(
         else e.AsGraphConfig(path=_resolved(path, file.as_graph.path), reload_seconds=file.as_graph.reload),
         control=e.ControlConfig(
             socket=_resolved(path, file.control.socket),
+            administrators=tuple(file.control.administrators),
             approvers=tuple(file.control.approvers),
             viewers=tuple(file.control.viewers),
         ),
@@ -282,6 +283,7 @@ def build_policy(file: PolicyFile) -> Policy:
         ),
         approval=Approval(
             required=file.approval.required,
+            approvers=file.approval.approvers,
             expires_after_seconds=file.approval.expires_after,
             tolerance=file.approval.tolerance,
         ),

@@ -47,6 +47,9 @@ def check_policy(policy: Policy, around: Surroundings) -> Iterator[Finding]:
     yield from _limits(policy, links, engineered, around.network)
     yield from _confirm(policy, engineered, around)
     yield from _objective(policy, around.network)
+    if policy.approval.approvers > 1 and not policy.approval.required:
+        message = f"{policy.approval.approvers} people, where required: false lets the policy approve its own plans"
+        yield Finding(("approval", "approvers"), message)
 
 
 def check_overlaps(policies: Sequence[Policy], network: Network) -> Iterator[tuple[str, Finding]]:

@@ -243,9 +243,10 @@ class DecideConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlConfig:
-    """`approvers` and `viewers` are Unix groups. No viewers: whoever can open the socket may read."""
+    """Unix groups. No viewers: whoever can open the socket may read. No administrators: the approvers are it."""
 
     socket: Path
+    administrators: tuple[str, ...]
     approvers: tuple[str, ...]
     viewers: tuple[str, ...]
 

@@ -115,6 +115,9 @@ class ApprovalRow(Row):
     """Who decides."""
 
     required: Truth = Field(default=True, description="Whether a person approves each plan before it is applied.")
+    approvers: Annotated[int, whole(1, 5, what="a number of people", example=2)] = Field(
+        default=1, description="How many different people approve each plan; with more than one, root is none of them."
+    )
     expires_after: Annotated[float, duration(10, 7 * 86400, example="30m")] = Field(
         default=written("30m"), description="A proposal that nobody answered is over after this."
     )

@@ -543,8 +543,15 @@ class Control(Row):
     """Who may talk to the daemon."""
 
     socket: FilePath = Field(default="/run/teagent/teagent.sock", description="The Unix socket of the command line.")
+    administrators: list[Group] = Field(
+        default=[],
+        description="Groups that may also thaw, resolve and reload. Empty: the approvers may.",
+        examples=["[netadmin]"],
+    )
     approvers: list[Group] = Field(
-        default=[], description="Groups that may approve, revert, freeze. Empty: root alone.", examples=["[netops]"]
+        default=[],
+        description="Groups that may approve, reject, confirm, revert, freeze. Empty: administrators alone, and root.",
+        examples=["[netops]"],
     )
     viewers: list[Group] = Field(
         default=[], description="Groups that may read. Empty: everyone who can open the socket."

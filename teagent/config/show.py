@@ -154,6 +154,7 @@ def document_of(config: Config) -> dict[str, Any]:
         **_given(as_graph=config.as_graph, write=_as_graph),
         "control": {
             "socket": str(config.control.socket),
+            "administrators": list(config.control.administrators),
             "approvers": list(config.control.approvers),
             "viewers": list(config.control.viewers),
         },
@@ -328,6 +329,7 @@ def policy_document(policy: Policy) -> dict[str, Any]:
         },
         "approval": {
             "required": policy.approval.required,
+            "approvers": policy.approval.approvers,
             "expires_after": duration_text(policy.approval.expires_after_seconds),
             "tolerance": share_text(policy.approval.tolerance),
         },

@@ -85,7 +85,11 @@ def _files(config: Config) -> Iterator[Finding]:
 
 
 def _groups(config: Config) -> Iterator[Finding]:
-    groups = {"approvers": config.control.approvers, "viewers": config.control.viewers}
+    groups = {
+        "administrators": config.control.administrators,
+        "approvers": config.control.approvers,
+        "viewers": config.control.viewers,
+    }
     for key, names in groups.items():
         for index, name in enumerate(names):
             try:

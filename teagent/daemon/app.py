@@ -226,6 +226,7 @@ class App:
             Handlers(self).commands(),
             approvers=config.control.approvers,
             viewers=config.control.viewers,
+            administrators=config.control.administrators,
         )
         self._stack = AsyncExitStack()
 

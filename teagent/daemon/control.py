@@ -18,6 +18,7 @@ import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,15 +50,23 @@ Handler: TypeAlias = Callable[[Actor, Mapping[str, object]], Awaitable[object] |
 """Gets checked arguments with their defaults; returns the result, or yields results where the command streams."""
 
 
+class Right(IntEnum):
+    """Each includes those before it."""
+
+    VIEW = 0
+    APPROVE = 1
+    ADMINISTER = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`changes`: only approvers may; a function of the arguments where that depends on them."""
+    """`right` is what it takes; a function of the arguments where that depends on them."""
 
     handler: Handler
-    changes: bool | Callable[[Mapping[str, object]], bool] = False
+    right: Right | Callable[[Mapping[str, object]], Right] = Right.VIEW
 
-    def needs_approver(self, arguments: Mapping[str, object]) -> bool:
-        return self.changes(arguments) if callable(self.changes) else self.changes
+    def needs(self, arguments: Mapping[str, object]) -> Right:
+        return self.right(arguments) if callable(self.right) else self.right
 
 
 @dataclass(slots=True)
@@ -69,9 +78,10 @@ class _Client:
 class ControlServer:
     """Answers on `path`. A constructor is inert; `start` binds, `stop` may be called twice.
 
-    `approvers` are the Unix groups that may change something, `viewers` those that may read (empty: whoever can open
-    the socket). Root may do both. The socket is open to all by default, because it is the peer's credentials that
-    decide. `timeout_seconds` bounds a silent and a slow client and, on `stop`, the wait for commands under way.
+    `viewers` are the Unix groups that may read (empty: whoever can open the socket), `approvers` those that may decide
+    about changes as well, `administrators` those that may do everything (empty: the approvers). So may root. The socket
+    is open to all by default, because it is the peer's credentials that decide. `timeout_seconds` bounds a silent and a
+    slow client and, on `stop`, the wait for commands under way.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class ControlServer:
         *,
         approvers: Sequence[str] = (),
         viewers: Sequence[str] = (),
+        administrators: Sequence[str] = (),
         group: str | None = None,
         mode: int = 0o666,
         max_clients: int = 32,
@@ -88,8 +99,13 @@ class ControlServer:
     ) -> None:
         self._path = path
         self._handlers = handlers
-        self._approvers = tuple(approvers)
-        self._viewers = tuple(viewers)
+        everything = tuple(administrators) or tuple(approvers)
+        self._may = {
+            Right.VIEW: (*viewers, *approvers, *administrators),
+            Right.APPROVE: (*approvers, *administrators),
+            Right.ADMINISTER: everything,
+        }
+        self._open_to_all = not viewers
         self._group = group
         self._mode = mode
         self._max_clients = max_clients
@@ -281,9 +297,9 @@ class ControlServer:
         arguments = control.check_arguments(request.command, request.arguments)
         if command is None:
             raise NotFound("command", request.command)
-        changes = command.needs_approver(arguments)
-        needs = self._approvers if changes else (*self._viewers, *self._approvers)
-        if (changes or self._viewers) and not actor.member_of(needs):
+        right = command.needs(arguments)
+        needs = self._may[right]
+        if not (right is Right.VIEW and self._open_to_all) and not actor.member_of(needs):
             self.counters["not_authorised"] += 1
             log.warning("command refused", command=request.command, actor=actor.user, uid=actor.uid)
             raise NotAuthorised(actor=actor.user, needs=needs, action=request.command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from teagent import __version__
 from teagent.daemon.arguments import count_of, own_prefix, seconds_of, text_of
-from teagent.daemon.control import Actor, Command, Handler
+from teagent.daemon.control import Actor, Command, Handler, Right
 from teagent.daemon.predictions import PredictionHandlers
 from teagent.daemon.which_matrix import matrix_of
 from teagent.engine.choose.explain import explain_prefix
@@ -59,21 +59,28 @@ class Handlers:
             "log.export": self.log_export,
             "explain.show": self.explain_show,
         }
-        change = {
+        decide: dict[str, Handler] = {
             "proposal.approve": self.approve,
             "proposal.reject": self.reject,
             "proposal.confirm": self.confirm,
             "proposal.revert": self.revert,
-            "proposal.resolve": self.resolve,
             "freeze": self.freeze,
+        }
+        administer: dict[str, Handler] = {
+            "proposal.resolve": self.resolve,
             "thaw": self.thaw,
             "config.reload": self.reload,
         }
-        commands = {name: Command(handler, changes=False) for name, handler in read.items()}
-        commands |= {name: Command(handler, changes=True) for name, handler in change.items()}
+        commands = {
+            name: Command(handler, right=right)
+            for right, handlers in ((Right.VIEW, read), (Right.APPROVE, decide), (Right.ADMINISTER, administer))
+            for name, handler in handlers.items()
+        }
         commands |= PredictionHandlers(self._app).commands()
         # Computing is reading; asking for approval is not.
-        commands["plan.compute"] = Command(self.plan_compute, changes=lambda arguments: bool(arguments.get("propose")))
+        commands["plan.compute"] = Command(
+            self.plan_compute, right=lambda arguments: Right.APPROVE if arguments.get("propose") else Right.VIEW
+        )
         return commands
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -294,6 +301,7 @@ class Handlers:
             dry_run=app.config.bgp.dry_run,
             confirm_window_seconds=None if policy is None else policy.confirm.window_seconds,
             proof=app.prover.proof(proposal.id),
+            approvers=None if policy is None else policy.approval.approvers,
         ) | {"outcome": None if outcome is None else documents.outcome_document(outcome)}
 
     async def explain_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:

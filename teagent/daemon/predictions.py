@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from teagent.daemon.arguments import count_of, own_prefix, seconds_of
-from teagent.daemon.control import Actor, Command
+from teagent.daemon.control import Actor, Command, Right
 from teagent.errors import Refused
 from teagent.model.bgp import ASN_MAX, Asn
 from teagent.model.link import NoData
@@ -34,7 +34,9 @@ class PredictionHandlers:
     def commands(self) -> Mapping[str, Command]:
         return {
             # Computing is reading; asking for approval is not.
-            "simulate.compute": Command(self.simulate, changes=lambda arguments: bool(arguments.get("propose"))),
+            "simulate.compute": Command(
+                self.simulate, right=lambda arguments: Right.APPROVE if arguments.get("propose") else Right.VIEW
+            ),
             "snapshot.take": Command(self.snapshot),
             "scorecard.list": Command(self.scorecards),
             "ingress.show": Command(self.ingress),

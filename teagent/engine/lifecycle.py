@@ -21,6 +21,7 @@ S, E = ProposalState, ProposalEvent
 
 TRANSITIONS: Mapping[tuple[ProposalState, ProposalEvent], ProposalState] = MappingProxyType(
     {
+        (S.PENDING, E.ENDORSE): S.PENDING,
         (S.PENDING, E.APPROVE): S.APPROVED,
         (S.PENDING, E.REJECT): S.REJECTED,
         (S.PENDING, E.EXPIRE): S.EXPIRED,
@@ -50,10 +51,11 @@ TRANSITIONS: Mapping[tuple[ProposalState, ProposalEvent], ProposalState] = Mappi
 REVERT_ATTEMPTS = 3
 """Failed attempts to take a change back after which the proposal is stuck and an operator must look."""
 
-BLOCKED_BY_FREEZE = frozenset({E.APPROVE, E.APPLY})
+BLOCKED_BY_FREEZE = frozenset({E.ENDORSE, E.APPROVE, E.APPLY})
 """The kill switch stops what leads to an announcement; it never stops a revert."""
 
 DAEMON = "daemon"
+ROOT = "root"
 ACTOR_KINDS = frozenset({"policy", "guard"})
 """Actors beside users and the daemon are written KIND:NAME. The advisor is none of them."""
 
@@ -277,6 +279,36 @@ def last_forward_state(proposal: Proposal) -> ProposalState:
     """The state that its revert started from; the present one when it is not being reverted."""
     states = [proposal.state, *(entry.from_state for entry in reversed(proposal.history) if entry.from_state)]
     return next((state for state in states if state not in {S.REVERTING, S.STUCK, S.REVERTED}), S.PENDING)
+
+
+# --- who has approved so far ----------------------------------------------------------------------------------------
+
+
+def endorsers(proposal: Proposal) -> tuple[str, ...]:
+    """Who has approved it, in order, the last approval included. Its plan never changes, so they all saw the same."""
+    return tuple(entry.actor for entry in proposal.history if entry.event in {E.ENDORSE, E.APPROVE})
+
+
+def approval_event(proposal: Proposal, *, actor: str, approvers: int) -> ProposalEvent:
+    """`endorse` while others are still needed, `approve` for the last of `approvers` different people.
+
+    Raises Refused when `actor` has approved already, or is nobody in particular where people count.
+    """
+    given = endorsers(proposal)
+    if approvers > 1 and actor == ROOT:
+        raise Refused(
+            f"policy {proposal.policy} asks for {approvers} people, and {ROOT} is nobody in particular",
+            hint="log in with your own name; control.approvers in the configuration names the groups",
+            proposal=proposal.id,
+        )
+    if actor in given:
+        raise Refused(
+            f"{actor} has approved {proposal.id} already, and policy {proposal.policy} asks for {approvers} people",
+            hint=f"somebody else: teagent proposal approve {proposal.id}",
+            proposal=proposal.id,
+            approvals=list(given),
+        )
+    return E.APPROVE if len(given) + 1 >= approvers else E.ENDORSE
 
 
 # --- actors ---------------------------------------------------------------------------------------------------------

@@ -64,9 +64,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """`tolerance`: how far a link may move (share of capacity) between what was shown and the approval."""
+    """`tolerance`: how far a link may move (share of capacity) between what was shown and the approval.
+
+    `approvers` different people approve each plan.
+    """
 
     required: bool = True
+    approvers: int = 1
     expires_after_seconds: float = 1800
     tolerance: float = 0.10
 

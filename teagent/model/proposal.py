@@ -26,6 +26,7 @@ class ProposalState(StrEnum):
 
 
 class ProposalEvent(StrEnum):
+    ENDORSE = "endorse"
     APPROVE = "approve"
     REJECT = "reject"
     EXPIRE = "expire"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from teagent.engine.lifecycle import advance, in_the_way, is_confirm_overdue, is_expired, refuse_expired
+from teagent.engine.lifecycle import advance, approval_event, in_the_way, is_confirm_overdue, is_expired, refuse_expired
 from teagent.errors import NotFound, Refused, StalePlan
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
@@ -44,7 +44,10 @@ class Approver:
         self._clock = clock
 
     async def approve(self, text: str, *, digest: str | None, actor: str) -> Proposal:
-        """Binds to the digest that was shown. Raises Frozen, Expired, IllegalTransition, StalePlan, SpeakerError."""
+        """Binds to the digest that was shown. Pending still, where the policy asks for more people.
+
+        Raises Frozen, Expired, IllegalTransition, Refused, StalePlan, SpeakerError.
+        """
         async with self._book.lock:
             proposal = self._book.find(text)
             now = self._clock.now()
@@ -53,6 +56,7 @@ class Approver:
             applier = self._live_applier()
             self._freeze.check()
             policy = self._policy(proposal)
+            event = approval_event(proposal, actor=actor, approvers=policy.approval.approvers)
             self._refuse_crossing(proposal)
             self._prover.refuse_blind(proposal, policy)
             if digest is not None and not proposal.plan.digest.startswith(digest):
@@ -72,8 +76,10 @@ class Approver:
                     hint=f"teagent plan --policy {proposal.policy} --propose",
                 )
             approved = await self._book.move(
-                proposal, ProposalEvent.APPROVE, actor=actor, reason=f"approved plan {proposal.plan.digest[:6]}"
+                proposal, event, actor=actor, reason=f"approved plan {proposal.plan.digest[:6]}"
             )
+            if event is ProposalEvent.ENDORSE:
+                return approved
             return await applier.apply(approved, policy=policy, actor=actor)
 
     async def _refuse_expired(self, proposal: Proposal, now: datetime) -> None:

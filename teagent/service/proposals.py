@@ -126,7 +126,8 @@ class ProposalBook:
             self._keep(each)
             for entry in new_rows:
                 self.counters[f"to_{entry.to_state.value}"] += 1
-                await self._tell(each, entry.to_state.value, entry.actor, entry.reason)
+                kind = "endorsed" if entry.event is ProposalEvent.ENDORSE else entry.to_state.value
+                await self._tell(each, kind, entry.actor, entry.reason)
         return moved[0]
 
     async def move(self, proposal: Proposal, event: ProposalEvent, *, actor: str, reason: str = "") -> Proposal:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from teagent.adapters.snapshot_file import SavedSnapshot, pack
-from teagent.daemon.control import Actor, Command, ControlServer
+from teagent.daemon.control import Actor, Command, ControlServer, Right
 from teagent.engine.choose.digest import with_digest
 from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.choose.what_if import what_if
@@ -105,7 +105,7 @@ class Desk:
                 raise self.errors[name]
             return answer(given)
 
-        return Command(handler, changes=changes)
+        return Command(handler, right=Right.APPROVE if changes else Right.VIEW)
 
     async def _follow(self, _actor: Actor, _given: Arguments) -> AsyncIterator[object]:
         yield documents.event_document(shown.EVENT)
@@ -153,7 +153,7 @@ class Desk:
 
     def _document(self, proposal: Any) -> documents.Document:
         return documents.proposal_document(
-            proposal, network=shown.NETWORK, at=shown.NOW, dry_run=False, confirm_window_seconds=1200
+            proposal, network=shown.NETWORK, at=shown.NOW, dry_run=False, confirm_window_seconds=1200, approvers=1
         )
 
     def _freeze(self, given: Arguments) -> object:

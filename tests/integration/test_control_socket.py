@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from teagent.daemon.control import Actor, Command, ControlServer
+from teagent.daemon.control import Actor, Command, ControlServer, Right
 from teagent.errors import GuardRefused, TeagentError
 
 pytestmark = pytest.mark.asyncio
@@ -80,10 +80,10 @@ class Desk:
             "proposal.show": Command(self.refuse),
             "link.list": Command(self.broken),
             "prefix.list": Command(self.not_json),
-            "freeze": Command(self.slow, changes=True),
+            "freeze": Command(self.slow, right=Right.APPROVE),
             "router.list": Command(self.large),
             "log.follow": Command(self.follow),
-            "thaw": Command(self.status, changes=True),
+            "thaw": Command(self.status, right=Right.APPROVE),
         }
 
 

@@ -382,7 +382,9 @@ def configs(draw: st.DrawFn) -> e.Config:
         policies=tuple(draw(policies(network, f"p{n}")) for n in range(2)) if engineered else (),
         policy_files={},
         as_graph=draw(st.none() | st.just(e.AsGraphConfig(path=Path("/as rel.txt"), reload_seconds=90.0))),
-        control=e.ControlConfig(socket=Path("/run/t.sock"), approvers=("netops", "no"), viewers=()),
+        control=e.ControlConfig(
+            socket=Path("/run/t.sock"), administrators=("admin",), approvers=("netops", "no"), viewers=()
+        ),
         metrics=e.MetricsConfig(listen=draw(st.one_of(st.none(), st.just(e.Listen(host="127.0.0.1", port=9617))))),
         log=e.LogConfig(level=draw(st.sampled_from(e.LogLevel)), format=draw(st.sampled_from(e.LogFormat))),
         digest="",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
-from teagent.engine.lifecycle import legal_events
+from teagent.engine.lifecycle import endorsers, legal_events
 from teagent.model.announcement import (
     Announce,
     AnnouncementSet,
@@ -279,6 +279,7 @@ def proposal_summary_document(proposal: Proposal, *, proof: Proof | None = None)
         "created_at": format_time(proposal.created_at),
         "expires_at": format_time(proposal.expires_at),
         "confirm_deadline": time_or_none(proposal.confirm_deadline),
+        "approvals": list(endorsers(proposal)),
         "on_wire": proposal.state in ON_WIRE,
         "proof": proof_document(proof),
         "final": proposal.state in FINAL,
@@ -294,15 +295,17 @@ def proposal_document(
     dry_run: bool,
     confirm_window_seconds: float | None = None,
     proof: Proof | None = None,
+    approvers: int | None = None,
 ) -> Document:
-    """A proposal as `proposal show` prints it; `dry_run` is bgp.dry_run, `confirm_window_seconds` is the policy's,
-    None where the policy is gone. `proof` is what the routers said last.
+    """A proposal as `proposal show` prints it; `dry_run` is bgp.dry_run, `confirm_window_seconds` and `approvers` are
+    the policy's, None where the policy is gone. `proof` is what the routers said last.
     """
     return {
         "at": format_time(at),
         **proposal_summary_document(proposal, proof=proof),
         "bgp_dry_run": dry_run,
         "confirm_window_seconds": confirm_window_seconds,
+        "approvers": approvers,
         "snapshot_digest": proposal.snapshot_digest,
         "inputs_digest": proposal.inputs_digest,
         "plan": plan_document(proposal.plan, network),

@@ -242,6 +242,13 @@ def test_the_log_is_read_oldest_first() -> None:
     assert ["approve" in lines[1], "confirm" in lines[2]] == [True, True]
 
 
+def test_a_proposal_that_waits_for_a_second_person_says_whose_approval_it_has() -> None:
+    document = shown.proposal_document() | {"approvals": ["kim"], "approvers": 2}
+    text = render_proposal.standing(document)
+    assert text.startswith("nothing has been announced. approved by kim; 2 people are needed until 2026-")
+    assert text.endswith("somebody else: teagent proposal approve p-7f3c")
+
+
 def test_scorecards_show_means_by_kind_the_changes_and_wider_bands() -> None:
     document = documents.scorecards_document(shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.5)
     assert render_prediction.scorecards(document).splitlines() == [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from teagent.daemon.control import Actor, Command, ControlServer
+from teagent.daemon.control import Actor, Command, ControlServer, Right
 from teagent.errors import NotAuthorised, NotFound
 from teagent.wire.control import Request
 
@@ -19,13 +19,21 @@ async def nothing(actor: Actor, arguments: object) -> object:
     return {}
 
 
-def server(*, approvers: tuple[str, ...] = ("netops",), viewers: tuple[str, ...] = ()) -> ControlServer:
+def server(
+    *,
+    approvers: tuple[str, ...] = ("netops",),
+    viewers: tuple[str, ...] = (),
+    administrators: tuple[str, ...] = (),
+) -> ControlServer:
     handlers = {
         "status": Command(nothing),
-        "thaw": Command(nothing, changes=True),
-        "plan.compute": Command(nothing, changes=lambda arguments: bool(arguments["propose"])),
+        "thaw": Command(nothing, right=Right.APPROVE),
+        "config.reload": Command(nothing, right=Right.ADMINISTER),
+        "plan.compute": Command(nothing, right=lambda given: Right.APPROVE if given["propose"] else Right.VIEW),
     }
-    return ControlServer(Path("never-opened.sock"), handlers, approvers=approvers, viewers=viewers)
+    return ControlServer(
+        Path("never-opened.sock"), handlers, approvers=approvers, viewers=viewers, administrators=administrators
+    )
 
 
 def admit(server: ControlServer, who: Actor, command: str, **arguments: object) -> None:
@@ -59,6 +67,20 @@ def test_with_viewers_reading_takes_a_viewer_or_an_approver() -> None:
     admit(guarded, actor(groups={"netops"}), "status")
     with pytest.raises(NotAuthorised):
         admit(guarded, actor(groups={"noc"}), "thaw")
+
+
+def test_administering_takes_an_administrator_who_may_do_everything_else_as_well() -> None:
+    guarded = server(viewers=("noc",), administrators=("netadmin",))
+    with pytest.raises(NotAuthorised, match=r"carol may not config.reload: it takes membership of netadmin"):
+        admit(guarded, actor(groups={"netops", "noc"}), "config.reload")
+    for command in ("status", "thaw", "config.reload"):
+        admit(guarded, actor(groups={"netadmin"}), command)
+
+
+def test_without_administrators_the_approvers_are_it() -> None:
+    admit(server(), actor(groups={"netops"}), "config.reload")
+    with pytest.raises(NotAuthorised):
+        admit(server(approvers=()), actor(groups={"netops"}), "config.reload")
 
 
 def test_whether_a_command_changes_may_depend_on_its_arguments() -> None:

@@ -13,7 +13,7 @@ import pytest
 from teagent.config.load import load
 from teagent.daemon import handlers
 from teagent.daemon.app import App
-from teagent.daemon.control import Actor
+from teagent.daemon.control import Actor, Right
 from teagent.daemon.handlers import Handlers
 from teagent.errors import ConfigError, Frozen, NotFound, Refused, TeagentError
 from teagent.model.bgp import parse_prefix
@@ -202,21 +202,20 @@ async def test_the_actor_is_who_asked(app: App) -> None:
 
 async def test_computing_is_reading_and_proposing_is_not(app: App) -> None:
     command = Handlers(app).commands()["plan.compute"]
-    assert not command.needs_approver({"propose": False})
-    assert command.needs_approver({"propose": True})
+    assert command.needs({"propose": False}) is Right.VIEW
+    assert command.needs({"propose": True}) is Right.APPROVE
 
 
-async def test_what_changes_something_needs_an_approver(app: App) -> None:
-    changing = {name for name, command in Handlers(app).commands().items() if command.needs_approver({})}
-    assert changing == {
+async def test_what_changes_something_needs_an_approver_or_an_administrator(app: App) -> None:
+    commands = Handlers(app).commands()
+    by_right = {right: {name for name, command in commands.items() if command.needs({}) is right} for right in Right}
+    assert by_right[Right.ADMINISTER] == {"thaw", "proposal.resolve", "config.reload"}
+    assert by_right[Right.APPROVE] == {
         "proposal.approve",
         "proposal.reject",
         "proposal.confirm",
         "proposal.revert",
-        "proposal.resolve",
         "freeze",
-        "thaw",
-        "config.reload",
     }
 
 

@@ -12,8 +12,10 @@ from teagent.engine.lifecycle import (
     REVERT_ATTEMPTS,
     TRANSITIONS,
     advance,
+    approval_event,
     attempt_failed,
     begin_apply,
+    endorsers,
     in_the_way,
     is_confirm_overdue,
     is_expired,
@@ -53,7 +55,8 @@ def reachable(start: ProposalState) -> set[ProposalState]:
 def test_the_table_has_the_transitions_of_the_design() -> None:
     """Written out once more, by state, so that a slip in the table does not go unseen."""
     design = {
-        "pending": "approve>approved reject>rejected expire>expired supersede>superseded invalidate>stale",
+        "pending": "endorse>pending approve>approved reject>rejected expire>expired supersede>superseded "
+        "invalidate>stale",
         "approved": "apply>applying reject>rejected expire>expired invalidate>stale",
         "applying": "acked>confirming fail>reverting revert>reverting",
         "confirming": "confirm>active trip>reverting timeout>reverting revert>reverting",
@@ -67,7 +70,7 @@ def test_the_table_has_the_transitions_of_the_design() -> None:
         if legal_events(state)
     }
     assert table == design
-    assert len(TRANSITIONS) == 23
+    assert len(TRANSITIONS) == 24
 
 
 def test_every_state_is_reachable_from_pending() -> None:
@@ -107,7 +110,7 @@ def test_revert_is_legal_wherever_routes_may_be_out_and_no_revert_runs(state: Pr
 
 
 def test_a_freeze_blocks_what_leads_to_the_wire_and_nothing_that_leads_back() -> None:
-    assert frozenset({E.APPROVE, E.APPLY}) == lifecycle.BLOCKED_BY_FREEZE
+    assert frozenset({E.ENDORSE, E.APPROVE, E.APPLY}) == lifecycle.BLOCKED_BY_FREEZE
 
 
 # --- advance --------------------------------------------------------------------------------------------------------
@@ -415,6 +418,31 @@ def test_what_begins_no_id_is_not_found(text: str) -> None:
 def test_the_beginning_of_several_ids_is_refused_with_their_names() -> None:
     with pytest.raises(Refused, match="7 is the beginning of 3 proposals: p-7a00, p-7f3c, p-7f3c9"):
         resolve_id("7", IDS)
+
+
+# --- two-person rule ------------------------------------------------------------------------------------------------
+
+
+def test_one_person_is_enough_where_one_is_asked_for() -> None:
+    assert approval_event(example_proposal(), actor="kim", approvers=1) is E.APPROVE
+    assert approval_event(example_proposal(), actor="root", approvers=1) is E.APPROVE
+    assert approval_event(example_proposal(), actor="policy:relief", approvers=1) is E.APPROVE
+
+
+def test_two_people_are_two_different_people() -> None:
+    proposal = example_proposal()
+    assert approval_event(proposal, actor="kim", approvers=2) is E.ENDORSE
+    endorsed = advance(proposal, E.ENDORSE, actor="kim", now=NOW)
+    assert (endorsed.state, endorsers(endorsed)) == (S.PENDING, ("kim",))
+    with pytest.raises(Refused, match="kim has approved p-7f3c already, and policy transit-balance asks for 2 people"):
+        approval_event(endorsed, actor="kim", approvers=2)
+    assert approval_event(endorsed, actor="lee", approvers=2) is E.APPROVE
+    assert approval_event(endorsed, actor="lee", approvers=3) is E.ENDORSE
+
+
+def test_root_is_not_a_person_where_people_are_counted() -> None:
+    with pytest.raises(Refused, match="root is nobody in particular"):
+        approval_event(example_proposal(), actor="root", approvers=2)
 
 
 # --- the documentation ----------------------------------------------------------------------------------------------

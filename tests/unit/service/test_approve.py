@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from teagent.errors import Expired, Frozen, IllegalTransition, NotFound, Refused, SpeakerRejected, StalePlan
-from tests.unit.service.world import HEAVY, OTHER, World
+from teagent.model.proposal import ProposalEvent
+from tests.unit.service.world import HEAVY, OTHER, POLICY, World
 
 pytestmark = pytest.mark.asyncio
 
@@ -198,3 +201,45 @@ async def test_nothing_is_approved_over_a_change_that_is_not_settled(world: Worl
     with pytest.raises(Refused, match=f"{first.id} is confirming on the same prefixes"):
         await world.approver.approve(second.id, digest=None, actor="kim")
     assert world.state(second) == "pending"
+
+
+async def test_with_two_approvers_the_first_puts_nothing_on_the_wire_and_the_second_does(world: World) -> None:
+    world.policies[POLICY.name] = replace(POLICY, approval=replace(POLICY.approval, approvers=2))
+    proposal = await world.propose()
+    first = await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="kim")
+    assert (first.state.value, world.on_wire()) == ("pending", {})
+    with pytest.raises(Refused, match="kim has approved"):
+        await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="kim")
+    await world.restart()
+    world.policies[POLICY.name] = replace(POLICY, approval=replace(POLICY.approval, approvers=2))
+    second = await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="lee")
+    assert second.state.value == "confirming"
+    assert world.on_wire() == {"198.51.100.0/24": {"a": 1, "b": 0}}
+    assert [
+        entry.actor for entry in second.history if entry.event in {ProposalEvent.ENDORSE, ProposalEvent.APPROVE}
+    ] == [
+        "kim",
+        "lee",
+    ]
+
+
+async def test_a_first_approval_expires_with_the_proposal(world: World) -> None:
+    world.policies[POLICY.name] = replace(POLICY, approval=replace(POLICY.approval, approvers=2))
+    proposal = await world.propose()
+    await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="kim")
+    world.clock.advance(601)
+    with pytest.raises(Expired):
+        await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="lee")
+
+
+async def test_the_second_approval_is_bound_to_the_digest_and_to_the_state_as_well(world: World) -> None:
+    world.policies[POLICY.name] = replace(POLICY, approval=replace(POLICY.approval, approvers=2))
+    proposal = await world.propose()
+    await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="kim")
+    with pytest.raises(StalePlan):
+        await world.approver.approve(proposal.id, digest="f" * 64, actor="lee")
+    world.differences = ["transit-b in_utilisation 41% -> 78%"]
+    with pytest.raises(StalePlan):
+        await world.approver.approve(proposal.id, digest=proposal.plan.digest, actor="lee")
+    assert world.state(proposal) == "stale"
+    assert world.on_wire() == {}
