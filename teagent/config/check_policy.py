@@ -125,6 +125,10 @@ def _limits(
             message = f"{least} is more than the {len(own.home)} links that carry {own.prefix}"
             yield Finding(("limits", "min_links_per_prefix"), message)
             break
+    damping = policy.limits.damping
+    if damping.reuse_below >= damping.suppress_above:
+        message = f"{damping.reuse_below:g} is not below suppress_above, which is {damping.suppress_above:g}"
+        yield Finding(("limits", "damping", "reuse_below"), message)
     free = 1 - policy.limits.headroom
     for link in links:
         movable = [own for own in engineered if link.name in own.home]

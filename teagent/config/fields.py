@@ -65,6 +65,11 @@ def whole(low: int, high: int, *, what: str, example: int | None = None) -> Read
     return Reads(partial(r.read_whole, what=what, low=low, high=high), written)
 
 
+def number(low: float, high: float, *, what: str, example: float) -> Reads:
+    written = {"type": "number", "title": "number", "minimum": low, "maximum": high, "examples": [example]}
+    return Reads(partial(r.read_number, what=what, low=low, high=high), written)
+
+
 def one_of(*known: str, what: str, later: Collection[str] = ()) -> Reads:
     written = {"type": "string", "title": "word", "enum": list(known), "examples": [known[0]]}
     return Reads(r.choice(known, what=what, later=later), written)

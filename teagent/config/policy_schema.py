@@ -17,6 +17,7 @@ from teagent.config.fields import (
     Truth,
     duration,
     line,
+    number,
     one_of,
     share,
     some_of,
@@ -88,6 +89,23 @@ class PrependRow(Row):
     max: PrependCount = Field(description="At most this many; not above `bgp.max_prepend`.", examples=[3])
 
 
+class DampingRow(Row):
+    """A prefix that keeps moving is left alone, ever longer: RFC 2439's idea with our own numbers."""
+
+    half_life: Annotated[float, duration(60, 86400, example="2h")] = Field(
+        default=written("2h"), description="Each move adds 1 to a prefix's penalty, which halves in this time."
+    )
+    suppress_above: Annotated[float, number(1, 100, what="a penalty", example=3)] = Field(
+        default=3.0, description="With a penalty above this the prefix is left alone ..."
+    )
+    reuse_below: Annotated[float, number(0.1, 100, what="a penalty", example=1.5)] = Field(
+        default=1.5, description="... until the penalty is below this."
+    )
+    at_most: Annotated[float, duration(60, 7 * 86400, example="12h")] = Field(
+        default=written("12h"), description="Nothing is left alone for longer than this after its last move."
+    )
+
+
 class LimitsRow(Row):
     """What a plan may never exceed, whatever it would gain."""
 
@@ -102,6 +120,17 @@ class LimitsRow(Row):
     )
     cooldown: Annotated[float, duration(1, 30 * 86400, example="1h")] = Field(
         default=written("1h"), description="A prefix rests this long after a change."
+    )
+    moves_per_day: Annotated[int, whole(1, 1000, what="a number of moves", example=6)] = Field(
+        default=6,
+        description="A prefix moves at most this often in 24 hours; a change is one move, taking it back another. "
+        "What is applied is always taken back when it has to be.",
+    )
+    all_moves_per_day: Annotated[int, whole(1, 100_000, what="a number of moves", example=50)] = Field(
+        default=50, description="The same for all prefixes and policies together."
+    )
+    damping: DampingRow = Field(
+        default_factory=DampingRow, description="A prefix that keeps moving.", examples=["{half_life: 2h}"]
     )
     headroom: Annotated[float, share(0, 0.95, example="15%")] = Field(
         default=written("15%"), description="Left free on every link that gains traffic, at the pessimistic end."

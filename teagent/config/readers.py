@@ -253,6 +253,14 @@ def read_whole(value: object, *, what: str, low: int, high: int) -> int:
     return value
 
 
+def read_number(value: object, *, what: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{shown(value)} is not {what}: a number from {low:g} to {high:g}")
+    if not low <= value <= high:
+        raise ValueError(f"{shown(value)} is not {what} from {low:g} to {high:g}")
+    return float(value)
+
+
 def read_prepend(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > PREPEND_HARD_MAX:
         asn = ", it looks like an AS number" if value > 255 else ""

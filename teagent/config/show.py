@@ -324,6 +324,14 @@ def policy_document(policy: Policy) -> dict[str, Any]:
         | _given(shift_per_plan=policy.limits.shift_per_plan_bps, write=rate_text)
         | {
             "cooldown": duration_text(policy.limits.cooldown_seconds),
+            "moves_per_day": policy.limits.moves_per_day,
+            "all_moves_per_day": policy.limits.all_moves_per_day,
+            "damping": {
+                "half_life": duration_text(policy.limits.damping.half_life_seconds),
+                "suppress_above": policy.limits.damping.suppress_above,
+                "reuse_below": policy.limits.damping.reuse_below,
+                "at_most": duration_text(policy.limits.damping.at_most_seconds),
+            },
             "headroom": share_text(policy.limits.headroom),
             "min_links_per_prefix": policy.limits.min_links_per_prefix,
         },

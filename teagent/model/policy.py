@@ -51,6 +51,19 @@ Lever: TypeAlias = PrependLever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damping:
+    """Each move of a prefix adds 1 to its penalty, which halves every `half_life_seconds`.
+
+    Above `suppress_above` it is left alone until it is below `reuse_below`, and never longer than `at_most_seconds`.
+    """
+
+    half_life_seconds: float = 7200
+    suppress_above: float = 3.0
+    reuse_below: float = 1.5
+    at_most_seconds: float = 43_200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`headroom` is the share of capacity left free on every link that gains; `shift_per_plan_bps` None: no limit."""
 
@@ -58,6 +71,9 @@ class Limits:
     prefixes_per_plan: int = 2
     shift_per_plan_bps: float | None = None
     cooldown_seconds: float = 3600
+    moves_per_day: int = 6
+    all_moves_per_day: int = 50
+    damping: Damping = Damping()
     headroom: float = 0.15
     min_links_per_prefix: int = 1
 

@@ -15,10 +15,14 @@ from teagent.model.traffic import TrafficMatrix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Busy:
-    """A prefix that is owned by a live proposal, or that was changed not long ago."""
+    """A prefix that is owned by a live proposal, or that was changed not long ago.
+
+    `moves`: each time that it was changed or taken back lately, as far as it counts for any limit.
+    """
 
     owner: str | None  # live proposal's id
     changed_at: datetime | None
+    moves: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

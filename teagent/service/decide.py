@@ -130,9 +130,9 @@ class Decider:
         busy: dict[Prefix, Busy] = {}
         for own in self._network.prefixes:
             owner = self._book.owner(own.prefix)
-            changed_at = self._book.changed_at(own.prefix)
+            changed_at, moves = self._book.changed_at(own.prefix), self._book.moves(own.prefix)
             if owner is not None or changed_at is not None:
-                busy[own.prefix] = Busy(owner=None if owner is None else owner.id, changed_at=changed_at)
+                busy[own.prefix] = Busy(owner=None if owner is None else owner.id, changed_at=changed_at, moves=moves)
         return busy
 
     async def cycle(self) -> None:

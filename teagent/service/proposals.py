@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,6 +20,13 @@ from teagent.ports import Clock, Store, StoredEvent
 log = structlog.get_logger("proposals")
 
 KEEP_FINAL = 200
+MOVES_KEPT = timedelta(days=7)
+MOVES = frozenset(
+    {ProposalEvent.APPLY, ProposalEvent.REVERT, ProposalEvent.TRIP, ProposalEvent.TIMEOUT, ProposalEvent.FAIL}
+)
+"""What makes a prefix's announcements change."""
+GOING_BACK = frozenset({ProposalState.REVERTING, ProposalState.STUCK})
+"""A failed revert, or another attempt at it, changes nothing more."""
 
 
 class ProposalBook:
@@ -79,6 +86,19 @@ class ProposalBook:
 
     def changed_at(self, prefix: Prefix) -> datetime | None:
         return self._changed_at.get(prefix)
+
+    def moves(self, prefix: Prefix) -> tuple[datetime, ...]:
+        """When it was changed, and when it was taken back, in the last MOVES_KEPT; oldest first."""
+        since = self._clock.now() - MOVES_KEPT
+        return tuple(
+            sorted(
+                entry.at
+                for proposal in self._proposals.values()
+                if prefix in proposal.plan.prefixes()
+                for entry in proposal.history
+                if entry.event in MOVES and entry.from_state not in GOING_BACK and entry.at > since
+            )
+        )
 
     async def create(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from teagent.engine.choose.flap import prefix_reasons
 from teagent.engine.predict.scene import Scene
 from teagent.model.bgp import prefix_key
 from teagent.model.link import Link
@@ -98,7 +99,8 @@ def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: f
     if len(vector) < 2:
         where = f"on {next(iter(vector))} only" if vector else "nowhere"
         yield Reason(rule="carried", ok=False, message=f"{heavy} is announced {where}", value=len(vector), limit=2)
-    yield from (r for r in busy_reasons(own, scene.snapshot.busy.get(prefix), policy, now) if not r.ok)
+    busy = scene.snapshot.busy.get(prefix)
+    yield from (r for r in busy_reasons(own, busy, policy, now) if not r.ok)
     for name in vector:
         if name in scene.unknown:
             yield Reason(
@@ -112,13 +114,17 @@ def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: f
 def busy_reasons(
     own: OwnPrefix, busy: Busy | None, policy: Policy, now: datetime, *, proposal: str | None = None
 ) -> Iterator[Reason]:
-    """The opinions of `owner` and `cooldown` on one prefix; `proposal` is the one that may own it."""
+    """The opinions of `owner`, `moves_per_day`, `damping` and `cooldown` on one prefix.
+
+    `proposal` is the one that may own it.
+    """
     cooldown = policy.limits.cooldown_seconds
     owner = busy.owner if busy is not None else None
     if owner is not None and owner != proposal:
         yield Reason(rule="owner", ok=False, message=f"{own.prefix} belongs to proposal {owner}", value=owner)
     else:
         yield Reason(rule="owner", ok=True, message=f"{own.prefix} belongs to no other proposal")
+    yield from prefix_reasons(own.prefix, busy.moves if busy is not None else (), policy.limits, now)
     if busy is None or busy.changed_at is None:
         yield Reason(rule="cooldown", ok=True, message=f"{own.prefix} was not changed lately", limit=cooldown)
         return

@@ -1,7 +1,8 @@
 """What the rules say of a plan: every rule gives its opinion, not the first that objects.
 
-Rule ids are stable: `frozen telemetry_trusted engineer home_known owner cooldown max_prepend changes_per_plan
-prefixes_per_plan min_links_per_prefix headroom worst_case shift_per_plan relief`.
+Rule ids are stable: `frozen telemetry_trusted engineer home_known owner moves_per_day damping cooldown
+all_moves_per_day max_prepend changes_per_plan prefixes_per_plan min_links_per_prefix headroom worst_case shift_per_plan
+relief`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from teagent.engine.choose.candidates import prepend_limit
+from teagent.engine.choose.flap import budget_reason
 from teagent.engine.choose.optimise import gains, max_utilisation
 from teagent.engine.choose.scope import busy_reasons
 from teagent.engine.measure.trust import distrust
@@ -111,6 +113,10 @@ def _busy(case: Case) -> Iterator[Reason]:
     for own in case.own():
         busy = case.snapshot.busy.get(own.prefix)
         yield from busy_reasons(own, busy, case.policy, case.now, proposal=case.proposal)
+
+
+def _budget(case: Case) -> Iterator[Reason]:
+    yield budget_reason(case.snapshot.busy.values(), case.policy.limits, case.now)
 
 
 def _max_prepend(case: Case) -> Iterator[Reason]:
@@ -235,6 +241,7 @@ RULES: tuple[Callable[[Case], Iterator[Reason]], ...] = (
     _engineer,
     _home_known,
     _busy,
+    _budget,
     _max_prepend,
     _sizes,
     _min_links,

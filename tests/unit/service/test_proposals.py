@@ -78,3 +78,22 @@ async def test_an_unknown_id_is_told_with_what_there_is(world: World) -> None:
         world.book.find("p-ffff")
     with pytest.raises(NotFound):
         world.book.get("p-ffff")
+
+
+async def test_a_change_and_its_way_back_are_two_moves_and_failed_attempts_are_none(world: World) -> None:
+    proposal = await world.applied()
+    assert len(world.book.moves(HEAVY)) == 1
+    world.clock.advance(60)
+    world.speaker.down = True
+    await world.approver.revert(proposal.id, actor="kim", reason="")
+    for _ in range(30):
+        await world.watcher.tick(world.clock.advance(1))
+    assert world.state(proposal) == "stuck"
+    world.speaker.down = False
+    await world.approver.revert(proposal.id, actor="kim", reason="")
+    assert world.state(proposal) == "reverted"
+    assert len(world.book.moves(HEAVY)) == 2
+    await world.restart()
+    assert len(world.book.moves(HEAVY)) == 2
+    world.clock.advance(8 * 86400)
+    assert world.book.moves(HEAVY) == ()
