@@ -162,7 +162,8 @@ class UtilisationGuardRow(Row):
 
     guard: Literal["in_utilisation"] = Field(description="`in_utilisation`")
     above: Annotated[float, share(example="95%")] = Field(
-        description="A link that the change affects is above this in two readings running, after `settle`."
+        description="A link that the change affects is above this in two readings running, after `settle`. The second "
+        "is asked for 3 seconds after the first."
     )
 
 

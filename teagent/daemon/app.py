@@ -60,6 +60,7 @@ ORIGINS_SECONDS = 60.0
 """Between two tables of origins, where routers report them as they change."""
 WATCH_SECONDS = 1.0
 BEAT_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 HUNG_SECONDS = 120.0
 """A watch that has not ended for so long never will: systemd is then told nothing more, and starts us anew."""
 
@@ -330,6 +331,7 @@ class App:
         self.predicting.schedule(self.jobs, self.decider.distrust)
         self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
         self.jobs.every(WATCH_SECONDS, "watch", self._watch)
+        self.jobs.every(LOOK_SECONDS, "second_look", self._second_look, breakable=True)
         self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
         self.jobs.every(RECONCILE_SECONDS, "reconcile", self._reconcile)
         self.jobs.every(PRUNE_SECONDS, "prune", self._prune)
@@ -343,6 +345,14 @@ class App:
         self.witness_log.look()
         await self.watcher.tick(now)
         await self.scorer.measure(self.policies, now)
+
+    async def _second_look(self) -> None:
+        """A guard that one reading has broken need not wait for the next poll."""
+        links = self.config.network.links
+        routers = {links[name].router for name in self.watcher.unsure(self.clock.now())}
+        if routers:
+            await self.observer.poll(routers)
+            await self.watcher.tick(self.clock.now())
 
     async def _beat(self) -> None:
         """Beside the watch, which a full disk makes fail: to be restarted for that would help nobody."""

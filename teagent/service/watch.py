@@ -24,6 +24,11 @@ log = structlog.get_logger("watch")
 READINGS_ABOVE = 2
 """Agents look at their counters every few seconds, so that one reading may hold what belongs to the one before it."""
 
+SECOND_LOOK_SECONDS = 3.0
+"""After a first reading above a guard the next one is asked for, and not waited for. Sooner, an agent that keeps its
+counters for 3 s (net-snmp does) would give the same ones again.
+"""
+
 MOVED_SHARE = 0.005
 """A link whose expected load changes by less than this share of its capacity is not affected by a plan."""
 
@@ -98,7 +103,7 @@ def _breach(
                     continue
                 # Until the change has settled a queue may still be draining: only what was counted after that counts.
                 last = history.get(name, ())[-READINGS_ABOVE:]
-                settled = [row for row in last if row.at - timedelta(seconds=row.seconds) >= settled_at]
+                settled = [row for row in last if _begins(row) >= settled_at]
                 shares = [row.in_bps / links[name].capacity_bps for row in settled]
                 if len(shares) == READINGS_ABOVE and min(shares) > above:
                     return f"{name} in_utilisation {format_share(shares[-1])} is above {format_share(above)}"
@@ -122,6 +127,10 @@ def _breach(
     return None
 
 
+def _begins(row: Utilisation) -> datetime:
+    return row.at - timedelta(seconds=row.seconds)
+
+
 class Watcher:
     def __init__(
         self,
@@ -139,6 +148,28 @@ class Watcher:
         self._prover = prover
         self._policies = policies
         self._links = links
+
+    def unsure(self, now: datetime) -> frozenset[str]:
+        """Links whose last reading is above a guard and whose last but one is not, once it is time for a second look.
+
+        A second look that is not above ends it: there is at most one for each ordinary reading.
+        """
+        history = self._observer.history()
+        found: set[str] = set()
+        for proposal in self._book.in_state(ProposalState.CONFIRMING, ProposalState.ACTIVE):
+            policy, since = self._policies.get(proposal.policy), applied_at(proposal)
+            guards = [] if policy is None else [g for g in policy.confirm.revert_if if isinstance(g, UtilisationGuard)]
+            if policy is None or since is None or not guards:
+                continue
+            settled_at = since + timedelta(seconds=policy.confirm.settle_seconds)
+            above = min(guard.above for guard in guards)
+            for name in affected_links(proposal):
+                last = [row for row in history.get(name, ())[-READINGS_ABOVE:] if _begins(row) >= settled_at]
+                shares = [row.in_bps / self._links[name].capacity_bps > above for row in last]
+                first = shares[-1:] == [True] and not all(shares[:-1] or [False])
+                if first and (now - last[-1].at).total_seconds() >= SECOND_LOOK_SECONDS:
+                    found.add(name)
+        return frozenset(found)
 
     async def tick(self, now: datetime) -> None:
         """Called once a second. Expiry, confirm deadlines, what routers say, guards, further attempts to revert.

@@ -128,3 +128,48 @@ async def test_one_reading_that_holds_what_belongs_to_another_trips_no_guard(wor
         world.telemetry.rates["edge1"]["eth1"] = rate
         await world.run(10)
     assert world.state(proposal) == "confirming"
+
+
+async def test_a_first_reading_above_a_guard_asks_for_a_second_one_soon_and_once(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    proposal = await world.applied()
+    await world.run(90)
+    assert world.watcher.unsure(world.clock.now()) == frozenset()
+
+    world.telemetry.rates["edge1"]["eth1"] = 99 * M
+    await world.run(10)
+    assert world.state(proposal) == "confirming"
+    assert world.watcher.unsure(world.clock.advance(2)) == frozenset()
+    assert world.watcher.unsure(world.clock.advance(1)) == {"a"}
+    await world.observer.poll({"edge1"})
+    await world.watcher.tick(world.clock.now())
+    assert world.state(proposal) == "reverted"
+
+
+async def test_a_second_look_that_is_not_above_ends_it(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    proposal = await world.applied()
+    await world.run(90)
+    world.telemetry.rates["edge1"]["eth1"] = 99 * M
+    await world.run(10)
+    world.telemetry.rates["edge1"]["eth1"] = 40 * M
+    world.clock.advance(3)
+    await world.observer.poll({"edge1"})
+    assert world.watcher.unsure(world.clock.advance(3)) == frozenset()
+    await world.run(30)
+    assert world.state(proposal) == "confirming"
+
+
+async def test_what_is_above_before_the_change_has_settled_asks_for_nothing(world: World) -> None:
+    world.telemetry.rates["edge1"]["eth1"] = 99 * M
+    await world.applied()
+    await world.run(50)
+    assert world.watcher.unsure(world.clock.advance(5)) == frozenset()
+
+
+async def test_only_the_routers_that_are_asked_for_are_polled(world: World) -> None:
+    before = world.telemetry.reads
+    await world.observer.poll({"edge2"})
+    assert world.telemetry.reads == before
+    await world.observer.poll({"edge1"})
+    assert world.telemetry.reads == before + 1
