@@ -11,7 +11,7 @@ PREDICTION ?=
 TOPOLOGY := labs/two-transit/two-transit.clab.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-prediction test check format lab-up lab-down clean
+.PHONY: help setup demo lab-prediction test check faults format lab-up lab-down clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: setup  ## the fast part: format, lint, types, imports, unit tests (under 
 
 test: check  ## everything: check, then what is slow and the labs on real routers (as root)
 	$(ROOT) $(PY) -m pytest -q -p no:cacheprovider -m "lab or slow" tests
+
+faults: setup  ## try the promises about safety by fault injection, and print the figures (as root, about an hour)
+	@scripts/as-root $(PY) -m tests.faults
 
 format:  ## put the code into its form
 	$(VENV)/bin/ruff format .

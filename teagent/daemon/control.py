@@ -94,7 +94,7 @@ class ControlServer:
         administrators: Sequence[str] = (),
         group: str | None = None,
         mode: int = 0o666,
-        max_clients: int = 32,
+        max_clients: int = 128,
         timeout_seconds: float = 30.0,
     ) -> None:
         self._path = path

@@ -1,0 +1,88 @@
+"""From an approval to the transit's wire; and home at the deadline when the daemon has been killed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+from labs.scenario import Scenario
+from tests.faults.figure import Figure, Options, quantile
+from tests.faults.real_routers import PREFIX, Ears, Loop, teagent_on_two_transits, until
+
+CHANGES = 50
+DEATHS = 5
+WINDOW_SECONDS = 12
+P95_MS = 100.0
+LATE_SECONDS = 2.0
+
+
+def run(options: Options) -> Iterator[Figure]:
+    rng = random.Random(options.seed)
+    with teagent_on_two_transits(window=f"{WINDOW_SECONDS}s") as (loop, ears, scenario):
+        took, withdrawn = _changes(loop, ears, rng, options.count(CHANGES, least=4))
+        yield Figure(what="changes approved", value=len(took))
+        yield Figure(what="approve to UPDATE on the transit's wire, p50 (ms)", value=quantile(took, 0.5))
+        yield Figure(what="approve to UPDATE on the transit's wire, p95 (ms)", value=quantile(took, 0.95), limit=P95_MS)
+        yield Figure(what="withdrawals heard meanwhile", value=withdrawn, limit=0)
+        late = [_killed_unconfirmed(loop, ears, scenario, rng) for _ in range(options.count(DEATHS))]
+        yield Figure(what="daemons killed with a change unconfirmed", value=len(late))
+        yield Figure(what="home after the deadline, at the latest (s)", value=max(late), limit=LATE_SECONDS)
+        yield Figure(what="home before the deadline (s early, at most)", value=max(-min(late), 0.0), limit=0.5)
+
+
+def _vectors(rng: random.Random) -> Iterator[tuple[int, int]]:
+    """Each changes what transit A hears."""
+    last = 0
+    while True:
+        last = rng.choice([count for count in range(4) if count != last])
+        # home is (0, 2): this is never it
+        yield (last, rng.choice([0, 1, 3]))
+
+
+def _changes(loop: Loop, ears: Ears, rng: random.Random, count: int) -> tuple[list[float], int]:
+    vectors, took, began = _vectors(rng), [], time.time()
+    for _ in range(count):
+        a, b = next(vectors)
+        proposal = loop.propose((a, b))
+        client, path = loop.client(), (65000,) * (a + 1)
+        started = time.time()
+        client.call("proposal.approve", id=proposal)
+        heard = until(
+            f"{proposal} at transit A",
+            lambda started=started, path=path: [
+                row for row in ears.heard(started) if row.node == "ta" and row.path == path
+            ],
+            seconds=10,
+        )
+        took.append((heard[0].at - started) * 1000)
+        client.call("proposal.confirm", id=proposal)
+    last = loop.client().call("proposal.list")["proposals"]
+    for row in last:
+        loop.client().call("proposal.revert", id=row["id"])
+    until("home", lambda: _at_home(loop), seconds=10)
+    return took, sum(row.path is None for row in ears.heard(began))
+
+
+def _at_home(loop: Loop) -> bool:
+    return not loop.client().call("status")["speaker"]["overrides"]
+
+
+def _killed_unconfirmed(loop: Loop, ears: Ears, scenario: Scenario, rng: random.Random) -> float:
+    """Seconds from the deadline to home on the wire of transit A."""
+    proposal = loop.propose((rng.randint(1, 3), 0))
+    shown = loop.client().call("proposal.approve", id=proposal)
+    applied = time.time()
+    del shown
+    deadline = applied + WINDOW_SECONDS
+    loop.kill_daemon()
+    home = tuple(scenario.home["transit-a"][PREFIX] or ())
+    back = until(
+        "home by the relay alone",
+        lambda: [row for row in ears.heard(applied + 1) if row.node == "ta" and row.path == home],
+        seconds=WINDOW_SECONDS + 20,
+        every=0.2,
+    )
+    loop.start_daemon()
+    loop.wait_for("the daemon's return", loop.ready, seconds=60)
+    return float(back[0].at - deadline)
