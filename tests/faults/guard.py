@@ -15,12 +15,14 @@ BREACHES = 3
 POLL_SECONDS = 5.0
 ALLOWED_SECONDS = POLL_SECONDS + 5.0
 BURST_SECONDS = 30
+LOW = (("above: 80%", "above: 5%"), ("clear_below: 70%", "clear_below: 4%"), ("above: 95%", "above: 10%"))
+"""The burst fills the link nine tenths, so that the poll in the middle of which it begins shows it."""
 
 
 def run(options: Options) -> Iterator[Figure]:
     took: list[float] = []
     withdrawn = 0
-    with teagent_on_two_transits(window="10m", above="10%") as (loop, ears, scenario):
+    with teagent_on_two_transits(window="10m", edits=LOW) as (loop, ears, scenario):
         home = scenario.home["transit-a"][PREFIX]
         for _ in range(options.count(BREACHES)):
             proposal = loop.propose((1, 0))

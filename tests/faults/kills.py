@@ -122,10 +122,17 @@ class Life:
             overrides = self._overrides()
         except (TeagentError, OSError, KeyError, IndexError):
             return False
-        owners = {row["id"] for row in live if row["state"] in {"active", "confirming"}}
+        # What waits for its confirmation owns its prefixes; the active one below gets them back if nobody confirms it.
+        owned = {
+            prefix: row["id"]
+            for state in ("active", "confirming")
+            for row in live
+            if row["state"] == state
+            for prefix in row["prefixes"]
+        }
         if any(row["state"] in {"applying", "reverting", "approved"} for row in live):
             return False
-        if {row["owner"] for row in overrides} != owners:
+        if {row["prefix"]: row["owner"] for row in overrides} != owned:
             return False
         return received_paths(self.loop.lab, self.scenario) == self._expected(overrides)
 

@@ -105,8 +105,10 @@ def until(what: str, look: Callable[[], Any], *, seconds: float, every: float = 
 
 
 @contextmanager
-def teagent_on_two_transits(*, window: str = "90s", above: str = "95%") -> Iterator[tuple[Loop, Ears, Scenario]]:
-    """Converged, live, and at home; everything has ended afterwards."""
+def teagent_on_two_transits(
+    *, window: str = "90s", edits: tuple[tuple[str, str], ...] = ()
+) -> Iterator[tuple[Loop, Ears, Scenario]]:
+    """Converged, live, and at home; everything has ended afterwards. `edits` are made to the policy's text."""
     scenario = load_scenario(LAB / "scenario.yaml")
     with (
         tempfile.TemporaryDirectory(prefix="te-") as name,
@@ -120,8 +122,8 @@ def teagent_on_two_transits(*, window: str = "90s", above: str = "95%") -> Itera
         for old, new in (
             ("window: 90s", f"window: {window}"),
             ("settle: 20s", "settle: 1s"),
-            ("above: 95%", f"above: {above}"),
             ("    - {guard: no_data, for: 30s}\n", ""),
+            *edits,
         ):
             assert old in text
             text = text.replace(old, new)
