@@ -128,11 +128,14 @@ class Decider:
 
     def _busy(self) -> dict[Prefix, Busy]:
         busy: dict[Prefix, Busy] = {}
+        moves = self._book.moves()
         for own in self._network.prefixes:
             owner = self._book.owner(own.prefix)
-            changed_at, moves = self._book.changed_at(own.prefix), self._book.moves(own.prefix)
+            changed_at = self._book.changed_at(own.prefix)
             if owner is not None or changed_at is not None:
-                busy[own.prefix] = Busy(owner=None if owner is None else owner.id, changed_at=changed_at, moves=moves)
+                busy[own.prefix] = Busy(
+                    owner=None if owner is None else owner.id, changed_at=changed_at, moves=moves.get(own.prefix, ())
+                )
         return busy
 
     async def cycle(self) -> None:

@@ -87,18 +87,15 @@ class ProposalBook:
     def changed_at(self, prefix: Prefix) -> datetime | None:
         return self._changed_at.get(prefix)
 
-    def moves(self, prefix: Prefix) -> tuple[datetime, ...]:
-        """When it was changed, and when it was taken back, in the last MOVES_KEPT; oldest first."""
+    def moves(self) -> dict[Prefix, tuple[datetime, ...]]:
+        """When each prefix was changed, and when it was taken back, in the last MOVES_KEPT; oldest first."""
         since = self._clock.now() - MOVES_KEPT
-        return tuple(
-            sorted(
-                entry.at
-                for proposal in self._proposals.values()
-                if prefix in proposal.plan.prefixes()
-                for entry in proposal.history
-                if entry.event in MOVES and entry.from_state not in GOING_BACK and entry.at > since
-            )
-        )
+        found: dict[Prefix, list[datetime]] = {}
+        for proposal in self._proposals.values():
+            moments = [e.at for e in proposal.history if e.event in MOVES and e.from_state not in GOING_BACK]
+            for prefix in proposal.plan.prefixes() if any(at > since for at in moments) else ():
+                found.setdefault(prefix, []).extend(at for at in moments if at > since)
+        return {prefix: tuple(sorted(moments)) for prefix, moments in found.items()}
 
     async def create(
         self,

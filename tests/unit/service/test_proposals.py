@@ -82,7 +82,7 @@ async def test_an_unknown_id_is_told_with_what_there_is(world: World) -> None:
 
 async def test_a_change_and_its_way_back_are_two_moves_and_failed_attempts_are_none(world: World) -> None:
     proposal = await world.applied()
-    assert len(world.book.moves(HEAVY)) == 1
+    assert len(world.book.moves()[HEAVY]) == 1
     world.clock.advance(60)
     world.speaker.down = True
     await world.approver.revert(proposal.id, actor="kim", reason="")
@@ -92,8 +92,8 @@ async def test_a_change_and_its_way_back_are_two_moves_and_failed_attempts_are_n
     world.speaker.down = False
     await world.approver.revert(proposal.id, actor="kim", reason="")
     assert world.state(proposal) == "reverted"
-    assert len(world.book.moves(HEAVY)) == 2
+    assert len(world.book.moves()[HEAVY]) == 2
     await world.restart()
-    assert len(world.book.moves(HEAVY)) == 2
+    assert len(world.book.moves()[HEAVY]) == 2
     world.clock.advance(8 * 86400)
-    assert world.book.moves(HEAVY) == ()
+    assert world.book.moves() == {}
