@@ -121,10 +121,29 @@ def test_killed_again_and_again_the_relay_pauses_before_exabgp_gives_up(exabgp):
 
 
 def test_the_frozen_state_survives_the_relays_death(exabgp):
-    assert exabgp.ask("freeze") == {"version": 1, "id": 1, "ok": True, "frozen": True}
+    answer = {"version": 1, "id": 1, "ok": True, "frozen": True, "freeze_file": False}
+    assert exabgp.ask("freeze") == answer
     os.kill(exabgp.relay_pid(), signal.SIGKILL)
     assert exabgp.ready(session="down")["frozen"]
     assert exabgp.ask("thaw")["frozen"] is False
+
+
+def test_the_freeze_file_freezes_without_anybody_asking(exabgp):
+    file = exabgp.directory / "freeze"
+    file.touch()
+    assert exabgp.ask("thaw")["frozen"] is True
+    answer = exabgp.ask("announce", prefix=PREFIX, signals=VECTOR, owner="x", deadline=None)
+    assert answer["error"]["rule"] == "frozen"
+    file.unlink()
+    assert exabgp.state()["frozen"] is False
+
+
+def test_an_allow_list_that_anybody_could_write_is_not_used(exabgp):
+    exabgp.allow.chmod(0o666)
+    state = exabgp.eventually(lambda state: state["allow_list"]["problem"] is not None, what="the problem")
+    assert "others than its owner may write it" in state["allow_list"]["problem"]
+    exabgp.allow.chmod(0o644)
+    exabgp.eventually(lambda state: state["allow_list"]["problem"] is None, what="the list's return")
 
 
 def test_a_relay_without_a_good_allow_list_runs_and_refuses_and_recovers(exabgp):
