@@ -29,6 +29,11 @@ class Network:
     asn: Asn
     links: Mapping[str, Link]
     prefixes: tuple[OwnPrefix, ...] = field(default=())
+    _own: Mapping[Prefix, OwnPrefix] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The first of several, should there be any: a network of thousands is asked for one prefix very often.
+        object.__setattr__(self, "_own", {own.prefix: own for own in reversed(self.prefixes)})
 
     def home(self) -> AnnouncementSet:
         return AnnouncementSet(
@@ -38,4 +43,4 @@ class Network:
         )
 
     def own(self, prefix: Prefix) -> OwnPrefix | None:
-        return next((own for own in self.prefixes if own.prefix == prefix), None)
+        return self._own.get(prefix)

@@ -1,9 +1,10 @@
 """Model values as JSON text and back, without loss, driven by the types of the dataclasses' fields.
 
-A dataclass is an object of its fields; where a field may hold one of several dataclasses the object also says which,
-as `type`. Times are ISO 8601 in UTC with microseconds, prefixes are text, a mapping is an object, an AnnouncementSet is
-{prefix: {link: prepend}}. A field that a document lacks takes its default, so that fields can be added; a field that
-the model lacks is an error, for to drop it would be to lose it. Floats may be NaN or infinite, as Python writes them.
+A dataclass is an object of its fields, but for those that it makes of the others itself; where a field may hold one of
+several dataclasses the object also says which, as `type`. Times are ISO 8601 in UTC with microseconds, prefixes are
+text, a mapping is an object, an AnnouncementSet is {prefix: {link: prepend}}. A field that a document lacks takes its
+default, so that fields can be added; a field that the model lacks is an error, for to drop it would be to lose it.
+Floats may be NaN or infinite, as Python writes them.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def _mapping(key: Any, value: Any) -> Codec:
 
 def _dataclass(kind: type[Any]) -> Codec:
     hints = typing.get_type_hints(kind)
-    fields = {field.name: codec_of(hints[field.name]) for field in dataclasses.fields(kind)}
+    fields = {field.name: codec_of(hints[field.name]) for field in dataclasses.fields(kind) if field.init}
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:

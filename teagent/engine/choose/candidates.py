@@ -3,12 +3,14 @@
 For one prefix only differences between its links count, so vectors are normalised: the least prepend is 0. On up to
 `FULL_GRID` vectors (three links at 5 prepends, four at 3) all are tried. Beyond that only the useful ones are: a
 triggered link longer by up to the maximum, and with it one other link, or all others, shorter or longer. That grows
-with links times maximum instead of maximum to the power of links.
+with links times maximum instead of maximum to the power of links. From the best of these the search goes on to their
+`neighbors`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 from teagent.model.announcement import PREPEND_HARD_MAX
@@ -32,12 +34,19 @@ def vectors(live: Mapping[str, int], triggered: Collection[str], limit: int) -> 
     `triggered` are those that the prefix has traffic on. The live vector and its like are not among them. In a fixed
     order: fewest prepends first, then by link name.
     """
+    return _vectors(tuple(sorted(live.items())), tuple(sorted(triggered)), limit)
+
+
+@lru_cache(maxsize=1024)
+def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int) -> tuple[Vector, ...]:
+    """Many prefixes are announced alike."""
+    live = dict(ordered)
     links = sorted(live)
     hot = [name for name in links if name in triggered]
     cool = [name for name in links if name not in triggered]
     if not hot or not cool or limit < 0:
         return ()
-    raw = _grid(links, limit) if (limit + 1) ** len(links) <= FULL_GRID else _useful(live, hot, cool, limit)
+    raw = _grid(links, limit) if is_full(len(links), limit) else _useful(live, hot, cool, limit)
     found = set()
     for vector in raw:
         least = min(vector.values())
@@ -45,6 +54,25 @@ def vectors(live: Mapping[str, int], triggered: Collection[str], limit: int) -> 
         if max(after.values()) <= limit and _relieves(live, after, hot, cool):
             found.add(tuple(sorted(after.items())))
     return tuple(sorted(found, key=lambda v: (sum(n for _, n in v), v)))
+
+
+def is_full(links: int, limit: int) -> bool:
+    """Are all vectors tried?"""
+    return int((limit + 1) ** links) <= FULL_GRID
+
+
+def neighbors(vector: Vector, live: Mapping[str, int], triggered: Collection[str], limit: int) -> set[Vector]:
+    """The vectors, as those of `vectors`, that have one prepend more or one less on one link."""
+    hot, cool = [name for name in live if name in triggered], [name for name in live if name not in triggered]
+    found = set()
+    for name, prepend in vector:
+        for changed in (prepend - 1, prepend + 1):
+            raw = dict(vector) | {name: changed}
+            least = min(raw.values())
+            after = {link: n - least for link, n in raw.items()}
+            if max(after.values()) <= limit and _relieves(live, after, hot, cool):
+                found.add(tuple(sorted(after.items())))
+    return found - {vector}
 
 
 def _relieves(live: Mapping[str, int], after: Mapping[str, int], hot: list[str], cool: list[str]) -> bool:

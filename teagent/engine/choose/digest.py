@@ -92,11 +92,12 @@ def _matrix_digest(matrix: TrafficMatrix) -> str:
     prefixes = _ranks(matrix.prefixes, [prefix_key(p) for p in matrix.prefixes], matrix.prefix_index)
     sources = _ranks(matrix.sources, [(s.asn, s.prefix) for s in matrix.sources], matrix.source_index)
     for names, _ in (links, prefixes, sources):
-        total.update(canonical_json(names).encode("ascii"))
+        total.update(json.dumps(names, separators=(",", ":"), ensure_ascii=True).encode("ascii"))
     bps = np.asarray(matrix.bps, dtype=np.float64)
-    order = np.lexsort((bps, sources[1], prefixes[1], links[1]))
+    order = _order((links[1], prefixes[1], sources[1]), bps, (len(prefixes[0]), len(sources[0])))
     for column in (links[1], prefixes[1], sources[1], bps):
-        total.update(np.ascontiguousarray(column[order]).astype(column.dtype.newbyteorder("<")).tobytes())
+        ordered = column if order is None else column[order]
+        total.update(np.ascontiguousarray(ordered).astype(column.dtype.newbyteorder("<"), copy=False).data)
     rest = {
         "at": matrix.at,
         "seconds": matrix.seconds,
@@ -105,6 +106,20 @@ def _matrix_digest(matrix: TrafficMatrix) -> str:
     }
     total.update(canonical_json(rest).encode("ascii"))
     return total.hexdigest()
+
+
+def _order(
+    ranks: tuple[npt.NDArray[np.int64], ...], bps: npt.NDArray[np.float64], widths: tuple[int, int]
+) -> npt.NDArray[np.int64] | None:
+    """By link, prefix, source, and then load. None: they are in that order already, as a matrix mostly is."""
+    link, prefix, source = ranks
+    key = (link * widths[0] + prefix) * widths[1] + source
+    if (key[1:] > key[:-1]).all():
+        return None
+    order = np.argsort(key, kind="stable")
+    if (np.diff(key[order]) > 0).all():
+        return order
+    return np.lexsort((bps, key))
 
 
 def _ranks(
@@ -141,6 +156,8 @@ def _plain(value: object) -> object:
             return [_plain(item) for item in value]
         case _ if is_dataclass(value):
             # The name tells apart alternatives that have the same fields.
-            return {"": type(value).__name__, **{f.name: _plain(getattr(value, f.name)) for f in fields(value)}}
+            # What is not compared is derived from the rest.
+            named = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}
+            return {"": type(value).__name__, **named}
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")

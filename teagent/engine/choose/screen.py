@@ -1,116 +1,201 @@
-"""Where there are too many candidates for a dry run of each: a quick look by mean loads, and a beam over prefixes."""
+"""Where there are too many candidates for a dry run of each: a quick look at them, and a beam over prefixes.
+
+The look is by mean loads and rough widths, which of several prefixes simply add up. It follows the rules and the order
+of the real thing as far as it sees them: it finds what is worth a dry run, and decides nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor
 
 import numpy as np
 
 from teagent.engine.choose.candidates import Vector
-from teagent.engine.predict.looks import Look
+from teagent.engine.choose.optimise import IDLE, UTILISATION_GRAIN
+from teagent.engine.choose.scope import matched_links
+from teagent.engine.choose.verdict import RELIEF_AT_LEAST
+from teagent.engine.predict.bands import VOLUME_ERROR, Z90
+from teagent.engine.predict.looks import Looks
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Floats
+from teagent.engine.predict.shares import Floats, Ints
 from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.plan import Candidate
-from teagent.model.policy import Policy
+from teagent.model.policy import Objective, Policy
 
 KEPT = 48
 """So many get a dry run."""
-BEAM = 24
-EXTENSIONS = 96
-
-Part = tuple[Prefix, Vector]
+BEAM = 64
+EXTENSIONS = 192
+OF_EACH = 4
+"""So many vectors of each prefix are in the beam and among the extensions, if others are better or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yardstick:
-    """What the quick look measures with. `aims_bps` (link -> bps), `grain_bps`: a step of relief."""
+    """What the quick look measures with. `aims_bps` (link -> bps), `grain_bps`: a step of relief; `taken_bps`: what
+    plans chosen a moment ago add to links.
+    """
 
     scene: Scene
     policy: Policy
     triggered: tuple[str, ...]
     aims_bps: Mapping[str, float]
     grain_bps: float
+    taken_bps: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rough:
-    parts: tuple[Part, ...]
-    change_bps: Floats
-    key: tuple[float, ...]
+class Options:
+    """The vectors of one prefix that are worth a look, and the look."""
+
+    vectors: tuple[Vector, ...]
+    looks: Looks
+
+    def with_more(self, more: Options) -> Options:
+        order = sorted(range(len(self.vectors) + len(more.vectors)), key=(self.vectors + more.vectors).__getitem__)
+        return Options(
+            vectors=tuple((self.vectors + more.vectors)[number] for number in order),
+            looks=Looks.joined([self.looks, more.looks]).only(np.array(order)),
+        )
 
 
-def screen(yardstick: Yardstick, options: Mapping[Prefix, Mapping[Vector, Look]], depth: int) -> list[Candidate]:
-    """The candidates of up to `depth` prefixes that look best, and what they are made of, in a fixed order.
+def promising(
+    yardstick: Yardstick, options: Mapping[Prefix, Options], count: int, each: int
+) -> dict[Prefix, list[Vector]]:
+    """The best few vectors of each of the `count` prefixes that have the best ones, by rank and by the rules."""
+    rough = _Rough(yardstick, options)
+    found: dict[Prefix, list[Vector]] = {}
+    for order in rough.orders(np.arange(len(rough.parts))[:, None]):
+        within: dict[Prefix, list[Vector]] = {}
+        for number in order.tolist():
+            prefix, vector = rough.parts[number]
+            if prefix in within or len(within) < count:
+                within.setdefault(prefix, []).append(vector)
+        for prefix, vectors in within.items():
+            found.setdefault(prefix, []).extend(vectors[:each])
+    return found
 
-    The look is by mean loads, on which the effects of prefixes simply add: it finds what is worth a dry run, and
-    decides nothing.
-    """
-    singles = [
-        _single(yardstick, (prefix, vector), look)
-        for prefix, found in options.items()
-        for vector, look in found.items()
-    ]
-    singles.sort(key=_order)
-    everything, edge = list(singles), singles[:BEAM]
+
+def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
+    """The candidates of up to `depth` prefixes that look best, and what they are made of, in a fixed order."""
+    rough = _Rough(yardstick, options)
+    parts = np.arange(len(rough.parts))[:, None]
+    orders = rough.orders(parts)
+    grown = parts[_of_each(rough.prefix, orders, BEAM)]
+    extra = parts[_of_each(rough.prefix, orders, EXTENSIONS)]
+    found = [parts]
     for _ in range(depth - 1):
-        grown: dict[tuple[Part, ...], _Rough] = {}
-        for one in edge:
-            for extra in singles[:EXTENSIONS]:
-                if extra.parts[0][0] not in dict(one.parts):
-                    both = _both(yardstick, one, extra)
-                    grown.setdefault(both.parts, both)
-        edge = sorted(grown.values(), key=_order)[:BEAM]
-        everything += edge
-    best = sorted(everything, key=_order)[:KEPT]
-    wanted = {one.parts for one in best}
-    wanted |= {tuple(p for p in one.parts if p != left) for one in best if len(one.parts) > 1 for left in one.parts}
-    return [Candidate(vectors=parts) for parts in sorted(wanted, key=_by_name)]
+        plans = np.concatenate((np.repeat(grown, len(extra), axis=0), np.tile(extra, (len(grown), 1))), axis=1)
+        apart = (rough.prefix[plans[:, :-1]] != rough.prefix[plans[:, -1:]]).all(axis=1)
+        plans = np.unique(np.sort(plans[apart], axis=1), axis=0)
+        if not len(plans):
+            break
+        grown = plans[_first(rough.orders(plans), BEAM)]
+        found.append(grown)
+    wanted = {tuple(row) for row in rough.best(found)}
+    wanted |= {row[:at] + row[at + 1 :] for row in wanted if len(row) > 1 for at in range(len(row))}
+    return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in sorted(wanted)]
 
 
-def _order(rough: _Rough) -> tuple[object, ...]:
-    return (*rough.key, _by_name(rough.parts))
+def _first(orders: tuple[Ints, Ints], count: int) -> Ints:
+    """The first of two orders, half from each."""
+    one, other = (order[:count].tolist() for order in orders)
+    chosen = dict.fromkeys([*one[: count // 2], *other])
+    return np.array(list(chosen)[:count], dtype=np.int64)
 
 
-def _by_name(parts: tuple[Part, ...]) -> tuple[object, ...]:
-    return tuple((prefix_key(prefix), vector) for prefix, vector in parts)
+def _of_each(prefix: Ints, orders: tuple[Ints, Ints], most: int) -> Ints:
+    """The best `most`, and the best few of each prefix."""
+    chosen = set(_first(orders, most).tolist())
+    for number in np.unique(prefix):
+        chosen |= set(
+            _first((orders[0][prefix[orders[0]] == number], orders[1][prefix[orders[1]] == number]), OF_EACH).tolist()
+        )
+    return np.array(sorted(chosen), dtype=np.int64)
 
 
-def _single(yardstick: Yardstick, part: Part, look: Look) -> _Rough:
-    return _Rough(parts=(part,), change_bps=look.change, key=_key(yardstick, (part,), look.change))
+class _Rough:
+    """All single vectors, in the order of their names, and what plans of several of them look like."""
 
+    def __init__(self, yardstick: Yardstick, options: Mapping[Prefix, Options]) -> None:
+        named = sorted(options, key=prefix_key)
+        self._yardstick = yardstick
+        self.parts = [(prefix, vector) for prefix in named for vector in options[prefix].vectors]
+        self.prefix = np.repeat(np.arange(len(named)), [len(options[prefix].vectors) for prefix in named])
+        self._looks = Looks.joined([options[prefix].looks for prefix in named])
+        live = yardstick.scene.vectors
+        self._changes = np.array([sum(live[p].get(link) != n for link, n in vector) for p, vector in self.parts])
+        self._prepends = np.array([sum(n for _, n in vector) for _, vector in self.parts])
+        network, names = yardstick.scene.snapshot.network, yardstick.scene.links
+        links = [network.links[name] for name in names]
+        self._known = np.array([name not in yardstick.scene.unknown for name in names])
+        self._hot = np.array([name in yardstick.triggered for name in names]) & self._known
+        matched = {link.name for link in matched_links(yardstick.policy, network)}
+        self._matched = np.array([name in matched for name in names]) & self._known
+        self._aims = np.array([yardstick.aims_bps[name] for name in names])
+        self._taken = np.array([yardstick.taken_bps.get(name, 0.0) for name in names])
+        self._commit = np.array([link.commit_bps or 0.0 for link in links])
+        self._price = np.array([link.price_per_mbps or 0.0 for link in links])
 
-def _both(yardstick: Yardstick, one: _Rough, extra: _Rough) -> _Rough:
-    parts = tuple(sorted((*one.parts, *extra.parts), key=lambda part: prefix_key(part[0])))
-    change = one.change_bps + extra.change_bps
-    return _Rough(parts=parts, change_bps=change, key=_key(yardstick, parts, change))
+    def orders(self, plans: Ints) -> tuple[Ints, Ints]:
+        """By rank, and by how far the rules are broken: the look is rough, and what looks refused may be allowed.
+        Equal ones by name. `plans` (N, depth) are places in `parts`.
+        """
+        keys, names = self._key(plans), tuple(plans.T[::-1])
+        return np.lexsort((*names, *keys[:1:-1])), np.lexsort((*names, *keys[::-1]))
 
+    def best(self, found: list[Ints]) -> list[list[int]]:
+        """Of plans of several depths."""
+        keys = np.concatenate([np.stack(self._key(plans), axis=1) for plans in found])
+        rows = [row for plans in found for row in plans.tolist()]
+        orders = np.lexsort(keys[:, 2:].T[::-1]), np.lexsort(keys.T[::-1])
+        return [rows[place] for place in _first(orders, KEPT).tolist()]
 
-def _key(yardstick: Yardstick, parts: tuple[Part, ...], change: Floats) -> tuple[float, ...]:
-    """Overload where it lands, what is left above target, added cost, load moved, changes, prepends."""
-    scene, kept = yardstick.scene, 1 - yardstick.policy.limits.headroom
-    over = excess = cost = 0.0
-    for column, name in enumerate(scene.links):
-        if name in scene.unknown:
-            continue
-        before = float(scene.load_bps[column]) * (1 + float(scene.hidden_expected[column]))
-        after = before + float(change[column])
-        link = yardstick.scene.snapshot.network.links[name]
-        if name in yardstick.triggered:
-            excess += max(0.0, after - yardstick.aims_bps[name])
-        elif change[column] > 0:
-            over += max(0.0, after - kept * link.capacity_bps)
-            commit = link.commit_bps or 0.0
-            cost += (link.price_per_mbps or 0.0) * max(0.0, max(after, commit) - max(before, commit)) / 1e6
-    live = scene.vectors
-    changes = sum(live[prefix].get(link) != n for prefix, vector in parts for link, n in vector)
-    return (
-        over,
-        floor(excess / yardstick.grain_bps),
-        round(cost, 6),
-        round(float(np.maximum(change, 0).sum())),
-        changes,
-        sum(n for _, vector in parts for _, n in vector),
-    )
+    def _key(self, plans: Ints) -> tuple[Floats, ...]:
+        """How far the rules are broken: changes that are too many, or relief too little; overload where it lands.
+
+        Then the rank: is it refused? A relieved link left idle, what is left above target, a trigger that may still
+        fire, added cost, what is moved beyond relief, changes, prepends.
+        """
+        scene, policy = self._yardstick.scene, self._yardstick.policy
+        load, capacity, hot = np.nan_to_num(scene.load_bps), scene.capacity_bps, self._hot
+        change, rise, landing, swing, variance = (
+            getattr(self._looks, name)[plans].sum(axis=1) for name in ("change", "rise", "landing", "swing", "variance")
+        )
+        width = Z90 * np.sqrt(swing**2 + variance)
+        gains = (landing[:, :-1] > 0) & self._known
+        before = load * (1 + scene.hidden_expected)
+        after = np.maximum(0.0, before + change[:, :-1])
+        after = np.where(gains, after, np.minimum(after, np.maximum(capacity, load)))
+        high = load * (1 + scene.hidden_high) + rise[:, :-1] + np.hypot(width[:, :-1], VOLUME_ERROR * load)
+        high = np.where(gains, high, np.minimum(high, np.maximum(capacity, load)))
+        worst = load * (1 + VOLUME_ERROR) + landing[:, :-1]
+        over = np.maximum(0.0, high + self._taken - (1 - policy.limits.headroom) * capacity)
+        over = np.where(gains, np.maximum(over, worst + self._taken - capacity), 0.0).sum(axis=1)
+        if policy.limits.shift_per_plan_bps is not None:
+            over += np.maximum(0.0, rise[:, -1] + width[:, -1] - policy.limits.shift_per_plan_bps)
+        left, need = np.maximum(0.0, after - self._aims), np.maximum(0.0, load - self._aims)
+        fullest = (after / capacity)[:, self._matched].max(axis=1, initial=0.0)
+        grain = self._yardstick.grain_bps
+        if policy.objective is Objective.MINIMISE_MAX_UTILISATION:
+            now = float((load / capacity)[self._matched].max(initial=0.0))
+            little, steps = fullest > now - UTILISATION_GRAIN, np.floor(fullest / UTILISATION_GRAIN)
+        else:
+            little = (left > (1 - RELIEF_AT_LEAST) * need)[:, hot].any(axis=1)
+            steps = np.floor(np.where(gains | hot, left, 0.0).sum(axis=1) / grain)
+        added = np.maximum(after, self._commit) - np.maximum(load, self._commit)
+        changes = self._changes[plans].sum(axis=1)
+        broken = little + (changes > policy.limits.changes_per_plan)
+        return (
+            broken,
+            over,
+            (broken > 0) | (over >= grain),
+            (after < IDLE * capacity)[:, hot].any(axis=1),
+            steps,
+            (high > policy.when.above * capacity)[:, hot].any(axis=1),
+            np.round((self._price * np.where(gains, np.maximum(0.0, added), 0.0)).sum(axis=1) / 1e6, 6),
+            np.round(np.maximum(0.0, change[:, -1] - need[hot].sum())),
+            changes,
+            self._prepends[plans].sum(axis=1),
+        )

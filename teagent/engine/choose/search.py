@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, product
 from math import comb
 
-from teagent.engine.choose.candidates import Vector, prepend_limit, vectors
+import numpy as np
+
+from teagent.engine.choose.candidates import Vector, is_full, neighbors, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
-from teagent.engine.choose.screen import Yardstick, screen
+from teagent.engine.choose.screen import Options, Yardstick, promising, screen
 from teagent.engine.choose.verdict import Case, judge
-from teagent.engine.predict.looks import LIKELY, Look, looks
+from teagent.engine.predict.looks import LIKELY, look
 from teagent.engine.predict.scene import Scene
 from teagent.engine.predict.shares import Forecaster
 from teagent.engine.predict.simulate import dry_run
@@ -27,6 +29,10 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
+
+
+ROUNDS, WIDENED, OF_EACH = 2, 6, 3
+"""So often the neighbors of so many vectors are looked at, of each of so many prefixes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,33 +98,39 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
 
     Not among them are those that `needed` leaves out.
     """
-    options = {own.prefix: _options(task, own) for own in _worth(task, eligible)}
-    options = {prefix: found for prefix, found in options.items() if found}
+    looked = {own.prefix: _options(task, own) for own in _worth(task, eligible)}
+    options = {prefix: found for prefix, found in looked.items() if found is not None}
     if not options:
         return (), 0
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
-    weighed = [consider(task, candidate) for candidate in _candidates(task, options, depth)]
+    yardstick = _yardstick(task)
+    options = _widened(task, yardstick, eligible, options)
+    weighed = [consider(task, candidate) for candidate in _candidates(yardstick, options, depth)]
     return tuple(sorted(needed(task, weighed), key=order(task))), len(weighed)
 
 
-def _candidates(task: Task, options: Mapping[Prefix, Mapping[Vector, Look]], depth: int) -> list[Candidate]:
-    most = max(len(found) for found in options.values())
+def _candidates(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
+    most = max(len(found.vectors) for found in options.values())
     if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= EXHAUSTIVE:
         return [
             Candidate(vectors=tuple(zip(group, chosen, strict=True)))
             for size in range(1, depth + 1)
             for group in combinations(options, size)
-            for chosen in product(*(options[prefix] for prefix in group))
+            for chosen in product(*(options[prefix].vectors for prefix in group))
         ]
+    return screen(yardstick, options, depth)
+
+
+def _yardstick(task: Task) -> Yardstick:
     network = task.scene.snapshot.network
-    yardstick = Yardstick(
+    return Yardstick(
         scene=task.scene,
         policy=task.policy,
         triggered=task.triggered,
         aims_bps=targets(task.policy, network, task.triggered),
         grain_bps=grain_bps(network, task.triggered),
+        taken_bps=task.taken_bps,
     )
-    return screen(yardstick, options, depth)
 
 
 def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
@@ -150,21 +162,52 @@ def candidate_of(one: Considered) -> Candidate:
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 
 
-def _options(task: Task, own: OwnPrefix) -> dict[Vector, Look]:
-    """The vectors that are worth it, each with a quick look.
+def _options(task: Task, own: OwnPrefix) -> Options | None:
+    """The vectors that are worth it, None where there are none."""
+    return _worthwhile(
+        task, own, vectors(task.scene.vectors[own.prefix], _hot(task, own), prepend_limit(task.policy, own))
+    )
 
-    Not so is one where what is expected to leave the triggered links consists, for the most part, of what will more
-    likely stay than go: it only breaks ties or hopes, and a plan is not made of many small hopes.
+
+def _hot(task: Task, own: OwnPrefix) -> list[str]:
+    return [name for name in task.triggered if task.scene.traffic_bps(own.prefix, name) > 0]
+
+
+def _worthwhile(task: Task, own: OwnPrefix, found: Sequence[Vector]) -> Options | None:
+    """Not worth it is a vector where what is expected to leave the triggered links consists, for the most part, of what
+    will more likely stay than go: it only breaks ties or hopes, and a plan is not made of many small hopes.
     """
-    hot = [name for name in task.triggered if task.scene.traffic_bps(own.prefix, name) > 0]
-    found = vectors(task.scene.vectors[own.prefix], hot, prepend_limit(task.policy, own))
-    columns = [task.scene.links.index(name) for name in hot]
-    looked = looks(task.scene, own.prefix, [dict(vector) for vector in found], task.forecaster)
-    return {
-        vector: look
-        for vector, look in zip(found, looked, strict=True)
-        if float(look.surely[columns].sum()) >= LIKELY * float(look.leaving[columns].sum()) > 0
-    }
+    if not found:
+        return None
+    columns = [task.scene.links.index(name) for name in _hot(task, own)]
+    looks = look(task.scene, own.prefix, [dict(vector) for vector in found], task.forecaster)
+    leaving, surely = looks.leaving[:, columns].sum(axis=1), looks.surely[:, columns].sum(axis=1)
+    worth = np.flatnonzero((surely >= LIKELY * leaving) & (leaving > 0))
+    return (
+        Options(vectors=tuple(found[number] for number in worth.tolist()), looks=looks.only(worth))
+        if len(worth)
+        else None
+    )
+
+
+def _widened(
+    task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], options: Mapping[Prefix, Options]
+) -> dict[Prefix, Options]:
+    """With the neighbors of the best, where not all vectors are among the options already."""
+    owned = {own.prefix: own for own in eligible}
+    widened, tried = dict(options), {prefix: set(found.vectors) for prefix, found in options.items()}
+    for _ in range(ROUNDS):
+        for prefix, best in promising(yardstick, widened, WIDENED, OF_EACH).items():
+            own, live = owned[prefix], task.scene.vectors[prefix]
+            limit, hot = prepend_limit(task.policy, own), _hot(task, own)
+            if is_full(len(live), limit):
+                continue
+            near = {each for vector in best for each in neighbors(vector, live, hot, limit)} - tried[prefix]
+            tried[prefix] |= near
+            more = _worthwhile(task, own, sorted(near))
+            if more is not None:
+                widened[prefix] = widened[prefix].with_more(more)
+    return widened
 
 
 def _worth(task: Task, eligible: Collection[OwnPrefix]) -> list[OwnPrefix]:

@@ -136,9 +136,10 @@ def _steps(signed: Floats, chances: Floats) -> tuple[Floats, Floats]:
 
     `signed` (C, U, parts), `chances` (F, C, U, parts). Of one sender's demands the likelier always go with the others.
     """
-    order = np.argsort(-chances[0], axis=-1, kind="stable")
-    signed = np.take_along_axis(signed, order, axis=-1)
-    chances = np.take_along_axis(chances, order[None], axis=-1)
+    if signed.shape[-1] > 1:
+        order = np.argsort(-chances[0], axis=-1, kind="stable")
+        signed = np.take_along_axis(signed, order, axis=-1)
+        chances = np.take_along_axis(chances, order[None], axis=-1)
     nothing = np.zeros((*signed.shape[:-1], 1))
     moved = np.concatenate((nothing, np.cumsum(signed, axis=-1)), axis=-1)
     ones, zeros = np.ones((*chances.shape[:-1], 1)), np.zeros((*chances.shape[:-1], 1))
@@ -155,7 +156,10 @@ def _steps(signed: Floats, chances: Floats) -> tuple[Floats, Floats]:
 
 def _kept_first(kept: Flags, moved: Floats, share: Floats) -> tuple[Floats, Floats]:
     """As many steps as the case with the most keeps. `kept`, `moved` (C, steps), `share` (C, F, steps)."""
-    order = np.argsort(~kept, axis=1, kind="stable")[:, : max(1, int(kept.sum(axis=1).max()))]
+    most = max(1, int(kept.sum(axis=1).max()))
+    if most == kept.shape[1]:
+        return moved, share
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :most]
     share = np.where(kept[:, None, :], share, 0.0)
     return np.take_along_axis(moved, order, axis=1), np.take_along_axis(share, order[:, None, :], axis=2)
 
@@ -171,21 +175,24 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: float
     x: Floats = np.clip(mean + NormalDist().inv_cdf(share) * np.sqrt(spread), low, high)
     todo = np.arange(len(x))
     for _ in range(STEPS):
-        density, below = density_and_share((x[todo, None, None] - atoms[todo]) * inverse[todo])
-        density *= weights[todo]
-        slope = np.einsum("cfa,cf->c", density, inverse[todo, :, 0])
-        off = np.einsum("cfa,cfa->c", weights[todo], below) - share
-        low[todo] = np.where(off < 0, x[todo], low[todo])
-        high[todo] = np.where(off < 0, high[todo], x[todo])
+        now = x[todo]
+        z = now[:, None, None] - atoms
+        z *= inverse
+        density, below = density_and_share(z)
+        off = np.einsum("cfa,cfa->c", weights, below) - share
+        slope = np.einsum("cfa,cfa,cf->c", weights, density, inverse[:, :, 0])
+        low[todo] = np.where(off < 0, now, low[todo])
+        high[todo] = np.where(off < 0, high[todo], now)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            following = x[todo] - off / slope
+            following = now - off / slope
         astray = ~((following > low[todo]) & (following < high[todo]))
-        following = np.where(astray, (low[todo] + high[todo]) / 2, following)
-        moved = np.abs(following - x[todo])
-        x[todo] = following
-        todo = todo[moved > close[todo]]
-        if not len(todo):
+        x[todo] = np.where(astray, (low[todo] + high[todo]) / 2, following)
+        open_still = np.abs(x[todo] - now) > close[todo]
+        if not open_still.any():
             break
+        if not open_still.all():
+            todo = todo[open_still]
+            atoms, weights, inverse = atoms[open_still], weights[open_still], inverse[open_still]
     return x
 
 

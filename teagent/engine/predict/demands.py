@@ -39,7 +39,7 @@ class Demands(Mapping[Prefix, DemandColumns]):
         self._total = np.bincount(cell, weights=self._bps, minlength=cells).reshape(len(links), len(self._row))
         self._known = np.array([s.asn != 0 or bool(s.prefix) for s in matrix.sources], dtype=bool)
         self._made: dict[Prefix, DemandColumns] = {}
-        self._evidence: dict[int, tuple[Small, Ints]] = {}
+        self._evidence: dict[int, tuple[Ints, Small]] = {}
 
     def __getitem__(self, prefix: Prefix) -> DemandColumns:
         if prefix not in self._made:
@@ -109,39 +109,50 @@ class Demands(Mapping[Prefix, DemandColumns]):
 
     def _kinds(self, link: int, row: int, source: Ints) -> tuple[Ints, tuple[Ints, Small, Flags]]:
         """Which kind each demand of one prefix on one link is, and those kinds."""
-        strongest, code = self._gathered(link)
-        movable = self._known[source] & (self._prepends[row, link] < NOT_CARRIED)
-        _, first, which = np.unique(code[source] * 2 + movable, return_index=True, return_inverse=True)
-        return which.reshape(-1), (np.full(len(first), link), strongest[source[first]], movable[first])
-
-    def _gathered(self, link: int) -> tuple[Small, Ints]:
-        """(sources, links): the strongest bound on the path difference that a sender's demands on `link` give
-        together; and a number for each row, the same for equal rows.
-        """
         if link not in self._evidence:
-            strongest = self._strongest(link)
-            self._evidence[link] = strongest, _code(strongest)
-        return self._evidence[link]
+            self._evidence[link] = self._gather(link)
+        code, strongest = self._evidence[link]
+        movable = self._known[source] & (self._prepends[row, link] < NOT_CARRIED)
+        kinds, which = np.unique(code[source] * 2 + movable, return_inverse=True)
+        return which.reshape(-1), (np.full(len(kinds), link), strongest[kinds // 2], kinds % 2 > 0)
 
-    def _strongest(self, link: int) -> Small:
-        width = len(self._row)
-        strongest = np.full((len(self._sources), len(self._links)), NO_WAY, dtype=np.int8)
+    def _gather(self, link: int) -> tuple[Ints, Small]:
+        """For each source a number, and for each number (numbers, links) the strongest bound on the path difference
+        that the demands of such a source on `link` give together.
+        """
+        bounds, sources = self._seen(link)
+        code = np.zeros(len(self._sources), dtype=np.int64)
+        known: dict[bytes, int] = {}
+        rows: list[Small] = []
+
+        def number_of(row: Small) -> int:
+            number = known.setdefault(row.tobytes(), len(rows))
+            if number == len(rows):
+                rows.append(row)
+            return number
+
+        number_of(np.full(len(self._links), NO_WAY, dtype=np.int8))
+        for bound, seen in zip(bounds, sources, strict=True):
+            there = code[seen]
+            following = np.zeros(len(rows), dtype=np.int64)
+            for number in np.flatnonzero(np.bincount(there, minlength=len(rows))).tolist():
+                following[number] = number_of(np.maximum(rows[number], bound))
+            code[seen] = following[there]
+        return code, np.stack(rows)
+
+    def _seen(self, link: int) -> tuple[Small, list[Ints]]:
+        """The distinct bounds that announcements on `link` put on path differences, and who was seen with each."""
         own = self._prepends[:, link]
         # What comes in where we do not announce says nothing of path lengths.
         announced = np.flatnonzero(own < NOT_CARRIED)
         bounds, alike = np.unique(own[announced, None] - self._prepends[announced], axis=0, return_inverse=True)
-        number = np.full(width, len(bounds), dtype=np.uint16 if len(bounds) < 2**16 else np.int64)
+        number = np.full(len(own), len(bounds), dtype=np.uint16 if len(bounds) < 2**16 else np.int64)
         number[announced] = alike.reshape(-1)
-        rows = self._of_link(link)
-        of_row = np.repeat(number, np.diff(self._starts[link * width : (link + 1) * width + 1]))
-        source = self._source[rows][np.argsort(of_row, kind="stable")]
-        ends = np.cumsum(np.bincount(of_row, minlength=len(bounds) + 1))
-        begins = 0
-        for bound, end in zip(bounds, ends, strict=False):
-            seen = source[begins:end]
-            strongest[seen] = np.maximum(strongest[seen], bound)
-            begins = end
-        return strongest
+        first = link * len(own)
+        of_row = np.repeat(number, np.diff(self._starts[first : first + len(own) + 1]))
+        source = self._source[self._of_link(link)][np.argsort(of_row, kind="stable")]
+        ends = np.cumsum(np.bincount(of_row, minlength=len(bounds) + 1))[:-1]
+        return bounds, np.split(source, ends)[: len(bounds)]
 
 
 def _prepends(
@@ -175,18 +186,3 @@ def _rows(matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats) -> tuple[I
         first = np.flatnonzero(np.diff(key, prepend=-1))
         key, bps = key[first], np.add.reduceat(bps, first)
     return *np.divmod(key, len(matrix.sources)), bps
-
-
-def _code(rows: Small) -> Ints:
-    """A number for each row (N, K): the same for equal rows, another for others."""
-    values, columns = np.unique(rows), np.zeros(256, dtype=np.int64)
-    columns[values.view(np.uint8)] = np.arange(len(values))
-    code = np.zeros(len(rows), dtype=np.int64)
-    most = 1
-    for digits in columns[rows.view(np.uint8)].T:
-        if most * len(values) >= 2**62:
-            distinct, code = np.unique(code, return_inverse=True)
-            most, code = len(distinct), code.reshape(-1)
-        code = code * len(values) + digits
-        most *= len(values)
-    return code

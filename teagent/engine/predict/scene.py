@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 
@@ -72,9 +74,10 @@ def prepare(snapshot: Snapshot) -> Scene:
     }
     saturated = np.array([_saturated(snapshot, name, bps) for name, bps in zip(links, load, strict=True)], dtype=bool)
     bps, explained = _scaled(matrix, links, load)
-    vectors: dict[Prefix, dict[str, int]] = {}
-    for announcement in snapshot.live:
-        vectors.setdefault(announcement.prefix, {})[announcement.link] = announcement.prepend
+    vectors = {
+        prefix: {each.link: each.prepend for each in announcements}
+        for prefix, announcements in groupby(snapshot.live, key=attrgetter("prefix"))
+    }
     return Scene(
         snapshot=snapshot,
         matrix=matrix,

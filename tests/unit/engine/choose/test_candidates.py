@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from teagent.engine.choose.candidates import prepend_limit, vectors
+from teagent.engine.choose.candidates import neighbors, prepend_limit, vectors
 from tests.golden.case import policies_of, snapshot_of
 
 CASE = {
@@ -76,3 +76,15 @@ def test_the_lowest_of_all_limits_counts() -> None:
     policy, network = policies_of(CASE)[0], snapshot_of(CASE).network
     limits = [prepend_limit(policy, own) for own in network.prefixes]
     assert limits == [1, 3]
+
+
+def test_neighbors_differ_by_one_prepend_on_one_link_and_still_make_the_full_one_longer() -> None:
+    live = {"a": 0, "b": 0, "c": 1}
+    found = neighbors((("a", 1), ("b", 0), ("c", 1)), live, ["a"], 2)
+    assert sorted(found) == [
+        (("a", 0), ("b", 0), ("c", 0)),  # b one more, and then all one less
+        (("a", 1), ("b", 0), ("c", 0)),
+        (("a", 1), ("b", 0), ("c", 2)),
+        (("a", 2), ("b", 0), ("c", 1)),
+        (("a", 2), ("b", 0), ("c", 2)),  # b one less, and then all one more
+    ]

@@ -110,3 +110,19 @@ def test_an_empty_matrix_has_a_digest() -> None:
         [Demand(source=Source(asn=1), prefix=PREFIX, link="transit-a", bps=1.0)], at=snapshot.taken_at, seconds=300
     )
     assert snapshot_digest(replace(snapshot, matrix=empty)) != snapshot_digest(replace(snapshot, matrix=one))
+
+
+def test_the_order_of_rows_is_no_part_of_a_matrix_though_some_come_sorted() -> None:
+    def digest(*rows: int) -> str:
+        snapshot = snapshot_of(CASE)
+        matrix = snapshot.matrix
+        assert isinstance(matrix, TrafficMatrix)
+        order = list(rows)
+        columns = ("link_index", "prefix_index", "source_index", "bps")
+        shuffled = {name: getattr(matrix, name)[order] for name in columns}
+        return snapshot_digest(replace(snapshot, matrix=replace(matrix, **shuffled)))
+
+    rows = range(len(snapshot_of(CASE).matrix))  # type: ignore[arg-type]  # the case has a matrix
+    assert len(rows) > 2
+    assert digest(*rows) == digest(*reversed(rows))
+    assert digest(*rows, 0, 0) == digest(0, *rows, 0) != digest(*rows, 0)
