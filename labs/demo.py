@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from labs.loop import ClosedLoop
+from labs.program import console, percent, run, waiting
 from labs.runner import Lab, LabError
 from labs.scenario import Scenario, Traffic, load_scenario, loss_towards, received_paths, wait_for_paths
-from teagent.errors import TeagentError
 from teagent.model.units import format_bps, format_share, parse_time
 
 HERE = Path(__file__).resolve().parent
@@ -35,8 +32,6 @@ PROPOSAL_SECONDS = 120
 SETTLE_SECONDS = 60
 LOSS_WINDOW_SECONDS = 15
 
-console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-
 
 @contextmanager
 def step(number: int, what: str) -> Iterator[None]:
@@ -46,43 +41,13 @@ def step(number: int, what: str) -> Iterator[None]:
     console.print(f"    [dim]{time.monotonic() - started:.0f}s[/dim]")
 
 
-@contextmanager
-def waiting(what: str, seconds: float) -> Iterator[Any]:
-    """A bar on a terminal, nothing in a pipe."""
-    with Progress(
-        TextColumn("    {task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not sys.stdout.isatty(),
-    ) as progress:
-        task = progress.add_task(what, total=seconds)
-        yield lambda elapsed: progress.update(task, completed=elapsed)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="labs.demo", description="The whole job on the two-transit lab.")
     parser.add_argument("--yes", action="store_true", help="approve without asking, on a terminal too")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="where to leave the daemons' logs")
     options = parser.parse_args(arguments)
-    if os.geteuid() != 0:
-        print("error: the demo needs root, for network namespaces", file=sys.stderr)
-        print("hint:  make demo, which asks sudo; or run it as root", file=sys.stderr)
-        return 1
-    try:
-        with tempfile.TemporaryDirectory(prefix="teagent-demo-") as scratch:
-            logs = options.keep_logs or Path(scratch)
-            logs.mkdir(parents=True, exist_ok=True)
-            return demo(logs=logs, ask=sys.stdin.isatty() and sys.stdout.isatty() and not options.yes)
-    except (LabError, TeagentError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(error, "hint", None):
-            print(f"hint:  {error.hint}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the lab is gone", file=sys.stderr)
-        return 130
+    ask = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
+    return run(lambda logs: demo(logs=logs, ask=ask), what="the demo", target="demo", logs=options.keep_logs)
 
 
 def demo(*, logs: Path, ask: bool) -> int:
@@ -230,10 +195,6 @@ def report(
 
 def load(bps: float | None, capacity_bps: float) -> str:
     return "no data" if bps is None else f"{format_bps(bps)} {format_share(bps / capacity_bps)}"
-
-
-def percent(loss: float | None) -> str:
-    return "no data" if loss is None else f"{loss * 100:.1f}%"
 
 
 def verdict(

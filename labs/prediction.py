@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -18,15 +17,14 @@ from typing import Any
 
 from rich.table import Table
 
-from labs.demo import console, percent, waiting
 from labs.internet import Internet, load_internet
 from labs.internet.changes import LabChange, draw_changes
 from labs.internet.scenario import scenario_of, wait_for_routes
 from labs.loop import ClosedLoop
+from labs.program import console, percent, run, waiting
 from labs.runner import Lab, LabError
 from labs.scenario import Scenario, Traffic, wait_for_paths
 from teagent.cli.text import BARS
-from teagent.errors import TeagentError
 from teagent.model.units import format_bps
 
 DIRECTORY = Path(__file__).resolve().parent / "three-transit"
@@ -48,7 +46,7 @@ Document = Mapping[str, Any]
 Look = Callable[[Lab, LabChange, Document], None]
 
 
-class Run:
+class Life:
     """One lab's life: what is announced now, and the scores so far."""
 
     def __init__(self, lab: Lab, loop: ClosedLoop, internet: Internet, scenario: Scenario) -> None:
@@ -123,28 +121,16 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    if os.geteuid() != 0:
-        print("error: this needs root, for network namespaces", file=sys.stderr)
-        print("hint:  make lab-prediction, which asks sudo; or run it as root", file=sys.stderr)
-        return 1
-    try:
-        with tempfile.TemporaryDirectory(prefix="teagent-prediction-") as scratch:
-            logs = options.keep_logs or Path(scratch)
-            logs.mkdir(parents=True, exist_ok=True)
-            scored = predict(changes=options.changes, seed=options.seed, logs=logs)
-    except (LabError, TeagentError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(error, "hint", None):
-            print(f"hint:  {error.hint}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the lab is gone", file=sys.stderr)
-        return 130
-    found = result(scored, seed=options.seed)
-    show_summary(scored, found)
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0 if found["met"] else 1
+
+    def body(logs: Path) -> int:
+        scored = predict(changes=options.changes, seed=options.seed, logs=logs)
+        found = result(scored, seed=options.seed)
+        show_summary(scored, found)
+        if options.json is not None:
+            options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        return 0 if found["met"] else 1
+
+    return run(body, what="lab-prediction", target="lab-prediction", logs=options.keep_logs)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -155,7 +141,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the senders' rates and the changes (default: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write figures and all scores")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="where to leave the daemons' logs")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.json is not None and not options.json.parent.is_dir():
+        parser.error(f"--json {options.json}: there is no directory {options.json.parent}")
+    return options
 
 
 def predict(*, changes: int, seed: int, logs: Path, look: Look | None = None) -> list[tuple[LabChange, Document]]:
@@ -176,15 +165,15 @@ def predict(*, changes: int, seed: int, logs: Path, look: Look | None = None) ->
         with Traffic(lab, scenario, seconds=seconds, directory=logs), ClosedLoop(lab, CONFIG, logs=logs) as loop:
             loop.start_daemon()
             loop.start_exabgp()
-            run = Run(lab, loop, internet, scenario)
-            run.wait_until_ready()
+            life = Life(lab, loop, internet, scenario)
+            life.wait_until_ready()
             for number, change in enumerate(
                 draw_changes(internet, count=changes, max_prepend=MAX_PREPEND, seed=seed), start=1
             ):
                 console.print(f"\n[bold]{number}/{changes}[/bold] {change.words()}")
-                run.make(change, look)
-                show_score(run.scored)
-            return run.scored
+                life.make(change, look)
+                show_score(life.scored)
+            return life.scored
 
 
 # --- figures --------------------------------------------------------------------------------------------------------

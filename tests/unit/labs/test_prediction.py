@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from labs import prediction
-from labs.demo import console
 from labs.internet.changes import LabChange
+from labs.program import console
 
 CHANGE = LabChange(
     prefix="10.0.0.0/24", before={"transit-a": 0, "transit-b": 0}, after={"transit-a": 2, "transit-b": 0}, home=False
@@ -97,7 +97,9 @@ def test_a_prediction_shows_bands_and_the_heaviest_senders_that_may_move() -> No
     assert "and 5 smaller ones; the others are expected to stay" in text
 
 
-@pytest.mark.parametrize("words", [["--changes", "0"], ["--changes", "21"], ["--seed", "x"]])
+@pytest.mark.parametrize(
+    "words", [["--changes", "0"], ["--changes", "21"], ["--seed", "x"], ["--json", "/absent/file"]]
+)
 def test_what_it_cannot_do_is_wrong_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         prediction.main(words)

@@ -11,6 +11,7 @@ from teagent.errors import NotFound, Refused
 from teagent.model.policy import Approval
 from teagent.model.proposal import ProposalState
 from teagent.model.what_if import parse_wish
+from teagent.ports import LearnedKind
 from tests.fakes.clock import FakeClock
 from tests.unit.service.deciding import DecidingWorld
 from tests.unit.service.world import HEAVY, POLICY
@@ -43,6 +44,11 @@ async def test_it_is_applied_as_any_other(world: DecidingWorld) -> None:
     await world.approver.approve(proposal.id, digest=None, actor="kim")
     assert world.book.get(proposal.id).state is ProposalState.CONFIRMING
     assert list(world.on_wire()) == [str(HEAVY)]
+
+
+async def test_what_is_predicted_of_it_is_kept_to_be_scored(world: DecidingWorld) -> None:
+    _, _, proposal = await world.decider.propose_by_hand(WISHES, POLICY.name, actor="kim")
+    assert [row.key for row in await world.store.learned(LearnedKind.PREDICTION)] == [proposal.id]
 
 
 async def test_it_takes_the_place_of_what_waits_on_its_ground(world: DecidingWorld) -> None:
