@@ -169,3 +169,48 @@ def _changes(cards: Sequence[Document], *, wide: bool) -> str:
 
 def _points(error: float | None) -> str | None:
     return None if error is None else f"{error:.1f}"
+
+
+# --- experiments ----------------------------------------------------------------------------------------------------
+
+NEXT = {0: "is announced so now", 1: "step 1: FIRST alone", 2: "step 2: SECOND as good"}
+
+
+def experiments(document: Document) -> str:
+    """What teaches most first."""
+    rows = document["experiments"]
+    if not rows:
+        return "there is nothing to try out: no traffic of known senders towards the configured prefixes"
+    columns = (
+        Column("PREFIX"),
+        Column("FIRST"),
+        Column("SECOND"),
+        Column("TEACHES", right=True),
+        Column("SENDERS", right=True),
+        Column("TRAFFIC", right=True),
+        Column("SEEN"),
+        Column("NEXT"),
+        Column("MOST FROM"),
+    )
+    cells = [
+        (
+            row["prefix"],
+            row["first"],
+            row["second"],
+            f"{row['bits']:.2f} bit",
+            row["senders"],
+            rate(row["bps"]),
+            "yes" if row["seen"] else "no",
+            NEXT[row["step"]],
+            ", ".join(f"AS{lesson['asn']}" for lesson in row["lessons"][:3]),
+        )
+        for row in rows
+    ]
+    return f"{table(columns, cells)}\n\n{_how(document)}"
+
+
+def _how(document: Document) -> str:
+    when = f"at {document['window']} UTC" + (", which is now" if document["open"] else "")
+    if document["proposal"]:
+        return f"proposed as {document['proposal']}; it can be approved {when}: teagent proposal {document['proposal']}"
+    return f"nothing has been announced. to ask for approval ({when}): teagent experiment plan --propose"

@@ -29,6 +29,7 @@ COMMANDS = {
     "proposal": ("teagent.cli.proposal:proposal", "Show, approve, reject, confirm, revert proposals."),
     "graph": ("teagent.cli.graph:graph", "The Internet's AS graph, and how announcements spread over it."),
     "ingress": ("teagent.cli.prediction:ingress", "What is believed of senders, and why."),
+    "experiment": ("teagent.cli.experiment:experiment", "What announcements would teach most."),
     "scorecard": ("teagent.cli.prediction:scorecard", "How right predictions were."),
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),
     "freeze": ("teagent.cli.daemon:freeze", "Kill switch: nothing is approved or applied."),

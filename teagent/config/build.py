@@ -106,7 +106,16 @@ def build_config(
         ),
         bgp=_bgp(file, path),
         bmp=None if file.bmp is None else e.BmpConfig(listen=file.bmp.listen, resync_seconds=file.bmp.resync),
-        decide=e.DecideConfig(interval_seconds=file.decide.interval),
+        decide=e.DecideConfig(
+            interval_seconds=file.decide.interval,
+            experiments=None
+            if file.decide.experiments is None
+            else e.ExperimentsConfig(
+                prefixes=tuple(file.decide.experiments.prefixes),
+                window=file.decide.experiments.window,
+                policy=file.decide.experiments.policy,
+            ),
+        ),
         policies_dir=_resolved(path, file.policies),
         policies=policies,
         policy_files=policy_files,

@@ -74,6 +74,7 @@ def check(file: ConfigFile) -> Iterator[Finding]:
     yield from _times(file)
     yield from _flows(file)
     yield from _paths(file)
+    yield from _experiments(file)
 
 
 def _prefixes(file: ConfigFile) -> Iterator[Finding]:
@@ -110,6 +111,19 @@ def _engineered(file: ConfigFile, row: PrefixRow, at: Keys, home: Mapping[str, i
             path: Keys = (*at, "home", name) if name in row.home else ("links", name, "home", "prepend")
             message = f"{row.prefix} is at home with {prepend} prepends, more than the {most} that an override may have"
             yield Finding(path, message)
+
+
+def _experiments(file: ConfigFile) -> Iterator[Finding]:
+    """The policy is looked for where the policies are read."""
+    if file.decide.experiments is None:
+        return
+    ours = {row.prefix: row for row in file.prefixes}
+    for index, prefix in enumerate(file.decide.experiments.prefixes):
+        at: Keys = ("decide", "experiments", "prefixes", index)
+        if prefix not in ours:
+            yield Finding(at, _no("prefix", str(prefix), {str(known): row for known, row in ours.items()}))
+        elif not ours[prefix].engineer:
+            yield Finding(at, f"{prefix} is not to be engineered: it is never changed, for experiments neither")
 
 
 def _links(file: ConfigFile) -> Iterator[Finding]:

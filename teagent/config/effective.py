@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from teagent.config.secrets import Secret
-from teagent.model.bgp import Address
+from teagent.model.bgp import Address, Prefix
+from teagent.model.maintenance import DailyWindow
 from teagent.model.network import Network
 from teagent.model.policy import Policy
 
@@ -170,6 +171,15 @@ class AsGraphConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentsConfig:
+    """`policy` is the name of the one whose limits hold."""
+
+    prefixes: tuple[Prefix, ...]
+    window: DailyWindow
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowTrustConfig:
     """What is still believed; `lost`, `undecoded`, `future` and the coverage limits are shares."""
 
@@ -239,6 +249,7 @@ class BmpConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideConfig:
     interval_seconds: float
+    experiments: ExperimentsConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ def load(path: Path, *, environment: Mapping[str, str] | None) -> Config:
     secrets = _secrets(file, document, environment, problems) if file else {}
     config_problems = len(problems)
     found = _policies(path, document, file, network, problems)
+    if file is not None and file.decide.experiments is not None:
+        problems += _experiments(file.decide.experiments.policy, [p.policy.name for p in found], document)
     if problems or file is None or network is None:
         problems.sort(key=lambda p: (p.file != str(path), p.file, p.line, p.column))
         raise (ConfigError if config_problems else PolicyError)(problems)
@@ -88,6 +90,14 @@ def _shape(document: Document, model: type[R], problems: list[Problem]) -> R | N
     except ValidationError as error:
         problems += problems_of(error, document, model)
         return None
+
+
+def _experiments(policy: str, known: Sequence[str], document: Document) -> list[Problem]:
+    """What only the policies can tell of them; nothing where these could not be read."""
+    if not known or policy in known:
+        return []
+    message = f"there is no policy {policy}, known are {', '.join(sorted(known))}"
+    return [document.problem(("decide", "experiments", "policy"), message)]
 
 
 def _secrets(

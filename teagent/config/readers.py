@@ -18,6 +18,7 @@ from teagent.config.effective import Listen
 from teagent.config.secrets import check_reference
 from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.bgp import Address, Asn, Prefix, parse_asn, parse_prefix
+from teagent.model.maintenance import DailyWindow
 from teagent.model.units import format_duration, parse_duration_seconds, parse_rate_bps, parse_share
 
 # AS_TRANS (RFC 6793), 0 and the last of 16 and of 32 bits (RFC 7607, RFC 7300) never are anybody's.
@@ -187,6 +188,10 @@ def read_listen(value: object, *, example: str) -> Listen:
     if not port.isdecimal() or not 0 < int(port) < 65536 or (len(port) > 1 and port[0] == "0"):
         raise ValueError(f"{shown(value)}: {port or 'nothing'} is not a port from 1 to 65535")
     return Listen(host=str(address), port=int(port))
+
+
+def read_daily_window(value: object) -> DailyWindow:
+    return DailyWindow.parse(read_text(value, "a time of day, from and to", "02:00-04:30"))
 
 
 def read_name(value: object, *, what: str = "a name", example: str = "transit-a") -> str:

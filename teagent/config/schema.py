@@ -32,6 +32,7 @@ from teagent.config.fields import (
     Ipv6,
     LinkName,
     ListenAddress,
+    PolicyName,
     PrefixText,
     PrependCount,
     Price,
@@ -47,11 +48,13 @@ from teagent.config.fields import (
     line,
     one_of,
     share,
+    text,
     whole,
     written,
 )
-from teagent.config.readers import read_advisor, read_version_1
+from teagent.config.readers import read_advisor, read_daily_window, read_version_1
 from teagent.model.link import LinkKind, Percentile
+from teagent.model.maintenance import DailyWindow
 
 
 class Row(BaseModel):
@@ -533,10 +536,31 @@ class Bmp(Row):
     )
 
 
+class Experiments(Row):
+    """Opt-in: announcements on prefixes with little traffic from which predictions would learn most."""
+
+    prefixes: list[PrefixText] = Field(
+        min_length=1,
+        description="Engineered prefixes of `prefixes` with little traffic, and none that matters.",
+        examples=["[192.0.2.0/24]"],
+    )
+    window: Annotated[DailyWindow, text(read_daily_window, "a time of day", "02:00-04:30")] = Field(
+        description="When proposals of experiments may be approved: a time of day, in UTC.", examples=["02:00-04:30"]
+    )
+    policy: PolicyName = Field(
+        description="Whose limits, approval and confirm window hold for them.", examples=["transit-balance"]
+    )
+
+
 class Decide(Row):
     """How often policies are looked at."""
 
     interval: Annotated[float, duration(1, 3600)] = Field(default=written("30s"), description="Between two looks.")
+    experiments: Experiments | None = Field(
+        default=None,
+        description="Announcements to learn from. Without it: none are ever proposed.",
+        examples=['{prefixes: [198.51.100.0/24], window: "02:00-04:30", policy: transit-balance}'],
+    )
 
 
 class Control(Row):

@@ -21,6 +21,7 @@ from teagent.config.effective import (
     BmpConfig,
     ClickHouseConfig,
     Config,
+    ExperimentsConfig,
     FlowTrustConfig,
     OriginsConfig,
     RouterConfig,
@@ -149,7 +150,10 @@ def document_of(config: Config) -> dict[str, Any]:
         },
         "bgp": _bgp(config),
         **_given(bmp=config.bmp, write=_bmp),
-        "decide": {"interval": duration_text(config.decide.interval_seconds)},
+        "decide": {
+            "interval": duration_text(config.decide.interval_seconds),
+            **_given(experiments=config.decide.experiments, write=_experiments),
+        },
         "policies": str(config.policies_dir),
         **_given(as_graph=config.as_graph, write=_as_graph),
         "control": {
@@ -197,6 +201,14 @@ def _origins(origins: OriginsConfig) -> dict[str, Any]:
     return _given(path=origins.path, write=str) | {
         "bmp": origins.bmp,
         "reload": duration_text(origins.reload_seconds),
+    }
+
+
+def _experiments(experiments: ExperimentsConfig) -> dict[str, Any]:
+    return {
+        "prefixes": [str(prefix) for prefix in experiments.prefixes],
+        "window": str(experiments.window),
+        "policy": experiments.policy,
     }
 
 

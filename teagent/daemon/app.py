@@ -34,7 +34,7 @@ from teagent.daemon.figures import figures
 from teagent.daemon.handlers import Handlers
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
-from teagent.daemon.predicting import Predicting
+from teagent.daemon.predicting import Predicting, experiments
 from teagent.errors import Refused, TeagentError
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
@@ -208,8 +208,10 @@ class App:
             policies=self.policies,
             recheck=self.decider.recheck,
             clock=self.clock,
+            maintenance=None if config.decide.experiments is None else config.decide.experiments.window,
         )
         self.decider.approver = self.approver
+        self.experiments = experiments(config, decider=self.decider, predictor=self.predicting.predictor)
         self.watcher = Watcher(
             book=self.book,
             applier=self.applier,

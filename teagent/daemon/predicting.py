@@ -9,7 +9,9 @@ from teagent.config.effective import Config
 from teagent.daemon.build import as_graphs
 from teagent.daemon.jobs import Jobs
 from teagent.ports import Clock, Store
+from teagent.service.decide import Decider
 from teagent.service.evidence import Evidence
+from teagent.service.experiments import Experiments
 from teagent.service.ingest import Ingest
 from teagent.service.learning import Learning
 from teagent.service.observe import Observer
@@ -71,3 +73,14 @@ class Predicting:
     async def _reload_graph(self) -> None:
         await self.predictor.reload()
         await self.evidence.ground()
+
+
+def experiments(config: Config, *, decider: Decider, predictor: Predictor) -> Experiments | None:
+    """None where none are wanted."""
+    wanted = config.decide.experiments
+    if wanted is None:
+        return None
+    policy = next(policy for policy in config.policies if policy.name == wanted.policy)
+    return Experiments(
+        prefixes=wanted.prefixes, window=wanted.window, policy=policy, decider=decider, predictor=predictor
+    )

@@ -40,6 +40,9 @@ class PredictionHandlers:
             "snapshot.take": Command(self.snapshot),
             "scorecard.list": Command(self.scorecards),
             "ingress.show": Command(self.ingress),
+            "experiment.plan": Command(
+                self.experiments, right=lambda arguments: Right.APPROVE if arguments.get("propose") else Right.VIEW
+            ),
         }
 
     async def simulate(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
@@ -101,6 +104,27 @@ class PredictionHandlers:
             beliefs_of, model, live.vector(prefix), seen, asn=wanted, top=count_of(arguments, "top", 20, MAX_TOP)
         )
         return documents.ingress_document(beliefs, at=now, prefix=prefix, vector=live.vector(prefix))
+
+    async def experiments(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
+        """What would teach most; with `propose` its next step becomes a proposal."""
+        found = self._app.experiments
+        if found is None:
+            raise Refused(
+                "experiments are not configured",
+                hint="decide.experiments in the configuration names prefixes, a time of day and a policy",
+            )
+        proposal = None
+        if arguments.get("propose"):
+            self._app.freeze.check()
+            wanted = {key: _text_or_none(arguments.get(key)) for key in ("prefix", "first", "second")}
+            _, made = await found.propose(wanted, actor=actor.user)
+            proposal = made.id
+        snapshot, listed = await found.plan()
+        return documents.experiments_document(listed, at=snapshot.taken_at, window=found.window, proposal=proposal)
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _wishes(texts: object) -> list[Wish]:

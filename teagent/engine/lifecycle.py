@@ -78,6 +78,7 @@ def create(
     expires_after_seconds: float,
     restores: str | None = None,
     reason: str = "",
+    experiment: str = "",
 ) -> Proposal:
     """A pending proposal whose history holds its creation as row 0."""
     _check_actor(actor)
@@ -95,6 +96,7 @@ def create(
         expires_at=now + timedelta(seconds=expires_after_seconds),
         history=(born,),
         restores=restores,
+        experiment=experiment,
     )
 
 

@@ -94,6 +94,7 @@ class Proposal:
     history: tuple[HistoryEntry, ...] = ()
     restores: str | None = None  # the proposal whose override is to be restored by a revert in the window
     revert_attempts: int = 0
+    experiment: str = ""  # what is tried out and in which order; empty for what relieves something
 
     @property
     def policy(self) -> str:

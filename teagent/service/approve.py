@@ -8,6 +8,7 @@ from datetime import datetime
 
 from teagent.engine.lifecycle import advance, approval_event, in_the_way, is_confirm_overdue, is_expired, refuse_expired
 from teagent.errors import NotFound, Refused, StalePlan
+from teagent.model.maintenance import DailyWindow
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
 from teagent.model.units import format_age
@@ -34,6 +35,7 @@ class Approver:
         policies: Mapping[str, Policy],
         recheck: Recheck,
         clock: Clock,
+        maintenance: DailyWindow | None = None,
     ) -> None:
         self._book = book
         self._applier = applier
@@ -42,6 +44,7 @@ class Approver:
         self._policies = policies
         self._recheck = recheck
         self._clock = clock
+        self._maintenance = maintenance
 
     async def approve(self, text: str, *, digest: str | None, actor: str) -> Proposal:
         """Binds to the digest that was shown. Pending still, where the policy asks for more people.
@@ -55,6 +58,7 @@ class Approver:
             self._refuse_illegal(proposal, ProposalEvent.APPROVE, actor)
             applier = self._live_applier()
             self._freeze.check()
+            self._refuse_experiment(proposal, now)
             policy = self._policy(proposal)
             event = approval_event(proposal, actor=actor, approvers=policy.approval.approvers)
             self._refuse_crossing(proposal)
@@ -92,6 +96,23 @@ class Approver:
 
     def _refuse_illegal(self, proposal: Proposal, event: ProposalEvent, actor: str) -> None:
         advance(proposal, event, actor=actor, now=self._clock.now())
+
+    def _refuse_experiment(self, proposal: Proposal, now: datetime) -> None:
+        """What is only tried out is tried out when that disturbs least."""
+        if not proposal.experiment:
+            return
+        if self._maintenance is None:
+            raise Refused(
+                f"{proposal.id} is an experiment, and the configuration has none any more",
+                hint="decide.experiments in the configuration",
+                proposal=proposal.id,
+            )
+        if not self._maintenance.holds(now):
+            raise Refused(
+                f"{proposal.id} is an experiment: it can be approved at {self._maintenance} UTC, now it is {now:%H:%M}",
+                hint="decide.experiments.window in the configuration",
+                proposal=proposal.id,
+            )
 
     def _refuse_crossing(self, proposal: Proposal) -> None:
         """Over a change that is in the middle of something nothing is applied: its next step would undo the new one."""

@@ -203,7 +203,7 @@ class Decider:
         return snapshot, found
 
     async def propose_by_hand(
-        self, wishes: Sequence[Wish], policy_name: str, *, actor: str
+        self, wishes: Sequence[Wish], policy_name: str, *, actor: str, experiment: str = ""
     ) -> tuple[Snapshot, WhatIf, Proposal]:
         """A proposal that waits for approval, whatever the policy says of that; it supersedes others on its ground.
 
@@ -232,8 +232,9 @@ class Decider:
                 snapshot_digest=snapshot.digest,
                 inputs_digest=self._inputs(considered.plan, policy),
                 now=self._clock.now(),
-                why=f"asked for: {'; '.join(map(str, wishes))}",
+                why=f"experiment: {experiment}" if experiment else f"asked for: {'; '.join(map(str, wishes))}",
                 actor=actor,
+                experiment=experiment,
             )
         await self._scorecards.expect(proposal, snapshot)
         return snapshot, found, proposal

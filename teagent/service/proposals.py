@@ -107,6 +107,7 @@ class ProposalBook:
         now: datetime,
         why: str = "",
         actor: str | None = None,
+        experiment: str = "",
     ) -> Proposal:
         """A pending proposal, stored. Pending ones on the same prefixes or links are superseded by it. `actor` is who
         proposes it, the policy where nobody else does.
@@ -123,6 +124,7 @@ class ProposalBook:
             now=now,
             expires_after_seconds=policy.approval.expires_after_seconds,
             reason=why,
+            experiment=experiment,
         )
         await self._store.add_proposal(proposal)
         self._keep(proposal)

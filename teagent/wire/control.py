@@ -71,6 +71,12 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "simulate.compute": {"changes": Argument(Kind.TEXTS, required=True), "propose": TEXT},
     "snapshot.take": {},
     "scorecard.list": {"since_seconds": Argument(Kind.SECONDS, default=30 * 86400)},
+    "experiment.plan": {
+        "propose": Argument(Kind.FLAG, default=False),
+        "prefix": TEXT,
+        "first": TEXT,
+        "second": TEXT,
+    },
     "ingress.show": {"asn": Argument(Kind.ASN), "prefix": TEXT, "top": Argument(Kind.COUNT, default=20)},
     "proposal.list": {"all": Argument(Kind.FLAG, default=False)},
     "proposal.show": {"id": ID},

@@ -16,6 +16,7 @@ from teagent.cli.root import COMMANDS
 from teagent.engine.choose.what_if import what_if
 from teagent.model.audit import ChainRow
 from teagent.model.announcement import HeldOverride, Override
+from teagent.model.maintenance import DailyWindow
 from teagent.model.proposal import ProposalState
 from teagent.model.what_if import parse_wish
 from teagent.service import documents
@@ -93,6 +94,11 @@ def ingress() -> dict[str, Any]:
     return documents.ingress_document(given, at=shown.NOW, prefix=shown.EYEBALL, vector={"transit-a": 0})
 
 
+def experiments() -> dict[str, Any]:
+    window = DailyWindow.parse("02:00-04:30")
+    return documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal=None)
+
+
 def as_graphs() -> AsGraphs:
     return AsGraphs(source=AsGraphFile(Path("as-rel.txt"), cache_dir=Path("cache")), clock=FakeClock(shown.NOW))
 
@@ -146,6 +152,8 @@ def documented() -> dict[str, Any]:
             shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.0
         ),
         "Scorecard": documents.scorecard_document(shown.scorecards()[2]),
+        "Experiments": experiments(),
+        "Experiment": experiments()["experiments"][0],
         "Ingress": ingress(),
         "Belief": ingress()["senders"][0],
         "Forecast": chosen["dry_run"]["links"][0],
@@ -217,6 +225,7 @@ def test_a_proposal_is_its_summary_and_more() -> None:
             '{"proposal", "until", "misprojected", "widening"}',
             documents.misprojected_document(shown.scorecards()[2], widening=2.0),
         ),
+        ('{"asn", "bps", "bits"}', documented()["Experiment"]["lessons"][0]),
         ('{"reason", "message"}', documented()["Sender"]["doubts"][0]),
         (
             '{"link", "before_bps", "predicted", "realised_bps", "within_band"}',

@@ -20,6 +20,7 @@ from teagent.engine.choose.explain import explain_prefix
 from teagent.engine.choose.what_if import what_if
 from teagent.engine.lifecycle import advance, resolve_id
 from teagent.errors import NotFound
+from teagent.model.maintenance import DailyWindow
 from teagent.model.proposal import ProposalEvent, ProposalState
 from teagent.model.snapshot import Snapshot
 from teagent.model.what_if import parse_wish
@@ -66,6 +67,12 @@ class Desk:
             ),
             "scorecard.list": lambda _: documents.scorecards_document(
                 shown.scorecards(), at=shown.NOW, since=shown.ago(30 * 86400), widening=1.5
+            ),
+            "experiment.plan": lambda given: documents.experiments_document(
+                [shown.experiment()],
+                at=shown.NOW,
+                window=DailyWindow.parse("02:00-04:30"),
+                proposal="p-7f3c" if given["propose"] else None,
             ),
             "ingress.show": lambda given: documents.ingress_document(
                 [(shown.belief(), 2.2e9)][: given["top"]],

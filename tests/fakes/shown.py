@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 from teagent.engine.predict.belief import Belief, LinkBelief, Tier
 from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
+from teagent.model.experiment import Experiment, Lesson
 from teagent.model.link import P95, Interface, Link, LinkKind, NoData, Utilisation
 from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import (
@@ -410,6 +411,22 @@ def scorecards() -> list[Scorecard]:
         card(ScoreKind.NO_CHANGE, 60, 0.98),
         card(ScoreKind.CHANGE, 30, 0.91),
     ]
+
+
+def experiment() -> Experiment:
+    return Experiment(
+        prefix=EYEBALL,
+        first="transit-a",
+        second="transit-b",
+        alone=(("transit-a", 0), ("transit-b", 3)),
+        both=(("transit-a", 0), ("transit-b", 0)),
+        bits=0.625,
+        bps=3e6,
+        senders=12,
+        lessons=(Lesson(asn=Asn(64496), bps=2e6, bits=0.9),),
+        seen=False,
+        step=1,
+    )
 
 
 def belief() -> Belief:

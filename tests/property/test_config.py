@@ -32,6 +32,7 @@ from teagent.config.show import (
 from teagent.errors import ConfigError, Problem
 from teagent.model.bgp import Asn
 from teagent.model.link import Link, LinkKind, Percentile
+from teagent.model.maintenance import DailyWindow
 from teagent.model.network import Network, OwnPrefix
 from teagent.model.policy import (
     AnnouncedLinksGuard,
@@ -377,7 +378,16 @@ def configs(draw: st.DrawFn) -> e.Config:
             dry_run=draw(st.booleans()),
         ),
         bmp=bmp,
-        decide=e.DecideConfig(interval_seconds=draw(st.integers(1, 3600).map(float))),
+        decide=e.DecideConfig(
+            interval_seconds=draw(st.integers(1, 3600).map(float)),
+            experiments=e.ExperimentsConfig(
+                prefixes=tuple(own.prefix for own in network.prefixes if own.engineer),
+                window=DailyWindow(begin=draw(st.integers(0, 719)), end=draw(st.integers(720, 1439))),
+                policy="p0",
+            )
+            if engineered and draw(st.booleans())
+            else None,
+        ),
         policies_dir=Path(),
         policies=tuple(draw(policies(network, f"p{n}")) for n in range(2)) if engineered else (),
         policy_files={},

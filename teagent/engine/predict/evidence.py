@@ -21,13 +21,12 @@ Vector = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen:
-    """What was seen of the senders towards `prefixes`, all of which were announced alike. `previous` is how the first
-    of them was announced before, None where nobody knows: among equals the older path wins, so the order counts.
+    """What was seen of the senders towards `prefixes`, all of which were announced alike. `vector_before` is of the
+    first of them: among equals the older path wins, so the order counts.
     """
 
     prefixes: tuple[Prefix, ...]
     observation: Observation
-    previous: Vector | None = None
 
     def mains(self) -> dict[int, str]:
         """Sender -> the link over which most of it came."""
@@ -71,8 +70,8 @@ def evidence(
                 share=bps / bps.sum(axis=1)[:, None],
                 before=np.array([place.get(came.get(number, ""), -1) for number in asn.tolist()], dtype=np.int64),
                 bps=bps.sum(axis=1),
+                vector_before=(previous or {}).get(prefixes[0]),
             ),
-            previous=(previous or {}).get(prefixes[0]),
         )
 
 

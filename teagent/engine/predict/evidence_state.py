@@ -28,7 +28,7 @@ def seen_state(seen: Seen) -> dict[str, Column]:
         "at": observed.at.isoformat(),
         "links": observed.links,
         "vector": dict(observed.vector),
-        "previous": None if seen.previous is None else dict(seen.previous),
+        "vector_before": None if observed.vector_before is None else dict(observed.vector_before),
         "prefixes": [str(prefix) for prefix in seen.prefixes],
     }
     return {
@@ -46,7 +46,6 @@ def seen_of(state: State | None) -> Seen | None:
         facts = _facts(state)
         return Seen(
             prefixes=tuple(parse_prefix(text) for text in facts["prefixes"]),
-            previous=facts.get("previous"),
             observation=Observation(
                 at=datetime.fromisoformat(facts["at"]).astimezone(UTC),
                 links=tuple(facts["links"]),
@@ -55,6 +54,7 @@ def seen_of(state: State | None) -> Seen | None:
                 share=_column(state, "share").astype(np.float64),
                 before=_column(state, "before").astype(np.int64),
                 bps=_column(state, "bps").astype(np.float64),
+                vector_before=facts["vector_before"],
             ),
         )
     except (KeyError, ValueError, TypeError):

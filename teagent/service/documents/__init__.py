@@ -36,6 +36,7 @@ from teagent.service.documents.plans import (
 )
 from teagent.service.documents.predictions import (
     dry_run_document,
+    experiments_document,
     ingress_document,
     scorecard_document,
     scorecards_document,
@@ -68,6 +69,7 @@ __all__ = [
     "decision_document",
     "dry_run_document",
     "event_document",
+    "experiments_document",
     "explain_document",
     "exporter_document",
     "freeze_document",

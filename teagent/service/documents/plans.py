@@ -313,6 +313,7 @@ def proposal_document(
         "verdict": verdict_document(proposal.verdict),
         "history": [history_document(entry) for entry in proposal.history],
         "restores": proposal.restores,
+        "experiment": proposal.experiment or None,
         "revert_attempts": proposal.revert_attempts,
     }
 

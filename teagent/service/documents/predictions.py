@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from teagent.engine.predict.scoring import means
 from teagent.model.bgp import Prefix
+from teagent.model.experiment import Experiment
+from teagent.model.maintenance import DailyWindow
 from teagent.model.plan import DryRun, FixedTraffic, SourceOutlook
 from teagent.model.scorecard import Scorecard, ScoreKind
 from teagent.model.units import format_time
@@ -164,5 +166,36 @@ def ingress_document(
                 "why": list(belief.why),
             }
             for belief, bps in beliefs
+        ],
+    }
+
+
+def experiments_document(
+    found: Sequence[Experiment], *, at: datetime, window: DailyWindow, proposal: str | None
+) -> Document:
+    """The answer to `teagent experiment plan`; `proposal` is the id of the one that was just made."""
+    return {
+        "at": format_time(at),
+        "window": str(window),
+        "open": window.holds(at),
+        "proposal": proposal,
+        "experiments": [
+            {
+                "prefix": str(one.prefix),
+                "first": one.first,
+                "second": one.second,
+                "alone": dict(one.alone),
+                "both": dict(one.both),
+                "bits": decimal(one.bits, 4),
+                "bps": whole(one.bps),
+                "senders": one.senders,
+                "lessons": [
+                    {"asn": int(lesson.asn), "bps": whole(lesson.bps), "bits": decimal(lesson.bits, 4)}
+                    for lesson in one.lessons
+                ],
+                "seen": one.seen,
+                "step": one.step,
+            }
+            for one in found
         ],
     }

@@ -33,6 +33,7 @@ READING = {
     "ingress": "ingress.show",
     "ingress AS64496": "ingress.show",
     "scorecard": "scorecard.list",
+    "experiment plan": "experiment.plan",
     "log": "log.list",
     "explain 198.51.100.0/24": "explain.show",
 }

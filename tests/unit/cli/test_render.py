@@ -9,6 +9,7 @@ import pytest
 from teagent.cli import render_explain, render_plan, render_prediction, render_proposal, render_status, render_traffic
 from teagent.engine.choose.explain import explain_prefix
 from teagent.model.link import NoData
+from teagent.model.maintenance import DailyWindow
 from teagent.model.plan import Band
 from teagent.model.proposal import ProposalState
 from teagent.service import documents
@@ -315,3 +316,20 @@ def test_a_prefix_shows_what_each_router_says() -> None:
         proofs=shown.PROOF.routers,
     )
     assert "  on edge2  proven: has selected it" in render_traffic.prefix(document)
+
+
+def test_experiments_say_what_teaches_most_and_what_is_next() -> None:
+    window = DailyWindow.parse("02:00-04:30")
+    document = documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal=None)
+    assert render_prediction.experiments(document).splitlines() == [
+        "PREFIX           FIRST      SECOND      TEACHES  SENDERS  TRAFFIC  SEEN  NEXT                 MOST FROM",
+        "198.51.100.0/24  transit-a  transit-b  0.62 bit       12    3.00M  no    step 1: FIRST alone  AS64496",
+        "",
+        "nothing has been announced. to ask for approval (at 02:00-04:30 UTC): teagent experiment plan --propose",
+    ]
+    made = documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal="p-1")
+    assert render_prediction.experiments(made).endswith(
+        "proposed as p-1; it can be approved at 02:00-04:30 UTC: teagent proposal p-1"
+    )
+    none = documents.experiments_document([], at=shown.NOW, window=window, proposal=None)
+    assert render_prediction.experiments(none).startswith("there is nothing to try out")

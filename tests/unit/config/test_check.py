@@ -68,6 +68,26 @@ Bent = Callable[..., list[str]]
             "control: {socket: /run/teagent-exabgp/relay.sock}",
             "'/run/teagent-exabgp/relay.sock' is bgp.relay",
         ),
+        (
+            "policies: policies",
+            'decide: {experiments: {prefixes: [203.0.113.0/24], window: "02:00-04:00", policy: balance}}',
+            "decide.experiments.prefixes[0]: 203.0.113.0/24 is not to be engineered: it is never changed",
+        ),
+        (
+            "policies: policies",
+            'decide: {experiments: {prefixes: [192.0.2.0/24], window: "02:00-04:00", policy: balance}}',
+            "decide.experiments.prefixes[0]: there is no prefix 192.0.2.0/24, known are",
+        ),
+        (
+            "policies: policies",
+            'decide: {experiments: {prefixes: [198.51.100.0/24], window: "02:00-04:00", policy: none}}',
+            "decide.experiments.policy: there is no policy none, known are balance",
+        ),
+        (
+            "policies: policies",
+            'decide: {experiments: {prefixes: [198.51.100.0/24], window: "2-4", policy: balance}}',
+            "decide.experiments.window: '2-4' is not a time of day, from and to, for example 02:00-04:30",
+        ),
         ("policies: policies", f"control: {{socket: /{'x' * 107}}}", "control.socket: longer than 107 bytes"),
         ('2055"}]', '2055"}, {protocol: netflow, address: "127.0.0.1:2055"}]', "127.0.0.1:2055 is flows.listen[0] a"),
     ],

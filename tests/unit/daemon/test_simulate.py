@@ -94,3 +94,27 @@ async def test_while_frozen_nothing_is_proposed(measured: App) -> None:
     with pytest.raises(Refused, match="frozen"):
         await ask(measured, "simulate.compute", changes=[WISH], propose=next(iter(measured.policies)))
     assert (await ask(measured, "simulate.compute", changes=[WISH]))["proposal"] is None
+
+
+async def test_experiments_that_are_not_configured_are_refused(app: App) -> None:
+    with pytest.raises(Refused, match="experiments are not configured"):
+        await ask(app, "experiment.plan")
+
+
+async def test_what_was_never_learned_is_not_believed(measured: App) -> None:
+    measured.predicting.predictor.model = None
+    with pytest.raises(Refused, match="nothing was learned yet"):
+        await ask(measured, "ingress.show", asn=100)
+
+
+async def test_without_scores_the_list_is_empty(app: App) -> None:
+    found = await ask(app, "scorecard.list")
+    assert (found["scorecards"], found["widening"]) == ([], 1.0)
+
+
+async def test_with_the_graph_alone_there_is_a_belief_with_its_reasons(measured: App) -> None:
+    while measured.predicting.predictor.model is None:
+        await measured.clock.sleep(0.005)
+    [found] = (await ask(measured, "ingress.show", asn=101))["senders"]  # type: ignore[misc]
+    assert found["seen_on"] == "transit-a"
+    assert any("in the AS graph transit-a is nearest" in reason for reason in found["why"])

@@ -70,7 +70,7 @@ def test_an_observation_is_kept_and_read_as_it_was() -> None:
     read = seen_of(seen_state(one))
     assert read is not None
     assert (read.prefixes, read.observation.at, read.observation.vector) == ((ONE,), NOW, HOME)
-    assert read.previous == previous[ONE]
+    assert read.observation.vector_before == previous[ONE]
     for name in ("asn", "share", "before", "bps"):
         assert getattr(read.observation, name).tolist() == getattr(one.observation, name).tolist()
 
