@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from teagent.engine.predict.known_senders import KnownSenders
 from teagent.engine.predict.shares import TIES_STICK, Forecaster
 from teagent.model.network import Network
 
@@ -57,9 +56,9 @@ class Predictor:
 
     def use(self, model: IngressModel) -> None:
         """Forecasts rest on it from now on, unless it knows too little."""
-        from teagent.engine.predict.ingress_forecast import Learned
+        from teagent.engine.predict.known_senders import KnownSenders
 
         self.model = model
         vectors = int(model.seen.max(initial=0)) + len(model.open)
         knows = self.topology is not None or vectors >= VECTORS_MIN
-        self.forecaster = KnownSenders(Learned(model)) if knows else TIES_STICK
+        self.forecaster = KnownSenders(model) if knows else TIES_STICK

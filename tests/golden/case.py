@@ -13,10 +13,16 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from teagent.engine.choose.digest import with_digest
 from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.ingress import Observation, empty
+from teagent.engine.predict.ingress_learning import learn
+from teagent.engine.predict.known_senders import KnownSenders
+from teagent.engine.predict.senders import Distances
+from teagent.engine.predict.shares import TIES_STICK, Forecaster
 from teagent.engine.predict.topology import Topology
 from teagent.model.bgp import Asn, parse_prefix
 from teagent.model.link import Link, LinkKind, NoData, Reading, Utilisation
@@ -142,6 +148,29 @@ def dry_run_of(dry_run: DryRun) -> dict[str, Any]:
             for row in dry_run.outlook.fixed
         },
     }
+
+
+def model_of(case: Mapping[str, Any], network: Network, topology: Topology | None) -> Forecaster:
+    """What was learned from `learned`, a list of {vector, came: {AS100: link}} a day apart; without it TIES_STICK."""
+    if "learned" not in case:
+        return TIES_STICK
+    links = tuple(network.links)
+    model = empty(links, None if topology is None else Distances.in_graph(topology.propagator, links))
+    came_before: dict[str, str] = {}
+    for day, row in enumerate(case["learned"]):
+        came: dict[str, str] = row["came"]
+        names = sorted(came, key=lambda name: int(name.removeprefix("AS")))
+        observation = Observation(
+            at=NOW - timedelta(days=len(case["learned"]) - day),
+            links=links,
+            vector=row["vector"],
+            asn=np.array([int(name.removeprefix("AS")) for name in names]),
+            share=np.eye(len(links))[[links.index(came[name]) for name in names]],
+            before=np.array([links.index(came_before[name]) if name in came_before else -1 for name in names]),
+            bps=np.full(len(names), 1e6),
+        )
+        model, came_before = learn(model, observation), came_before | came
+    return KnownSenders(model)
 
 
 def topology_of(case: Mapping[str, Any], network: Network) -> Topology | None:

@@ -53,7 +53,7 @@ def evidence(
         if not set(vectors[prefix]) & set(doubted):
             alike.setdefault(tuple(sorted(vectors[prefix].items())), []).append(prefix)
     for vector, prefixes in alike.items():
-        asn, bps = _traffic(matrix, prefixes, links, dict(vector))
+        asn, bps = _traffic(matrix, frozenset(prefixes), links, dict(vector))
         if not len(asn):
             continue
         came: dict[int, str] = {}

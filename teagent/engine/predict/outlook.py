@@ -84,7 +84,7 @@ def outlook(scene: Scene, candidate: Candidate, *, forecaster: Forecaster, topol
 
     return Outlook(
         movers=tuple(sender(index) for index in _heaviest(moved)),
-        uncertain=tuple(sender(index, *_doubts(scene, towards, index)) for index in _heaviest(doubt)),
+        uncertain=tuple(sender(index, *_doubts(scene, towards, forecaster, index)) for index in _heaviest(doubt)),
         fixed=_fixed(scene, towards),
     )
 
@@ -144,7 +144,7 @@ def _fixed(scene: Scene, towards: list[_Towards]) -> tuple[FixedTraffic, ...]:
     return tuple(result)
 
 
-def _doubts(scene: Scene, towards: list[_Towards], index: int) -> Iterator[Doubt]:
+def _doubts(scene: Scene, towards: list[_Towards], forecaster: Forecaster, index: int) -> Iterator[Doubt]:
     """Why it is uncertain where this sender goes, by what it sends most of."""
     source = scene.matrix.sources[index]
     mine = [(float(part.bps[part.source_index == index].sum()), part) for part in towards]
@@ -152,6 +152,15 @@ def _doubts(scene: Scene, towards: list[_Towards], index: int) -> Iterator[Doubt
     if not (source.asn or source.prefix):
         yield Doubt(reason="unknown_source", message="nobody knows who sends it: taken to stay")
         return
+    yield from _by_graph(scene, part, index, source)
+    seen = forecaster.seen_under(source)
+    if seen < 2:
+        yield Doubt(reason="no_evidence", message="it was never seen under another announcement")
+    else:
+        yield Doubt(reason="evidence", message=f"seen under {seen} announcements, it does not always do the same")
+
+
+def _by_graph(scene: Scene, part: _Towards, index: int, source: Source) -> Iterator[Doubt]:
     if part.routes is None:
         yield Doubt(reason="no_graph", message="without an AS graph nobody knows which links are equally good to it")
         return
@@ -168,10 +177,6 @@ def _doubts(scene: Scene, towards: list[_Towards], index: int) -> Iterator[Doubt
             reason="graph_disagrees",
             message=f"it comes over {' and '.join(sorted(used))}, the AS graph has it come over "
             f"{' or '.join(expected) or 'no link'}",
-        )
-    elif len(best) == 1:
-        yield Doubt(
-            reason="no_evidence", message=f"{best[0]} is nearest to it by the AS graph alone, nothing else says so"
         )
 
 

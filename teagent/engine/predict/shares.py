@@ -101,6 +101,9 @@ class Forecaster(Protocol):
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         """As `forecast_shares` for each of many vectors. A search looks at all vectors of a prefix in a row."""
 
+    def seen_under(self, source: Source) -> int:
+        """How many announcement vectors a sender was seen under, as far as that was learned from."""
+
 
 class Remembering:
     """Asks another forecaster once for each vector of a prefix: a search asks for the same ones over and over.
@@ -126,6 +129,9 @@ class Remembering:
         """Not remembered: few of many are asked for again."""
         return self._forecaster.forecast_each(demands, before, afters)
 
+    def seen_under(self, source: Source) -> int:
+        return self._forecaster.seen_under(source)
+
 
 class TiesStick:
     """Each sender takes the shortest path and keeps the older one of equals; path differences are as in `prior`."""
@@ -138,6 +144,9 @@ class TiesStick:
             f"{equal:.0%} of senders see equally long paths before our prepends, {NEVER_LEAVES:.0%} of traffic never "
             f"leaves its link, senders that are not known stay"
         )
+
+    def seen_under(self, source: Source) -> int:  # noqa: ARG002  # it learns nothing
+        return 0
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.forecast_each(demands, before, [after]))

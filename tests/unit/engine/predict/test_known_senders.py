@@ -20,7 +20,7 @@ def test_each_demand_has_the_shares_of_its_own_forecaster() -> None:
     scene = prepare(snapshot_of(load(CASES / "many-senders.yaml")))
     learned = Learned(empty(scene.links))
     columns = scene.demands[HEAVY]
-    both = KnownSenders(learned).forecast_shares(columns, BEFORE, AFTER).of_demands()
+    both = KnownSenders(empty(scene.links)).forecast_shares(columns, BEFORE, AFTER).of_demands()
     numbered = [bool(columns.sources[k].asn) for k in columns.source_index]
     assert any(numbered)
     assert not all(numbered)
@@ -33,5 +33,5 @@ def test_each_demand_has_the_shares_of_its_own_forecaster() -> None:
 def test_a_dry_run_rests_on_it() -> None:
     snapshot = snapshot_of(load(CASES / "many-senders.yaml"))
     candidate = Candidate(vectors=((HEAVY, tuple(AFTER.items())),))
-    found = simulate(snapshot, candidate, forecaster=KnownSenders(Learned(empty(tuple(snapshot.network.links)))))
+    found = simulate(snapshot, candidate, forecaster=KnownSenders(empty(tuple(snapshot.network.links))))
     assert found.assumption.startswith("learned from 0 announcement vectors")
