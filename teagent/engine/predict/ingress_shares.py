@@ -108,7 +108,7 @@ class Chances:
         hops = self.model.distances.hops_of(np.array([asn]))
         places = slots(hops, np.array([-1]))
         behind = pattern(np.take_along_axis(hops, places, axis=1), int(FAR))
-        return self._base[patterns_of(self._known.patterns, behind)[0]], places[0]
+        return self._of_strangers(patterns_of(self._known.patterns, behind), places)[0], places[0]
 
     def without_place(self, asn: int, vector: Vector) -> Floats:
         """(K) for a sender of which nobody knows over which link it comes in."""
@@ -149,7 +149,7 @@ class Chances:
         same = owned & (places == model.slots[np.maximum(row, 0)]).all(axis=1) if len(model.asn) else owned & False
         case = np.column_stack([np.where(same, row, -1), behind, places, at])
         distinct, which = np.unique(case, axis=0, return_inverse=True)
-        weights = self._base[distinct[:, 1]]
+        weights = self._of_strangers(distinct[:, 1], distinct[:, 2 : 2 + width])
         mine = np.flatnonzero(distinct[:, 0] >= 0)
         if model.pooled is not None and len(mine):
             rows = distinct[mine, 0]
@@ -163,6 +163,19 @@ class Chances:
             chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
             answer[np.ix_(rows, places_here)] = chance / chance.sum(axis=1, keepdims=True)
         return answer[which.reshape(-1)]
+
+    def _of_strangers(self, behind: Ints, places: Ints) -> Weights:
+        """(R, H) for senders with these patterns over these slots (R, S): as their like, where there are any."""
+        model, weights = self.model, self._base[behind]
+        if model.pooled is None or not len(model.pooled.of_alike):
+            return weights
+        digits = len(model.links) ** np.arange(self._width) * len(self._known.patterns)
+        known, first = np.unique(model.slots @ digits + model.ties.pattern_of, return_index=True)
+        asked = places @ digits + behind
+        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        found = known[at] == asked
+        weights[found] = model.pooled.of_alike[model.ties.alike_of[first[at[found]]]]
+        return weights
 
 
 def _numbered(rows: Ints) -> Ints:

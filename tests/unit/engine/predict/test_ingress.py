@@ -142,6 +142,20 @@ def test_a_sender_that_has_no_weights_of_its_own_still_has_chances():
     assert stranger[1] > 0.5
 
 
+def test_a_sender_that_was_not_seen_is_believed_to_do_as_those_at_its_distances():
+    asn = np.arange(64496, 64514)
+    hops = [[3, 3], [3, 4]] * 9
+    model = empty(LINKS, distances(asn=asn, hops=hops, upstream=3356))
+    seen_of = asn[:16]
+    stubborn = np.arange(16) % 2 == 1
+    model = learn(model, seen([0, 0], 0, asn=seen_of))
+    for prepends in (2, 3):
+        model = learn(model, seen([prepends, 0], np.where(stubborn, 0, 1), before=0, day=prepends, asn=seen_of))
+    model = learn(model, seen([0, 0], 0, before=np.where(stubborn, 0, 1), day=4, asn=seen_of))
+    like_those_that_move, like_those_that_stay = (chances(model, a, 0, (0, 0), (4, 0))[1] for a in asn[16:])
+    assert like_those_that_move - like_those_that_stay > 0.3
+
+
 def test_of_many_links_a_sender_has_three_the_one_it_was_seen_on_and_the_nearest():
     hops = np.array([[5, 4, 3, 2, 9]])
     assert slots(hops, np.array([4])).tolist() == [[2, 3, 4]]
