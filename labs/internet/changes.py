@@ -31,7 +31,7 @@ class LabChange:
         return tuple(f"prepend {self.prefix} {link} {self.after[link]}" for link in self._changed())
 
     def words(self) -> str:
-        moves = ", ".join(f"{link} {self.before[link]} -> {self.after[link]}" for link in self._changed())
+        moves = ", ".join(f"{link} {self.before[link]}->{self.after[link]}" for link in self._changed())
         return f"{self.prefix}{' home' if self.home else ''}: {moves}"
 
     def _changed(self) -> list[str]:

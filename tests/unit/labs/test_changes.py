@@ -55,5 +55,5 @@ def test_they_are_said_as_the_command_line_takes_them() -> None:
     assert there.wishes() == ("prepend 10.0.0.0/24 transit-a 3",)
     assert back.wishes() == ("home 10.0.0.0/24",)
     assert [str(parse_wish(text)) for text in (*there.wishes(), *back.wishes())] == [*there.wishes(), *back.wishes()]
-    assert there.words() == "10.0.0.0/24: transit-a 0 -> 3"
-    assert back.words() == "10.0.0.0/24 home: transit-a 3 -> 0"
+    assert there.words() == "10.0.0.0/24: transit-a 0->3"
+    assert back.words() == "10.0.0.0/24 home: transit-a 3->0"
