@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ def run(body: Callable[[Path], int], *, what: str, target: str, logs: Path | Non
         print(f"error: {what} needs root, for network namespaces", file=sys.stderr)
         print(f"hint:  make {target}, which asks sudo; or run it as root", file=sys.stderr)
         return 1
+    before = signal.signal(signal.SIGTERM, _interrupted)
     try:
         with tempfile.TemporaryDirectory(prefix=f"teagent-{target}-") as scratch:
             directory = logs or Path(scratch)
@@ -60,3 +62,10 @@ def run(body: Callable[[Path], int], *, what: str, target: str, logs: Path | Non
     except KeyboardInterrupt:
         print("interrupted; the lab is gone", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    # as with control-C: what was brought up is taken down
+    raise KeyboardInterrupt

@@ -77,7 +77,7 @@ class Approver:
                     approved=proposal.plan.digest,
                     current="inputs moved",
                     differences=differences,
-                    hint=f"teagent plan --policy {proposal.policy} --propose",
+                    hint=_how_to_ask_again(proposal),
                 )
             approved = await self._book.move(
                 proposal, event, actor=actor, reason=f"approved plan {proposal.plan.digest[:6]}"
@@ -199,3 +199,9 @@ class Approver:
             for proposal in self._book.in_state(ProposalState.CONFIRMING, ProposalState.APPLYING):
                 reverting = await self._book.move(proposal, ProposalEvent.REVERT, actor="daemon", reason=reason)
                 await self._applier.take_back(reverting)
+
+
+def _how_to_ask_again(proposal: Proposal) -> str:
+    if proposal.history and not proposal.history[0].actor.startswith("policy:"):
+        return f"teagent simulate CHANGE... --propose {proposal.policy}"
+    return f"teagent plan --policy {proposal.policy} --propose"

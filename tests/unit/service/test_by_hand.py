@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from teagent.errors import NotFound, Refused
+from teagent.errors import NotFound, Refused, StalePlan
 from teagent.model.policy import Approval
 from teagent.model.proposal import ProposalState
 from teagent.model.what_if import parse_wish
 from teagent.ports import LearnedKind
 from tests.fakes.clock import FakeClock
 from tests.unit.service.deciding import DecidingWorld
-from tests.unit.service.world import HEAVY, POLICY
+from tests.unit.service.world import HEAVY, POLICY, M
 
 pytestmark = pytest.mark.asyncio
 
@@ -49,6 +49,15 @@ async def test_it_is_applied_as_any_other(world: DecidingWorld) -> None:
 async def test_what_is_predicted_of_it_is_kept_to_be_scored(world: DecidingWorld) -> None:
     _, _, proposal = await world.decider.propose_by_hand(WISHES, POLICY.name, actor="kim")
     assert [row.key for row in await world.store.learned(LearnedKind.PREDICTION)] == [proposal.id]
+
+
+async def test_where_it_is_stale_it_says_how_to_ask_again(world: DecidingWorld) -> None:
+    _, _, proposal = await world.decider.propose_by_hand(WISHES, POLICY.name, actor="kim")
+    world.telemetry.rates["edge1"]["eth1"] = 5 * M
+    await world.run(60)
+    with pytest.raises(StalePlan) as caught:
+        await world.approver.approve(proposal.id, digest=None, actor="kim")
+    assert caught.value.hint == f"teagent simulate CHANGE... --propose {POLICY.name}"
 
 
 async def test_it_takes_the_place_of_what_waits_on_its_ground(world: DecidingWorld) -> None:
