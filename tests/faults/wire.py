@@ -60,20 +60,21 @@ def _changes(loop: Loop, ears: Ears, rng: random.Random, count: int) -> tuple[li
     last = loop.client().call("proposal.list")["proposals"]
     for row in last:
         loop.client().call("proposal.revert", id=row["id"])
-    until("home", lambda: _at_home(loop), seconds=10)
+    until("home", lambda: _at_home(loop), seconds=20)
     return took, sum(row.path is None for row in ears.heard(began))
 
 
 def _at_home(loop: Loop) -> bool:
-    return not loop.client().call("status")["speaker"]["overrides"]
+    """Nothing is held, and nothing is on its way."""
+    document = loop.client().call("status")
+    return not document["speaker"]["overrides"] and not any(row["on_wire"] for row in document["proposals"])
 
 
 def _killed_unconfirmed(loop: Loop, ears: Ears, scenario: Scenario, rng: random.Random) -> float:
     """Seconds from the deadline to home on the wire of transit A."""
     proposal = loop.propose((rng.randint(1, 3), 0))
-    shown = loop.client().call("proposal.approve", id=proposal)
+    loop.client().call("proposal.approve", id=proposal)
     applied = time.time()
-    del shown
     deadline = applied + WINDOW_SECONDS
     loop.kill_daemon()
     home = tuple(scenario.home["transit-a"][PREFIX] or ())
@@ -85,4 +86,5 @@ def _killed_unconfirmed(loop: Loop, ears: Ears, scenario: Scenario, rng: random.
     )
     loop.start_daemon()
     loop.wait_for("the daemon's return", loop.ready, seconds=60)
+    until("the daemon to see that it is home", lambda: _at_home(loop), seconds=20, every=0.2)
     return float(back[0].at - deadline)
