@@ -114,7 +114,8 @@ class ClickHouse:
 def _akvorado(row: Row) -> str:
     """In the order of Columns.given()."""
     exporter, src, dst = (_mapped(address) for address in (row.exporter, row.src, row.dst))
-    names = row.interface or interface_name(row.in_if), interface_name(row.out_if)
+    names = [row.interface or interface_name(row.in_if), interface_name(row.out_if)]
+    names = [name.replace("\\", r"\\").replace("'", r"\'") for name in names]
     return (
         f"({int(row.at)}, '{exporter}', '{names[0]}', '{src}', '{dst}', {row.octets}, {row.packets}, '{names[1]}', "
         f"{row.src_asn}, {row.rate}, '{'egress' if row.egress else 'ingress'}')"

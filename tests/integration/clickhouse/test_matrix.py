@@ -193,6 +193,17 @@ def test_spans_add_up_to_the_whole_and_a_restart_repeats_nothing(shape: str, cli
     assert demands(by_table(taken)) == pytest.approx(demands(by_datagrams(rows)), rel=1e-9)
 
 
+@pytest.mark.parametrize("name", ["ae0.0 [x], (y)", "it's a\\b", 'tab\there "%s" {é}'])
+def test_an_interface_may_have_any_name(name: str, clickhouse: ClickHouse) -> None:
+    table = clickhouse.table("akvorado")
+    clickhouse.insert(table, [Row(at=T0 + 5, src="10.1.1.1", dst="198.51.100.5", octets=100, interface=name)])
+    clock = FakeClock(START + timedelta(seconds=95))
+    reading = source(clickhouse, table, clock, interfaces=lambda: {("edge1", name): 2})
+    reading.resume(START, clock.now())
+    assert reading.poll(), reading.trouble()
+    assert [batch.in_if.tolist() for batch in reading.take()] == [[2]]
+
+
 def test_rows_that_arrive_after_their_span_was_read_are_counted_as_lost(clickhouse: ClickHouse) -> None:
     table = clickhouse.table("akvorado")
     row = Row(at=T0 + 5, src="10.1.1.1", dst="198.51.100.5", octets=100)
