@@ -66,6 +66,8 @@ def proposal(document: Document) -> str:
     """One proposal, in full: what it does, what it is expected to do, where it stands, what comes next."""
     plan = document["plan"]
     head = f"proposal {document['id']}  {document['state']}  plan {short(plan['digest'])}  policy {document['policy']}"
+    if document["experiment"]:
+        head += f"\nexperiment: {clean(document['experiment'])}; it can be approved in its hour only"
     parts = [head, body(plan, document["dry_run"], document["verdict"])]
     if document.get("outcome"):
         parts.append(_outcome(document["outcome"]))

@@ -15,6 +15,8 @@ from teagent.adapters.snapshot_file import SavedSnapshot, load, pack, unpack
 from teagent.engine.choose.digest import snapshot_digest
 from teagent.engine.choose.what_if import what_if
 from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.ingress import empty
+from teagent.engine.predict.ingress_state import to_state
 from teagent.engine.predict.synthetic import Shape, internet
 from teagent.errors import Refused
 from teagent.model.snapshot import Snapshot
@@ -110,3 +112,15 @@ def test_a_snapshot_without_a_matrix_is_one_too() -> None:
     assert unpack(pack(SavedSnapshot(snapshot=given, as_graph=None)), name="file").snapshot.matrix == given.matrix
     other = replace(given, frozen=True)
     assert snapshot_digest(other) != given.digest
+
+
+def test_what_was_learned_comes_along_and_damage_to_it_is_refused() -> None:
+    model = to_state(empty(("transit-a", "transit-b")))
+    content = pack(SavedSnapshot(snapshot=snapshot(), ingress=model))
+    read = unpack(content, name="file").ingress
+    assert read is not None
+    assert {name: str(array.tolist()) for name, array in read.items()} == {
+        name: str(array.tolist()) for name, array in model.items()
+    }
+    with pytest.raises(Refused, match="what was learned is damaged"):
+        unpack(rewritten(content, ingress_npz=b"PK nonsense"), name="file")

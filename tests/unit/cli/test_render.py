@@ -333,3 +333,10 @@ def test_experiments_say_what_teaches_most_and_what_is_next() -> None:
     )
     none = documents.experiments_document([], at=shown.NOW, window=window, proposal=None)
     assert render_prediction.experiments(none).startswith("there is nothing to try out")
+
+
+def test_an_experiment_says_so_and_when() -> None:
+    document = shown.proposal_document(ProposalState.PENDING) | {"experiment": "a then b, step 1 of 2", "outcome": None}
+    assert "experiment: a then b, step 1 of 2; it can be approved in its hour only" in render_proposal.proposal(
+        document
+    )
