@@ -6,7 +6,7 @@ of the real thing as far as it sees them: it finds what is worth a dry run, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.plan import Candidate
 from teagent.model.policy import Objective, Policy
 
-KEPT = 48
+KEPT = 36
 """So many get a dry run."""
 BEAM = 64
 EXTENSIONS = 192
@@ -115,6 +115,10 @@ def _of_each(prefix: Ints, orders: tuple[Ints, Ints], most: int) -> Ints:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
+def _changes(live: Mapping[str, int], vectors: Sequence[Vector]) -> Ints:
+    return np.array([sum(live.get(link) != n for link, n in vector) for vector in vectors], dtype=np.int64)
+
+
 class _Rough:
     """All single vectors, in the order of their names, and what plans of several of them look like."""
 
@@ -124,8 +128,7 @@ class _Rough:
         self.parts = [(prefix, vector) for prefix in named for vector in options[prefix].vectors]
         self.prefix = np.repeat(np.arange(len(named)), [len(options[prefix].vectors) for prefix in named])
         self._looks = Looks.joined([options[prefix].looks for prefix in named])
-        live = yardstick.scene.vectors
-        self._changes = np.array([sum(live[p].get(link) != n for link, n in vector) for p, vector in self.parts])
+        self._changes = np.concatenate([_changes(yardstick.scene.vectors[p], options[p].vectors) for p in named])
         self._prepends = np.array([sum(n for _, n in vector) for _, vector in self.parts])
         network, names = yardstick.scene.snapshot.network, yardstick.scene.links
         links = [network.links[name] for name in names]

@@ -63,25 +63,28 @@ def look(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], forecaster: Fo
 def _look(scene: Scene, prefix: Prefix, batch: Sequence[Shares]) -> Looks:
     """Of forecasts that have the same groups."""
     crowd = scene.assembled.crowd(scene.demands[prefix], batch[0])
-    own, every = crowd.link_index, np.arange(len(crowd.link_index))
     expected = np.stack([shares.expected for shares in batch])  # (V, M, K)
+    # Of groups that stay whatever is announced nothing is to be said.
+    groups = np.flatnonzero((expected[:, np.arange(len(crowd.link_index)), crowd.link_index] < 1.0).any(axis=0))
+    expected, bps, square = expected[:, groups], crowd.bps[groups], crowd.square[groups]
+    own, every = crowd.link_index[groups], np.arange(len(groups))
     gone = np.clip(1.0 - expected[:, every, own], 0.0, 1.0)
     own_column = np.zeros(expected.shape[1:])
     own_column[every, own] = 1.0
     chance = np.where(own_column > 0, gone[:, :, None], expected)
     chance = np.concatenate((chance, gone[:, :, None]), axis=2)
     sign = np.concatenate((1.0 - 2.0 * own_column, np.ones((len(own), 1))), axis=1)
-    likely, most = crowd.bps * (1 + scene.hidden_expected[own]), crowd.bps * (1 + scene.hidden_high[own])
+    likely, most = bps * (1 + scene.hidden_expected[own]), bps * (1 + scene.hidden_high[own])
     doubt = chance * (1.0 - chance)
     # Near to the normal density at the quantile of each chance: how fast it follows the common factor.
-    slope = 1.21 * doubt**0.8
-    leaving = gone * crowd.bps
+    slope = 1.13 * np.sqrt(doubt * np.sqrt(doubt))
+    leaving = gone * bps
     return Looks(
         change=np.einsum("vmk,mk->vk", chance, likely[:, None] * sign),
         rise=np.einsum("vmk,mk->vk", chance, most[:, None] * sign),
         landing=np.einsum("vmk,mk->vk", chance > 0, most[:, None] * (sign > 0)),
         swing=np.sqrt(batch[0].correlation) * np.abs(np.einsum("vmk,mk->vk", slope, most[:, None] * sign)),
-        variance=np.einsum("vmk,m->vk", doubt, crowd.square * (most / np.maximum(crowd.bps, 1e-9)) ** 2),
+        variance=np.einsum("vmk,m->vk", doubt, square * (1 + scene.hidden_high[own]) ** 2),
         leaving=leaving @ own_column,
         surely=np.where(gone >= LIKELY, leaving, 0.0) @ own_column,
     )

@@ -43,7 +43,8 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
     by_source = np.zeros(len(scene.matrix.sources))
     for crowd, part in crowds.parts():
         rows = np.flatnonzero(moving[part][crowd.group])
-        np.add.at(by_source, crowd.columns.source_index[rows], crowd.columns.bps[rows])
+        source, bps = crowd.columns.source_index[rows], crowd.columns.bps[rows]
+        by_source += np.bincount(source, weights=bps, minlength=len(by_source))
     heaviest = int(np.argmax(by_source))
     chances = [
         float(leaving[part][crowd.group[row]])

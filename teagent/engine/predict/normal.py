@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from math import pi, sqrt
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from teagent.engine.predict.shares import Floats
 
-ROOT_OF_TWO_PI = np.sqrt(2 * np.pi)
+FloatsT = TypeVar("FloatsT", Floats, npt.NDArray[np.float32])
+
+ROOT_OF_TWO_PI = sqrt(2 * pi)
 
 
-def density_and_share(z: Floats) -> tuple[Floats, Floats]:
+def density_and_share(z: FloatsT) -> tuple[FloatsT, FloatsT]:
     """The density at z, and the share of all outcomes below it: Abramowitz and Stegun 26.2.17, off by less than 1e-7.
 
-    In place as far as it goes: this is where the time of a dry run is spent.
+    In place as far as it goes, and in single precision if z is: this is where the time of a dry run is spent.
     """
     density = z * z
     density *= -0.5
