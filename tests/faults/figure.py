@@ -21,11 +21,15 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """`limit` None: told for people, nothing depends on it; otherwise `value` may be that at most."""
+    """`limit` None: told for people, nothing depends on it; otherwise `value` may be that at most.
+
+    `timed`: how long it took depends on the machine, so that a test looks at everything else.
+    """
 
     what: str
     value: float
     limit: float | None = None
+    timed: bool = False
 
     @property
     def met(self) -> bool:

@@ -23,11 +23,16 @@ def run(options: Options) -> Iterator[Figure]:
         took, withdrawn = _changes(loop, ears, rng, options.count(CHANGES, least=4))
         yield Figure(what="changes approved", value=len(took))
         yield Figure(what="approve to UPDATE on the transit's wire, p50 (ms)", value=quantile(took, 0.5))
-        yield Figure(what="approve to UPDATE on the transit's wire, p95 (ms)", value=quantile(took, 0.95), limit=P95_MS)
+        yield Figure(
+            what="approve to UPDATE on the transit's wire, p95 (ms)",
+            value=quantile(took, 0.95),
+            limit=P95_MS,
+            timed=True,
+        )
         yield Figure(what="withdrawals heard meanwhile", value=withdrawn, limit=0)
         late = [_killed_unconfirmed(loop, ears, scenario, rng) for _ in range(options.count(DEATHS))]
         yield Figure(what="daemons killed with a change unconfirmed", value=len(late))
-        yield Figure(what="home after the deadline, at the latest (s)", value=max(late), limit=LATE_SECONDS)
+        yield Figure(what="home after the deadline, at the latest (s)", value=max(late), limit=LATE_SECONDS, timed=True)
         yield Figure(what="home before the deadline (s early, at most)", value=max(-min(late), 0.0), limit=0.5)
 
 
