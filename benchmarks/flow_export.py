@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import socket
 import struct
@@ -42,6 +43,7 @@ OURS: tuple[IPv4Network | IPv6Network, ...] = (
 ASES, ASES_EXPONENT = 75_000, 1.2
 PAYLOAD_OCTETS = 1_464  # 30 records of NetFlow v5
 TEMPLATES_EVERY = 1_000
+BATCH = 64  # datagrams that are sent by one system call
 IPV4, IPV6 = [(8, 4), (12, 4), (15, 4)], [(27, 16), (28, 16), (62, 16)]
 COMMON = [(4, 1), (5, 1), (6, 1), (7, 2), (11, 2), (10, 4), (14, 4), (16, 4), (17, 4), (9, 1), (13, 1)]
 FIELDS = {
@@ -256,45 +258,91 @@ def sample(values: Sequence[int], number: int, *, family: int, tag: bool, path: 
     return struct.pack(">II", 3 if expanded else 1, len(body) + len(records)) + body + records
 
 
-def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, float]:
-    """At `rate` records per second for `seconds`, with right sequence numbers; what the kernel refuses is not sent
-    again.
+VECTOR = np.dtype([("base", "u8"), ("octets", "u8")])  # struct iovec, and struct mmsghdr, where a pointer has 64 bits
+MESSAGE = np.dtype(
+    {"names": ["vectors", "count"], "formats": ["u8", "u8"], "offsets": [16, 24], "itemsize": 64},
+)
+
+
+class Sender:
+    """Sends the data of an Export over a connected socket, over and over, many datagrams by one sendmmsg(2), with right
+    sequence numbers.
     """
-    at = SEQUENCE_AT[exported.kind]
-    data = [bytearray(datagram) for datagram in exported.data]
-    mean = sum(exported.records) / len(data)
+
+    def __init__(self, exported: Export, out: socket.socket) -> None:
+        self._exported, self._out = exported, out
+        self._sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
+        lengths = np.array([len(datagram) for datagram in exported.data], np.uint64)
+        self._octets = np.frombuffer(bytearray(b"".join(exported.data)), np.uint8)
+        begin = np.cumsum(lengths) - lengths
+        self._vectors = np.zeros(len(lengths), VECTOR)
+        self._vectors["base"], self._vectors["octets"] = begin + np.uint64(self._octets.ctypes.data), lengths
+        self._messages = np.zeros(len(lengths), MESSAGE)
+        at = np.arange(len(lengths), dtype=np.uint64) * np.uint64(VECTOR.itemsize)
+        self._messages["vectors"], self._messages["count"] = at + np.uint64(self._vectors.ctypes.data), 1
+        self._numbers_at = begin.astype(np.int64)[:, None] + SEQUENCE_AT[exported.kind] + np.arange(4)
+        self._counter, step = np.array(exported.counter), np.array(exported.step)
+        self._before = np.zeros(len(lengths), np.int64)
+        self._total = np.zeros(2, np.int64)
+        for counter in (0, 1):
+            its = self._counter == counter
+            self._before[its] = np.cumsum(step[its]) - step[its]
+            self._total[counter] = step[its].sum()
+        self._base = np.zeros(2, np.int64)
+        self.sent = self.records = self.packets = 0
+
+    def send(self, most: int) -> None:
+        """The next datagrams, so many or fewer, and templates when it is time. Blocks."""
+        first = self.sent % len(self._vectors)
+        count = min(most, BATCH, len(self._vectors) - first, TEMPLATES_EVERY - self.sent % TEMPLATES_EVERY)
+        here = slice(first, first + count)
+        numbers = (self._before[here] + self._base[self._counter[here]]).astype(">u4")
+        self._octets[self._numbers_at[here]] = numbers.view(np.uint8).reshape(-1, 4)
+        done = 0
+        while done < count:
+            at = self._messages.ctypes.data + (first + done) * MESSAGE.itemsize
+            done += max(0, self._sendmmsg(self._out.fileno(), ctypes.c_void_p(at), count - done, 0))
+        self.sent += count
+        self.records += sum(self._exported.records[here])
+        self.packets += sum(self._exported.packets[here])
+        if first + count == len(self._vectors):
+            self._base += self._total
+        if self.sent % TEMPLATES_EVERY == 0:
+            self.tell_templates()
+
+    def tell_templates(self) -> None:
+        for template in self._exported.templates:
+            numbered = bytearray(template)
+            first = int(self._base[0] + self._before[self.sent % len(self._vectors)])
+            struct.pack_into(">I", numbered, SEQUENCE_AT[self._exported.kind], first & 0xFFFFFFFF)
+            with contextlib.suppress(ConnectionRefusedError):
+                self._out.send(numbered)
+            self._base[0] += 1  # in IPFIX the options record counts, in v9 the datagram
+
+
+def send(exported: Export, port: int, rate: float, seconds: float) -> dict[str, float]:
+    """At `rate` records per second for `seconds`, or as fast as it goes."""
+    mean = sum(exported.records) / len(exported.data)
     total = int(rate / mean * seconds)
-    sent = records = packets = 0
-    sequences = [0, 0]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.connect((EXPORTER, port))
-        for _ in range(3):
-            for template in exported.templates:
-                with contextlib.suppress(ConnectionRefusedError):
-                    out.send(template)
-            time.sleep(0.05)
+        sender = Sender(exported, out)
+        sender.tell_templates()
+        time.sleep(0.1)
         begun = time.perf_counter()
-        while sent < total:
+        while sender.sent < total:
             due = min(total, int((time.perf_counter() - begun) * rate / mean) + 1)
-            for i in range(sent, due):
-                k = i % len(data)
-                datagram = data[k]
-                struct.pack_into(">I", datagram, at, sequences[exported.counter[k]] & 0xFFFFFFFF)
-                with contextlib.suppress(ConnectionRefusedError):
-                    out.send(datagram)
-                sequences[exported.counter[k]] += exported.step[k]
-                records += exported.records[k]
-                packets += exported.packets[k]
-                if i % TEMPLATES_EVERY == 0:
-                    for template in exported.templates:
-                        numbered = bytearray(template)
-                        struct.pack_into(">I", numbered, at, sequences[0] & 0xFFFFFFFF)
-                        out.send(numbered)
-                        sequences[0] += 1  # in IPFIX the options record counts, in v9 the datagram
-            sent = due
+            while sender.sent < due:
+                sender.send(due - sender.sent)
             time.sleep(0.001)
         elapsed = time.perf_counter() - begun
-    return {"datagrams": sent, "records": records, "packets": packets, "seconds": elapsed, "rate": records / elapsed}
+    return {
+        "datagrams": sender.sent,
+        "records": sender.records,
+        "packets": sender.packets,
+        "seconds": elapsed,
+        "rate": sender.records / elapsed,
+    }
 
 
 def main() -> int:
