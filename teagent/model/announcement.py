@@ -97,10 +97,17 @@ class AnnouncementSet:
         return {a.link: a.prepend for a in self if a.prefix == prefix}
 
     def with_vector(self, prefix: Prefix, vector: Mapping[str, int]) -> AnnouncementSet:
-        kept = [a for a in self if a.prefix != prefix]
-        return AnnouncementSet(
-            [*kept, *(Announcement(prefix=prefix, link=link, prepend=n) for link, n in vector.items())]
+        return self.with_vectors({prefix: vector})
+
+    def with_vectors(self, vectors: Mapping[Prefix, Mapping[str, int]]) -> AnnouncementSet:
+        """With these in place of what is announced of their prefixes."""
+        kept = [a for a in self if a.prefix not in vectors]
+        changed = (
+            Announcement(prefix=prefix, link=link, prepend=n)
+            for prefix, vector in vectors.items()
+            for link, n in vector.items()
         )
+        return AnnouncementSet([*kept, *changed])
 
     def apply(self, changes: Iterable[Change]) -> AnnouncementSet:
         """The set after `changes`. Raises ValueError when a change's `before` is not what the set holds."""

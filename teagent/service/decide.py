@@ -18,7 +18,6 @@ from teagent.engine.choose.release import release
 from teagent.engine.choose.what_if import WhatIf, what_if
 from teagent.engine.measure.trust import distrust
 from teagent.errors import NotFound, Refused, StoreError, TeagentError
-from teagent.model.announcement import AnnouncementSet
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
 from teagent.model.network import Network
@@ -107,11 +106,10 @@ class Decider:
     async def snapshot(self) -> Snapshot:
         now = self._clock.now()
         live = self._routes.live()
-        home: AnnouncementSet = self._network.home()
         snapshot = Snapshot(
             taken_at=now,
             network=self._network,
-            live=home if isinstance(live, NoData) else live,
+            live=self._network.home() if isinstance(live, NoData) else live,
             latest=self._observer.readings(now),
             history=self._observer.history(),
             matrix=self._ingest.latest(now),

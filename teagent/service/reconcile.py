@@ -54,10 +54,8 @@ class Routes:
         """Home, with every override that the relay holds and ExaBGP has acknowledged."""
         if isinstance(self._state, NoData):
             return self._state
-        live = self._home
-        for held in self._state.overrides:
-            live = live.with_vector(held.override.prefix, held.override.vector())
-        return live
+        held = {each.override.prefix: each.override.vector() for each in self._state.overrides}
+        return self._home.with_vectors(held) if held else self._home
 
     def override(self, prefix: Prefix) -> HeldOverride | None:
         if isinstance(self._state, NoData):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from teagent.engine.choose.decide import decide
 from teagent.errors import DiskFull, SnmpTimeout, StalePlan
+from teagent.model.plan import Decision
 from teagent.model.policy import Approval
 from tests.fakes.clock import FakeClock
 from tests.unit.service.deciding import DecidingWorld
@@ -44,6 +49,21 @@ async def test_a_congested_link_makes_one_proposal_and_no_second(congested: Deci
         await congested.decider.cycle()
     assert congested.pending() == [proposal]
     assert congested.on_wire() == {}
+
+
+async def test_the_daemon_goes_on_while_a_decision_is_made(
+    congested: DecidingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+
+    def decide_later(*args: Any, **named: Any) -> tuple[Decision, ...]:
+        assert goes_on.wait(30), "nothing else ran before the decision was made"
+        return decide(*args, **named)
+
+    monkeypatch.setattr("teagent.service.decide.decide", decide_later)
+    asyncio.get_running_loop().call_soon(goes_on.set)
+    [decision] = await congested.decider.compute(None)
+    assert decision.chosen is not None
 
 
 async def test_computing_proposes_and_remembers_nothing(congested: DecidingWorld) -> None:
