@@ -105,14 +105,17 @@ class Life:
         def ask() -> Document | None:
             nonlocal said
             done = self._loop.teagent("simulate", *change.wishes(), "--propose", POLICY, "--json", check=False)
-            said = done.stderr.strip()
-            return json.loads(done.stdout) if done.returncode == 0 else None
+            if done.returncode == 0:
+                found: Document = json.loads(done.stdout)
+                return found
+            said = json.loads(done.stderr)["error"]["message"] if done.stderr.startswith("{") else done.stderr.strip()
+            return None
 
         try:
-            found: Document = self._loop.wait_for("a proposal", ask, seconds=PROPOSED_SECONDS, every=LOOK_SECONDS)
+            proposed: Document = self._loop.wait_for("a proposal", ask, seconds=PROPOSED_SECONDS, every=LOOK_SECONDS)
         except LabError as error:
             raise LabError(f"{change.words()}: {said or error}") from error
-        return found
+        return proposed
 
     def _card(self, proposal: str) -> Document | None:
         cards = self._loop.ask("scorecard", "--since", "1h")["scorecards"]
