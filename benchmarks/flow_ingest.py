@@ -286,15 +286,21 @@ def measured(arguments: argparse.Namespace, bench: Bench) -> tuple[dict[str, flo
             else:
                 figures[f"{kind}_pip_netflow_records_per_second"] = found
         if not arguments.in_process:
-            sockets(kind, bench, figures, targets, refine=1 if arguments.quick else 3)
+            sockets(kind, bench, figures, targets, names=arguments.collector, refine=1 if arguments.quick else 3)
     return figures, targets
 
 
 def sockets(
-    kind: str, bench: Bench, figures: dict[str, float], targets: dict[str, tuple[str, float]], *, refine: int
+    kind: str,
+    bench: Bench,
+    figures: dict[str, float],
+    targets: dict[str, tuple[str, float]],
+    *,
+    names: list[str] | None,
+    refine: int,
 ) -> None:
     for collector in COLLECTORS:
-        if kind not in collector.kinds:
+        if kind not in collector.kinds or (names and collector.name not in names):
             continue
         if not collector.installed:
             say(f"{collector.name} is not installed, left out")
@@ -309,10 +315,10 @@ def sockets(
         )
     lossless, cpu = f"{kind}_{{}}_lossless_records_per_second", f"{kind}_{{}}_cpu_us_per_record"
     pmacct = [figures[lossless.format(name)] for name in PMACCT_NAMES if lossless.format(name) in figures]
-    if pmacct:
+    if pmacct and lossless.format("teagent") in figures:
         targets[lossless.format("teagent")] = ("least", OVER_PMACCT * max(pmacct))
     stored = [figures[cpu.format(name)] for name in ("nfcapd", "sfcapd") if cpu.format(name) in figures]
-    if stored:
+    if stored and cpu.format("teagent") in figures:
         targets[cpu.format("teagent")] = ("most", min(stored))
 
 
@@ -329,6 +335,9 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this one; may be given again")
+    parser.add_argument(
+        "--collector", choices=[c.name for c in COLLECTORS], action="append", help="only this one; may be given again"
+    )
     parser.add_argument("--in-process", action="store_true", help="nothing over a socket")
     parser.add_argument(
         "--soak", type=float, default=0.0, metavar="MINUTES", help="look at the memory for so long, at nothing else"
