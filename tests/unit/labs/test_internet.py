@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ from labs.internet import Internet, load_internet
 from labs.internet.__main__ import main
 from labs.internet.files import files
 from labs.internet.scenario import PREFIX_BPS, flows
+from labs.prediction import CHANGES_MAX
 from teagent.cli.router_config import border_router
 from teagent.config.load import load
+from teagent.engine.choose.flap import budget_reason, prefix_reasons
+from teagent.model.snapshot import Busy
 from teagent.wire.as_rel import parse
 from teagent.wire.router_config import router_config
 
@@ -110,6 +115,15 @@ def test_teagents_configuration_is_about_the_same_links_and_home(internet: Inter
     told = {str(own.prefix): dict(own.home) for own in network.prefixes}
     carried = {own.prefix: {k: n for k, n in own.home.items() if n is not None} for own in internet.prefixes}
     assert told == carried
+
+
+def test_the_policy_lets_as_many_changes_through_as_the_lab_may_make() -> None:
+    [policy] = load(DIRECTORY / "teagent.yaml", environment=None).policies
+    now = datetime(2026, 1, 12, tzinfo=UTC)
+    moves = [now - timedelta(seconds=10 * number) for number in range(2 * CHANGES_MAX, 0, -1)]
+    reasons = [*prefix_reasons(ip_network("10.0.0.0/24"), moves, policy.limits, now)]
+    reasons.append(budget_reason([Busy(owner=None, changed_at=None, moves=tuple(moves))], policy.limits, now))
+    assert [reason.message for reason in reasons if not reason.ok] == []
 
 
 def test_the_edge_runs_the_block_that_teagent_prints() -> None:
