@@ -46,12 +46,12 @@ def learn(model: IngressModel, observation: Observation) -> IngressModel:
     place = np.array([model.links.index(k) if k in model.links else -1 for k in observation.links])
     before = np.where(observation.before >= 0, place[observation.before], -1)
     seen = share.sum(axis=1) > 0
-    model = _admitted(model, observation.asn[seen], share[seen], observation.bps[seen])
     vector = model.vector(observation.vector)
     new = not any(question.vector == vector for question in model.open)
+    if new and model.open:
+        model = _scored(model, observation, vector, share, before)
+    model = _admitted(model, observation.asn[seen], share[seen], observation.bps[seen])
     if new:
-        if model.open:
-            model = _scored(model, observation, vector, share, before)
         model = _asked(model, vector, observation.at)
     rows = model.rows(observation.asn)
     kept = np.flatnonzero(seen & (rows >= 0))

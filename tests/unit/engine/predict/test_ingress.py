@@ -170,6 +170,14 @@ def test_a_sender_that_turns_up_where_it_was_not_thought_to_gets_that_link():
     assert chances(model, SENDERS[0], 3, (4, 4, 4, 0), (4, 4, 4, 0))[3] > 0.5
 
 
+def test_some_of_those_alike_may_turn_up_where_they_were_not_thought_to():
+    links = ("a", "b", "c", "d")
+    model = empty(links, distances(links, hops=[[1, 2, 3, 4]] * 16))
+    model = learn(model, seen([0] * 4, 0, links=links))
+    model = learn(model, seen([4, 4, 4, 0], np.arange(16) % 2 * 3, before=0, day=1, links=links))
+    assert [3 in places for places in model.slots.tolist()] == [False, True] * 8
+
+
 def test_a_model_of_one_link_says_that_everything_stays():
     links = ("a",)
     model = learn(empty(links, distances(links)), seen([0], 0, links=links))
