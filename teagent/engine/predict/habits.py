@@ -97,12 +97,20 @@ def habits(slots: int) -> Habits:
         raise ValueError(f"{slots} slots are not in 1 to {SLOTS_MAX}")
     ways = _ways(slots)
     vectors = [v for v in itertools.product(range(REACH + 1), repeat=slots) if min(v) == 0]
-    answers = np.stack(
+    chosen = np.stack(
         [ways.choose(np.array(vector), previous) for vector in vectors for previous in range(slots)], axis=1
     ).astype(np.int8)
-    _, first, habit_of = np.unique(answers, axis=0, return_index=True, return_inverse=True)
-    takes = (answers[first][:, :, None] == np.arange(slots)).any(axis=1)
+    _, first, habit_of = np.unique(chosen, axis=0, return_index=True, return_inverse=True)
+    takes = (chosen[first][:, :, None] == np.arange(slots)).any(axis=1)
     return Habits(slots=slots, rules=ways.only(first), ways=ways, habit_of=habit_of.reshape(-1), takes=takes)
+
+
+@lru_cache(maxsize=4096)
+def answers(slots: int, prepends: tuple[int, ...], previous: int) -> Ints:
+    """(H) the slot that each habit takes; as `Rules.choose`; not to be written to. Few are asked, and often."""
+    result = habits(slots).rules.choose(np.array(prepends), previous).astype(np.int8)
+    result.flags.writeable = False
+    return result
 
 
 def _ways(slots: int) -> Rules:

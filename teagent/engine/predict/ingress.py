@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.habits import SLOTS_MAX, WITHHELD, Habits, habits
+from teagent.engine.predict.habits import SLOTS_MAX, WITHHELD, Habits, answers, habits
 from teagent.engine.predict.ingress_scores import Scores
 from teagent.engine.predict.pooling import Pooled, Strength, Ties, Weights
 from teagent.engine.predict.senders import Distances
@@ -26,7 +26,7 @@ Flags = npt.NDArray[np.bool_]
 Vector = tuple[int, ...]
 """Prepends for each link of the model, WITHHELD where it does not announce."""
 
-SENDERS_MAX = 8192
+SENDERS_MAX = 4096
 """Of so many senders, the heaviest, each has weights of its own; the others go with those like them."""
 
 ERROR = 0.04
@@ -111,10 +111,9 @@ class IngressModel:
         place = np.minimum(np.searchsorted(self.asn, asns), len(self.asn) - 1)
         return np.where(self.asn[place] == asns, place, -1)
 
-    def prepends(self, vector: Vector, row: int) -> Ints:
-        """(S) of the slots of one sender."""
-        result: Ints = np.array(vector)[self.slots[row]]
-        return result
+    def answers(self, vector: Vector, places: Ints, previous: int) -> Ints:
+        """(H) the slot that each habit takes under the vector, where the slots are at `places` (S) among the links."""
+        return answers(len(places), tuple(vector[k] for k in places.tolist()), previous)
 
     def vector(self, prepends: Mapping[str, int]) -> Vector:
         return tuple(prepends.get(link, WITHHELD) for link in self.links)

@@ -251,7 +251,7 @@ def _likelihood(model: IngressModel, question: Question) -> Weights:
     over = model.slots @ len(model.links) ** np.arange(width) * (width + 1) + question.before + 1
     for case in np.unique(over[answered]):
         rows = np.flatnonzero((over == case) & answered)
-        chosen = model.habits.rules.choose(model.prepends(question.vector, rows[0]), int(question.before[rows[0]]))
+        chosen = model.answers(question.vector, model.slots[rows[0]], int(question.before[rows[0]]))
         right = np.eye(width, dtype=np.float32)[chosen].T
         result[rows] = share[rows] @ (
             right * np.float32(1 - ERROR - ERROR / (width - 1)) + np.float32(ERROR / (width - 1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.predict.habit_rates import UNREACHED, kinds, pattern, patterns_of
+from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
 from teagent.engine.predict.ingress_simple import simple_chances
@@ -53,9 +53,11 @@ class Chances:
         """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
         row = self.model.rows(asn)
         strange = np.flatnonzero(row < 0)
-        behind = pattern(self.model.distances.hops_of(asn[strange]), int(FAR))
+        hops = self.model.distances.hops_of(asn[strange])
+        places = slots(hops, link[strange])
+        behind = pattern(np.take_along_axis(hops, places, axis=1), int(FAR))
         code = row.copy()
-        code[strange] = len(self.model.asn) + _numbered(behind)
+        code[strange] = len(self.model.asn) + _numbered(np.concatenate([behind, places], axis=1))
         _, first, which = np.unique(code * len(self.model.links) + link, return_index=True, return_inverse=True)
         return Cases(asn=asn[first], link=link[first], of=which.reshape(-1))
 
@@ -113,7 +115,7 @@ class Chances:
     def without_place(self, asn: int, vector: Vector) -> Floats:
         """(K) for a sender of which nobody knows over which link it comes in."""
         weights, places = self.weights_of(asn)
-        chosen = self.model.habits.rules.choose(np.array(vector)[places], -1)
+        chosen = self.model.answers(vector, places, -1)
         result = np.zeros(len(self.model.links))
         result[places] = np.bincount(chosen, weights=weights, minlength=len(places)) / weights.sum()
         return result
@@ -125,8 +127,7 @@ class Chances:
             model, width = self.model, self._width
             found = np.zeros((len(model.asn), width, width))
             for rows, places in same_slots(model.slots, len(model.links)):
-                prepends = np.array(after)[places]
-                chosen = np.stack([model.habits.rules.choose(prepends, at) for at in range(width)])
+                chosen = np.stack([model.answers(after, places, at) for at in range(width)])
                 onto = (chosen[:, :, None] == np.arange(width)).astype(np.float32)  # (slot, H, slot)
                 onto = onto.transpose(1, 0, 2).reshape(-1, width * width)
                 found[rows] = (self._own[rows] @ onto).reshape(-1, width, width)
@@ -157,8 +158,8 @@ class Chances:
         answer = np.zeros((len(distinct), len(model.links)))
         for rows, cell in same_slots(distinct[:, 2:], len(model.links)):
             places_here, slot = cell[:width], int(cell[width])
-            there = model.habits.rules.choose(np.array(before)[places_here], slot) == slot
-            after_there = model.habits.rules.choose(np.array(after)[places_here], slot)
+            there = model.answers(before, places_here, slot) == slot
+            after_there = model.answers(after, places_here, slot)
             weight = weights[rows] * np.where(there, 1 - ERROR, ERROR).astype(np.float32)
             chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
             answer[np.ix_(rows, places_here)] = chance / chance.sum(axis=1, keepdims=True)
@@ -184,7 +185,7 @@ def _numbered(rows: Ints) -> Ints:
     for column in rows.T:
         if code.max(initial=0) > NUMBER_MAX:
             code = np.unique(code, return_inverse=True)[1].reshape(-1)
-        code = code * (UNREACHED + 1) + column
+        code = code * (int(column.max(initial=0)) + 1) + column
     return code
 
 
