@@ -25,6 +25,7 @@ from teagent.engine.lifecycle import advance
 from teagent.errors import DiskFull, SchemaTooNew, StoreCorrupt, StoreError
 from teagent.model.link import Utilisation
 from teagent.model.proposal import ProposalEvent, ProposalState
+from tests.contract.test_store import scorecard
 from tests.fakes.proposals import NOW, example_proposal
 
 pytestmark = pytest.mark.asyncio
@@ -323,6 +324,7 @@ from pathlib import Path
 from teagent.adapters.store import SqliteStore
 from teagent.engine.lifecycle import advance
 from teagent.model.proposal import ProposalEvent
+from tests.contract.test_store import scorecard
 from tests.fakes.proposals import NOW, example_proposal
 
 async def main():
@@ -406,3 +408,13 @@ async def test_a_copy_of_the_file_is_a_store(store: SqliteStore, path: Path, tmp
     await restored.start()
     assert await restored.proposal("p-7f3c") == example_proposal()
     await restored.stop()
+
+
+async def test_a_scorecard_that_cannot_be_read_is_left_out(store: SqliteStore, path: Path) -> None:
+    for second in (300, 600):
+        await store.add_scorecard(scorecard(second))
+    await store.stop()
+    with edited(path) as connection:
+        connection.execute('UPDATE scorecard SET document = \'{"of": "a newer version"}\' WHERE position = 1')
+    await store.start()
+    assert await store.scorecards(since=NOW - timedelta(days=400)) == [scorecard(600)]

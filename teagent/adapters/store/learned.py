@@ -14,6 +14,7 @@ import numpy as np
 
 from teagent.adapters.store.rollup import microseconds, time_at
 from teagent.adapters.store.serialise import from_text, to_text
+from teagent.errors import StoreCorrupt
 from teagent.model.scorecard import Scorecard
 from teagent.model.traffic import Column
 from teagent.ports import LearnedKind, LearnedRow
@@ -85,12 +86,21 @@ def add_scorecard(connection: sqlite3.Connection, card: Scorecard) -> None:
 
 
 def scorecards(connection: sqlite3.Connection, *, since: datetime, limit: int) -> list[Scorecard]:
-    """Oldest first, the newest `limit`."""
+    """Oldest first, of the newest `limit` those that can be read: a score keeps no daemon from starting."""
     found = connection.execute(
         "SELECT document FROM scorecard WHERE at_us > ? ORDER BY at_us DESC, position DESC LIMIT ?",
         (microseconds(since), limit),
     ).fetchall()
-    return [from_text(Scorecard, document) for (document,) in reversed(found)]
+    read = (_scorecard(document) for (document,) in reversed(found))
+    return [card for card in read if card is not None]
+
+
+def _scorecard(document: str) -> Scorecard | None:
+    """None for what is damaged, or was written by a newer version."""
+    try:
+        return from_text(Scorecard, document)
+    except StoreCorrupt:
+        return None
 
 
 def prune(connection: sqlite3.Connection, *, until: datetime) -> dict[str, int]:
