@@ -90,4 +90,4 @@ def _useful(live: Mapping[str, int], hot: list[str], cool: list[str], limit: int
         base = dict(live) | {name: live[name] + raised for name in hot}
         for group in groups:
             for by in range(-limit, limit + 1):
-                yield base | {name: max(0, live[name] + by) for name in group}
+                yield base | {name: live[name] + by for name in group}

@@ -47,16 +47,29 @@ class Yardstick:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Options:
-    """The vectors of one prefix that are worth a look, and the look."""
+    """The vectors of one prefix that are worth it: how they look, how many changes and how many prepends each is."""
 
     vectors: tuple[Vector, ...]
     looks: Looks
+    changes: Ints
+    prepends: Ints
+
+    @classmethod
+    def of(cls, live: Mapping[str, int], vectors: Sequence[Vector], looks: Looks) -> Options:
+        return cls(
+            vectors=tuple(vectors),
+            looks=looks,
+            changes=np.array([sum(live.get(link) != n for link, n in v) for v in vectors], dtype=np.int64),
+            prepends=np.array([sum(n for _, n in v) for v in vectors], dtype=np.int64),
+        )
 
     def with_more(self, more: Options) -> Options:
         order = sorted(range(len(self.vectors) + len(more.vectors)), key=(self.vectors + more.vectors).__getitem__)
         return Options(
             vectors=tuple((self.vectors + more.vectors)[number] for number in order),
             looks=Looks.joined([self.looks, more.looks]).only(np.array(order)),
+            changes=np.concatenate((self.changes, more.changes))[order],
+            prepends=np.concatenate((self.prepends, more.prepends))[order],
         )
 
 
@@ -115,10 +128,6 @@ def _of_each(prefix: Ints, orders: tuple[Ints, Ints], most: int) -> Ints:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def _changes(live: Mapping[str, int], vectors: Sequence[Vector]) -> Ints:
-    return np.array([sum(live.get(link) != n for link, n in vector) for vector in vectors], dtype=np.int64)
-
-
 class _Rough:
     """All single vectors, in the order of their names, and what plans of several of them look like."""
 
@@ -128,8 +137,8 @@ class _Rough:
         self.parts = [(prefix, vector) for prefix in named for vector in options[prefix].vectors]
         self.prefix = np.repeat(np.arange(len(named)), [len(options[prefix].vectors) for prefix in named])
         self._looks = Looks.joined([options[prefix].looks for prefix in named])
-        self._changes = np.concatenate([_changes(yardstick.scene.vectors[p], options[p].vectors) for p in named])
-        self._prepends = np.array([sum(n for _, n in vector) for _, vector in self.parts])
+        self._changes = np.concatenate([options[prefix].changes for prefix in named])
+        self._prepends = np.concatenate([options[prefix].prepends for prefix in named])
         network, names = yardstick.scene.snapshot.network, yardstick.scene.links
         links = [network.links[name] for name in names]
         self._known = np.array([name not in yardstick.scene.unknown for name in names])

@@ -31,7 +31,7 @@ EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
 
 
-ROUNDS, WIDENED, OF_EACH = 2, 6, 3
+ROUNDS, WIDENED, OF_EACH = 4, 6, 3
 """So often the neighbors of so many vectors are looked at, of each of so many prefixes."""
 
 
@@ -183,11 +183,10 @@ def _worthwhile(task: Task, own: OwnPrefix, found: Sequence[Vector]) -> Options 
     looks = look(task.scene, own.prefix, [dict(vector) for vector in found], task.forecaster)
     leaving, surely = looks.leaving[:, columns].sum(axis=1), looks.surely[:, columns].sum(axis=1)
     worth = np.flatnonzero((surely >= LIKELY * leaving) & (leaving > 0))
-    return (
-        Options(vectors=tuple(found[number] for number in worth.tolist()), looks=looks.only(worth))
-        if len(worth)
-        else None
-    )
+    if not len(worth):
+        return None
+    chosen = [found[number] for number in worth.tolist()]
+    return Options.of(task.scene.vectors[own.prefix], chosen, looks.only(worth))
 
 
 def _widened(
@@ -197,6 +196,7 @@ def _widened(
     owned = {own.prefix: own for own in eligible}
     widened, tried = dict(options), {prefix: set(found.vectors) for prefix, found in options.items()}
     for _ in range(ROUNDS):
+        before = {prefix: len(found) for prefix, found in tried.items()}
         for prefix, best in promising(yardstick, widened, WIDENED, OF_EACH).items():
             own, live = owned[prefix], task.scene.vectors[prefix]
             limit, hot = prepend_limit(task.policy, own), _hot(task, own)
@@ -207,6 +207,8 @@ def _widened(
             more = _worthwhile(task, own, sorted(near))
             if more is not None:
                 widened[prefix] = widened[prefix].with_more(more)
+        if before == {prefix: len(found) for prefix, found in tried.items()}:
+            break
     return widened
 
 

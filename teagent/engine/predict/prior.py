@@ -46,11 +46,24 @@ def destinations(at_least: npt.NDArray[np.int64], advantage: npt.NDArray[np.int6
     outlook = _outlook(max(int(advantage.max(initial=0)), 0))
     bound = np.clip(at_least, -_REACH, _REACH + 1) + _REACH
     gain = np.clip(advantage, -_REACH, None) + _REACH
+    # Few senders are unlike all others: each kind is reckoned once.
+    number = (bound * outlook.from_here.shape[1] + gain) @ MULTIPLIER ** np.arange(1, bound.shape[1] + 1)
+    _, first, which = np.unique(number, return_index=True, return_inverse=True)
+    which = which.reshape(-1)
+    if (bound[first][which] == bound).all() and (gain[first][which] == gain).all():
+        return _destinations(outlook, bound[first], gain[first])[which]
+    return _destinations(outlook, bound, gain)
+
+
+def _destinations(
+    outlook: _Outlook, bound: npt.NDArray[np.int64], gain: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """By places in `outlook`."""
     goes = (1 - NEVER_LEAVES) * outlook.plausible[bound].prod(axis=1)
     goes = goes / (goes + NEVER_LEAVES)
-    result = np.empty(at_least.shape)
-    for first in range(0, len(result), BLOCK):
-        part = slice(first, first + BLOCK)
+    result = np.empty(bound.shape)
+    for begin in range(0, len(result), BLOCK):
+        part = slice(begin, begin + BLOCK)
         where = (bound[part], gain[part])
         least_is_here = outlook.from_here[where].prod(axis=1) - outlook.beyond[where].prod(axis=1)
         hazard = outlook.hazard[where]  # (U, M, costs)
@@ -61,6 +74,9 @@ def destinations(at_least: npt.NDArray[np.int64], advantage: npt.NDArray[np.int6
 
 
 NO_WAY = -100
+
+MULTIPLIER = np.int64(0x1E3779B97F4A7C15)
+"""Odd, and near to 2^61 divided by the golden ratio (Knuth, volume 3, 6.4): its powers spread what is multiplied."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
