@@ -162,7 +162,8 @@ class ExabgpInLab:
                 return RelayClient(self.socket)
             return None
 
-        return until(connected, what="the relay's socket")
+        # a relay that has been killed again and again pauses, for a minute at most, before ExaBGP would give up
+        return until(connected, seconds=90, what="the relay's socket")
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         with self.client() as client:
@@ -172,7 +173,8 @@ class ExabgpInLab:
         return self.ask("state")["state"]
 
     def ready(self, *, seconds: float = 30.0) -> dict[str, Any]:
-        """The state once the session is up and ExaBGP is in step with the journal."""
+        """The state once the session is up and ExaBGP is in step with the journal; a relay's pause does not count."""
+        self.client().__exit__()
 
         def settled() -> dict[str, Any] | None:
             with contextlib.suppress(OSError, ValueError):
