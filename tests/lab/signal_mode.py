@@ -174,7 +174,8 @@ class ExabgpInLab:
 
     def ready(self, *, seconds: float = 30.0) -> dict[str, Any]:
         """The state once the session is up and ExaBGP is in step with the journal; a relay's pause does not count."""
-        self.client().__exit__()
+        with self.client():
+            pass
 
         def settled() -> dict[str, Any] | None:
             with contextlib.suppress(OSError, ValueError):

@@ -69,7 +69,8 @@ def quick_config(directory: Path) -> Path:
         ("for: 20s", "for: 15s"),
         ("window: 90s", "window: 25s"),
         ("settle: 20s", "settle: 10s"),
-        ("cooldown: 60s", "cooldown: 5s"),
+        # what is proposed, taken back and proposed again within minutes is what damping is there to stop
+        ("cooldown: 60s", "cooldown: 5s, moves_per_day: 100, damping: {suppress_above: 50}"),
         ("expires_after: 10m", "expires_after: 30s"),
         # on a busy machine the senders do not fill the link, and a lighter plan may be chosen that leaves it nearly
         # full: what trips a guard is tested elsewhere, here a change is to live until somebody ends it
