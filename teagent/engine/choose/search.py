@@ -31,7 +31,7 @@ EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
 
 
-ROUNDS, WIDENED, OF_EACH = 4, 6, 3
+ROUNDS, WIDENED, OF_EACH = 4, 3, 2
 """So often the neighbors of so many vectors are looked at, of each of so many prefixes."""
 
 

@@ -61,15 +61,24 @@ def _destinations(
     """By places in `outlook`."""
     goes = (1 - NEVER_LEAVES) * outlook.plausible[bound].prod(axis=1)
     goes = goes / (goes + NEVER_LEAVES)
+    costs = outlook.hazard.shape[2]
+    from_here, beyond, hazards = (
+        table.reshape(-1, costs) for table in (outlook.from_here, outlook.beyond, outlook.hazard)
+    )
+    place = bound * outlook.hazard.shape[1] + gain
     result = np.empty(bound.shape)
     for begin in range(0, len(result), BLOCK):
-        part = slice(begin, begin + BLOCK)
-        where = (bound[part], gain[part])
-        least_is_here = outlook.from_here[where].prod(axis=1) - outlook.beyond[where].prod(axis=1)
-        hazard = outlook.hazard[where]  # (U, M, costs)
+        part = place[begin : begin + BLOCK]
+        hazard = hazards[part]  # (U, M, costs)
+        least, more = np.ones((len(part), costs)), np.ones((len(part), costs))
+        for link in part.T:  # one after the other: to multiply along the middle axis is slow
+            least *= from_here.take(link, axis=0)
+            more *= beyond.take(link, axis=0)
+        least -= more
         total = hazard.sum(axis=1)
-        each = np.divide(np.maximum(least_is_here, 0.0), total, out=np.zeros_like(total), where=total > 0)
-        result[part] = np.matmul(hazard, (goes[part, None] * each)[:, :, None])[:, :, 0]
+        each = np.divide(np.maximum(least, 0.0), total, out=np.zeros_like(total), where=total > 0)
+        each *= goes[begin : begin + BLOCK, None]
+        result[begin : begin + BLOCK] = np.matmul(hazard, each[:, :, None])[:, :, 0]
     return result
 
 
