@@ -452,12 +452,13 @@ def test_a_full_disk_stops_proposals_and_no_poll() -> None:
             where.write()
             with RunningDaemon(where) as daemon:
                 daemon.ready()
-                daemon.until("a load", lambda: daemon.call("link.show", name="transit-a")["state"] == "ok")
+                daemon.until("a load", lambda: daemon.call("link.show", name="transit-a")["state"] != "no_data")
                 fill(disk)
                 daemon.until("the trouble", lambda: "cannot be written" in json.dumps(daemon.call("check")), seconds=60)
                 before = scrape(daemon)["teagent_polls_total"]
                 daemon.until("more polls", lambda: scrape(daemon)["teagent_polls_total"] > before + 2)
-                assert daemon.call("link.show", name="transit-a")["state"] == "ok"
+                # the link is the loopback: how full it is depends on what else runs on this machine
+                assert daemon.call("link.show", name="transit-a")["state"] in {"ok", "above_target"}
                 assert scrape(daemon)["teagent_store_failures_total"] > 0
                 refused = teagent(where, "freeze", "--reason", "the disk is full")
                 assert refused.returncode == 1
