@@ -1,0 +1,284 @@
+"""The witness on a real router: what the edge refuses is noticed, named and taken back within ten seconds.
+
+One life of a lab is lived once; each test looks at one thing that was seen in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from labs.demo import expected_paths, proven
+from labs.loop import ClosedLoop
+from labs.scenario import Paths, Traffic, received_paths, wait_for_paths
+from tests.lab.conftest import RunningLab
+from tests.lab.signal_mode import TransitLogs
+from tests.lab.test_closed_loop import pending, quick_config
+
+pytestmark = pytest.mark.lab
+
+NOTICED_WITHIN_SECONDS = 10
+SPEAKER = "192.0.2.66"
+NEXT_HOP = "192.0.2.254/32"
+DENY = ("ip prefix-list NOTHING seq 5 deny any", "router bgp 65000", "address-family ipv4 unicast")
+
+
+@dataclass(kw_only=True)
+class Refused:
+    """How the edge's refusal went: after how long the transits were at home, and what was said of it."""
+
+    seconds: float
+    paths: Paths
+    proposal: dict[str, Any]
+
+    def tripped(self) -> tuple[str, str]:
+        return next((row["actor"], row["reason"]) for row in self.proposal["history"] if row["event"] == "trip")
+
+
+@dataclass(kw_only=True)
+class Life:
+    home: Paths = field(default_factory=dict)
+    proof: dict[str, Any] = field(default_factory=dict)
+    shown: str = ""
+    status: str = ""
+    prefix: dict[str, Any] = field(default_factory=dict)
+    repeated: list[Any] = field(default_factory=list)
+    lost: dict[str, Any] = field(default_factory=dict)
+    check: dict[str, Any] = field(default_factory=dict)
+    back: dict[str, Any] = field(default_factory=dict)
+    restarted: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    log: str = ""
+
+
+class Edge:
+    """The edge's operator, who breaks things."""
+
+    def __init__(self, running: RunningLab) -> None:
+        self._node = running.lab.node("edge")
+
+    def configure(self, *lines: str) -> None:
+        words = [word for line in ("configure terminal", *lines, "end") for word in ("-c", line)]
+        self._node.run(["vtysh", *words])
+
+    def run(self, *words: str) -> None:
+        self._node.run(list(words))
+
+    def restart_bgpd(self) -> None:
+        """SIGKILL, by its pid in the node's own process namespace; its watchdog starts it again."""
+        kill = 'pid=$(cat /run/frr/bgpd.pid) && [ "$(cat /proc/$pid/comm)" = bgpd ] && kill -KILL $pid'
+        self._node.run(["sh", "-c", kill], timeout=20)
+
+    @contextlib.contextmanager
+    def prefix_list(self) -> Iterator[None]:
+        self.configure(*DENY, f"neighbor {SPEAKER} prefix-list NOTHING in")
+        yield
+        self.configure(*DENY[1:], f"no neighbor {SPEAKER} prefix-list NOTHING in")
+
+    @contextlib.contextmanager
+    def own_next_hop(self) -> Iterator[None]:
+        self.run("ip", "address", "add", NEXT_HOP, "dev", "lo")
+        yield
+        self.run("ip", "address", "del", NEXT_HOP, "dev", "lo")
+
+    @contextlib.contextmanager
+    def without_bmp(self) -> Iterator[None]:
+        target = ("router bgp 65000", "bmp targets teagent")
+        connect = f"bmp connect {SPEAKER} port 1790 min-retry 500 max-retry 5000"
+        self.configure(*target, f"no {connect}")
+        yield
+        self.configure(*target, connect)
+
+
+class LoopedPath(ClosedLoop):
+    """An ExaBGP whose announcements have our own AS in their path, as the relay would never write them."""
+
+    looped = False
+
+    def start_exabgp(self) -> None:
+        original = self.teagent
+
+        def teagent(*words: str, **more: Any) -> Any:
+            done = original(*words, **more)
+            if words[0] == "exabgp-config" and self.looped:
+                self._put_in_between()
+            return done
+
+        self.teagent = teagent  # type: ignore[method-assign]  # for this one call
+        try:
+            super().start_exabgp()
+        finally:
+            self.teagent = original  # type: ignore[method-assign]
+
+    def _put_in_between(self) -> None:
+        file = self.read("/run/teagent/exabgp.conf")
+        command = re.search(r"run (.*);", file)
+        assert command is not None
+        self.write(
+            "/run/teagent/loop.sh",
+            f"#!/bin/sh\n{command[1]} | sed -u '/announce route/s/$/ as-path [ 65000 ]/'\n",
+        )
+        self.write("/run/teagent/exabgp.conf", file.replace(command[0], "run /bin/sh /run/teagent/loop.sh;"))
+
+    def read(self, path: str) -> str:
+        return self._node_run(["cat", path]).stdout
+
+    def write(self, path: str, text: str) -> None:
+        self._node_run(["tee", path], input=text)
+
+
+@pytest.fixture(scope="module")
+def life(two_transit: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    directory = tmp_path_factory.mktemp("witness")
+    config = quick_config(directory)
+    policy = directory / "policies" / "10-transit-a.yaml"
+    policy.write_text(policy.read_text().replace("confirm:\n", "confirm:\n  unproven: refuse\n"))
+    with (
+        Traffic(two_transit.lab, two_transit.scenario, seconds=600, directory=directory) as _,
+        LoopedPath(two_transit.lab, config, logs=directory) as loop,
+    ):
+        loop.start_daemon()
+        loop.start_exabgp()
+        loop.wait_for("daemon and session", loop.ready, seconds=40, every=0.5)
+        return live(loop, two_transit)
+
+
+def live(loop: LoopedPath, running: RunningLab) -> Life:
+    seen = Life(home=received_paths(running.lab, running.scenario))
+    edge, logs = Edge(running), TransitLogs(running)
+
+    first = approved(loop)
+    seen.proof = loop.wait_for("a proof", lambda: proven(loop, first), seconds=10, every=0.2)
+    seen.shown = loop.teagent("proposal", first, "show").stdout
+    loop.teagent("proposal", first, "confirm")
+    seen.status = loop.teagent("status").stdout
+    seen.prefix = loop.ask("prefix", "11.0.0.0/24")
+    wait_for_paths(running.lab, running.scenario, expected_paths(running.scenario, loop.ask("proposal", first, "show")))
+    logs.mark()
+    before = repeats(loop)
+    loop.wait_for("a repetition", lambda: repeats(loop) > before, seconds=70)
+    seen.repeated = [*logs.heard(), *logs.withdrawn()]
+    with edge.without_bmp():
+        seen.lost = loop.wait_for("no proof", lambda: in_state(loop, first, "unproven"), seconds=20)
+        seen.check = json.loads(loop.teagent("check", "--json", check=False).stdout)
+    seen.back = loop.wait_for("a proof again", lambda: proven(loop, first), seconds=20)
+    with edge.prefix_list():
+        seen.refused["prefix list"] = refused(loop, running, first)
+
+    with edge.own_next_hop():
+        seen.refused["next hop"] = refused(loop, running, approved(loop))
+
+    loop.kill_exabgp()
+    loop.looped = True
+    loop.start_exabgp()
+    loop.wait_for("the session's return", loop.ready, seconds=60)
+    seen.refused["loop"] = refused(loop, running, approved(loop))
+    loop.kill_exabgp()
+    loop.looped = False
+    loop.start_exabgp()
+    loop.wait_for("the session's return", loop.ready, seconds=60)
+
+    last = approved(loop)
+    loop.wait_for("a proof", lambda: proven(loop, last), seconds=10, every=0.2)
+    loop.teagent("proposal", last, "confirm")
+    since = in_state(loop, last, "proven")["since"]
+    edge.restart_bgpd()
+    seen.restarted = loop.wait_for("a proof after bgpd's restart", lambda: reproven(loop, last, since), seconds=90)
+    edge.run("ip", "link", "set", "eth3", "down")
+    seen.refused["home"] = refused(loop, running, last, seconds=60)
+    edge.run("ip", "link", "set", "eth3", "up")
+    seen.log = loop.log("teagent")
+    return seen
+
+
+def approved(loop: ClosedLoop) -> str:
+    proposal = pending(loop)
+    loop.teagent("proposal", proposal, "approve", "--yes")
+    return proposal
+
+
+def in_state(loop: ClosedLoop, proposal: str, state: str) -> dict[str, Any]:
+    """Empty while it is in another."""
+    proof: dict[str, Any] = loop.ask("proposal", proposal, "show")["proof"]
+    return proof if proof["state"] == state else {}
+
+
+def reproven(loop: ClosedLoop, proposal: str, since: str) -> dict[str, Any] | None:
+    """Proven anew, after it was not."""
+    proof = proven(loop, proposal)
+    return proof if proof is not None and proof["since"] > since else None
+
+
+def repeats(loop: ClosedLoop) -> int:
+    return int(loop.ask("status")["speaker"]["counters"].get("repeats", 0))
+
+
+def refused(
+    loop: ClosedLoop, running: RunningLab, proposal: str, *, seconds: float = NOTICED_WITHIN_SECONDS
+) -> Refused:
+    """From now on the edge refuses it."""
+    began = time.monotonic()
+    loop.wait_for(
+        f"{proposal} to be taken back", lambda: loop.state(proposal) == "reverted", seconds=seconds + 20, every=0.2
+    )
+    took = time.monotonic() - began
+    with contextlib.suppress(Exception):
+        wait_for_paths(running.lab, running.scenario, running.scenario.home, timeout_seconds=5)
+    return Refused(
+        seconds=took,
+        paths=received_paths(running.lab, running.scenario),
+        proposal=loop.ask("proposal", proposal, "show"),
+    )
+
+
+def test_a_change_that_the_edge_holds_is_proven_and_said_to_be(life: Life) -> None:
+    assert life.proof["routers"] == [{"router": "edge", "state": "proven", "reason": "has accepted it"}]
+    assert "proven since" in life.shown
+    assert "bmp up" in life.status
+    assert life.prefix["proofs"] == [{"router": "edge", "state": "proven", "reason": "has accepted it"}]
+
+
+def test_what_is_told_again_goes_no_further_than_the_edge(life: Life) -> None:
+    assert life.repeated == []
+
+
+def test_a_lost_bmp_connection_leaves_the_change_alone_and_unproven(life: Life) -> None:
+    assert "sends no BMP" in life.lost["routers"][0]["reason"]
+    assert any("sends no BMP" in problem["message"] for problem in life.check["problems"])
+    assert life.back["state"] == "proven"
+
+
+@pytest.mark.parametrize("sabotage", ["prefix list", "next hop", "loop"])
+def test_what_the_edge_refuses_is_home_within_ten_seconds(life: Life, sabotage: str) -> None:
+    assert life.refused[sabotage].seconds <= NOTICED_WITHIN_SECONDS
+    assert life.refused[sabotage].paths == life.home
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "said"),
+    [("prefix list", "inbound policy"), ("next hop", "next hop 192.0.2.254"), ("loop", "an AS loop")],
+)
+def test_the_reason_is_named(life: Life, sabotage: str, said: str) -> None:
+    actor, reason = life.refused[sabotage].tripped()
+    assert actor == "guard:witness"
+    assert reason.startswith("edge dropped it")
+    assert said in reason
+
+
+def test_a_restarted_bgpd_is_proven_again_and_nothing_is_taken_back(life: Life) -> None:
+    assert life.restarted["state"] == "proven"
+
+
+def test_an_override_whose_home_is_gone_is_taken_back(life: Life) -> None:
+    assert "its own route of the prefix is gone" in life.refused["home"].tripped()[1]
+
+
+def test_the_log_holds_no_traceback(life: Life) -> None:
+    assert "Traceback" not in life.log
