@@ -38,9 +38,9 @@ def judge(
         return _at_home(sighting, asn)
     if not sighting.session_up:
         why = f": {sighting.session_reason}" if sighting.session_reason else ""
-        return Judgement(state=ProofState.WAITING, reason=f"its session with ExaBGP is down{why}")
+        return Judgement(state=ProofState.WAITING, reason=f"has no session with ExaBGP{why}")
     if sighting.home is False:
-        return _rejected("its own route of the prefix is gone, only the override is left")
+        return _rejected("has lost its own route of the prefix, only the override is left")
     return _held(sighting, frozenset(wanted), asn, since)
 
 

@@ -277,7 +277,7 @@ def test_a_restarted_bgpd_is_proven_again_and_nothing_is_taken_back(life: Life) 
 
 
 def test_an_override_whose_home_is_gone_is_taken_back(life: Life) -> None:
-    assert "its own route of the prefix is gone" in life.refused["home"].tripped()[1]
+    assert "has lost its own route of the prefix" in life.refused["home"].tripped()[1]
 
 
 def test_the_log_holds_no_traceback(life: Life) -> None:

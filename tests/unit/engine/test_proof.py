@@ -55,7 +55,7 @@ def test_a_router_that_does_not_tell_of_the_session_leaves_it_unproven():
 def test_a_session_that_is_down_is_waited_for():
     found = judged(session_up=False, received=None, accepted=None, session_reason="the peer closed it")
     assert found.state is ProofState.WAITING
-    assert found.reason == "its session with ExaBGP is down: the peer closed it"
+    assert found.reason == "has no session with ExaBGP: the peer closed it"
 
 
 def test_an_as_loop_is_named_by_the_path_that_was_received():
@@ -120,7 +120,7 @@ def test_a_router_that_reports_only_what_it_received_proves_nothing():
 def test_an_override_without_home_behind_it_is_rejected():
     found = judged(home=False)
     assert found.state is ProofState.REJECTED
-    assert "its own route of the prefix is gone" in found.reason
+    assert "has lost its own route of the prefix" in found.reason
 
 
 @pytest.mark.parametrize("home", [True, None])

@@ -102,7 +102,7 @@ async def test_home_that_goes_behind_an_active_override_brings_it_home(seen):
     proposal = await seen.active()
     seen.witness.home = False
     await ticks(seen, 9)
-    assert "its own route of the prefix is gone" in trip(seen, proposal)[1]
+    assert "has lost its own route of the prefix" in trip(seen, proposal)[1]
 
 
 async def test_a_lost_bmp_connection_rejects_nothing(seen):
