@@ -42,6 +42,8 @@ def test_an_error_is_said_with_its_hint(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_signal_lets_it_take_down_what_it_brought_up(number: signal.Signals) -> None:
     taken_down = []
     before = signal.getsignal(signal.SIGTERM)
+    # started in the background, as CI may be, it inherits that SIGINT is ignored
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def body(_logs: Path) -> int:
         try:
@@ -50,6 +52,9 @@ def test_a_signal_lets_it_take_down_what_it_brought_up(number: signal.Signals) -
             taken_down.append(True)
         return 0
 
-    assert program.run(body, what="it", target="it", logs=None) == 130
+    try:
+        assert program.run(body, what="it", target="it", logs=None) == 130
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
     assert taken_down == [True]
     assert signal.getsignal(signal.SIGTERM) is before
