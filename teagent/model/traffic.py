@@ -22,12 +22,12 @@ class FlowBatch:
 
     `src` and `dst` are uint32 for IPv4 (family 4) and (N, 2) uint64, high half first, for IPv6 (family 6).
     `octets` and `packets` are as exported: not yet multiplied by `sampling_rate` (float64; 1 unsampled, NaN where
-    the exporter has not said). `in_if` and `out_if` are ifIndex values, 0 where unknown; `src_asn` and `dst_asn` 0
-    where unknown. `start` and `end` are unix seconds (float64), NaN where unknown. `in_physical_if` is the port under
-    a logical `in_if` where the exporter names both (IANA element 252), None where it does not; `direction` is
-    flowDirection (element 61: 0 ingress, 1 egress), None where it does not say. `layer2` says that
-    `octets` are those of frames, with their headers, and not of IP packets. A column may be a read-only view of the
-    datagrams in network byte order: take its values, not its memory.
+    the exporter has not said). `in_if` and `out_if` are ifIndex values, 0 where unknown; `src_asn` and `dst_asn`,
+    `protocol` and the ports 0 where unknown. `start` and `end` are unix seconds (float64), NaN where unknown.
+    `in_physical_if` is the port under a logical `in_if` where the exporter names both (IANA element 252), None where
+    it does not; `direction` is flowDirection (element 61: 0 ingress, 1 egress), None where it does not say. `layer2`
+    says that `octets` are those of frames, with their headers, and not of IP packets. A column may be a read-only view
+    of the datagrams in network byte order: take its values, not its memory.
     """
 
     exporter: str

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teagent.wire.flow import records
 from teagent.wire.flow.decoder import DecodeResult, FlowDecoder
 from teagent.wire.flow.limits import Limits
 from tests.fakes.netflow import (
@@ -217,9 +219,13 @@ def test_one_odd_datagram_in_a_steady_burst_is_not_taken_for_another_one(steady,
 
 
 @settings(max_examples=300)
-@given(st.lists(st.tuples(BURST, st.integers(0, 1), st.booleans()), min_size=1, max_size=4))
-def test_bursts_give_what_their_datagrams_give_one_by_one(bursts):
-    alike(bursts)
+@given(
+    st.lists(st.tuples(BURST, st.integers(0, 1), st.booleans()), min_size=1, max_size=4), st.sampled_from((1, 5, 256))
+)
+def test_bursts_give_what_their_datagrams_give_one_by_one(bursts, long):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "LONG", long)
+        alike(bursts)
 
 
 def alike(bursts: Sequence[tuple[list[bytes], int, bool]]) -> None:
@@ -244,9 +250,18 @@ def alike(bursts: Sequence[tuple[list[bytes], int, bool]]) -> None:
 ROWS = st.lists(st.tuples(*(st.integers(0, 2 ** (8 * length) - 1) for _, length in PLAIN)), min_size=1, max_size=60)
 
 
-@given(ROWS, st.lists(st.integers(1, 7), min_size=1, max_size=20), st.integers(0, 3), st.booleans())
-def test_what_was_encoded_is_decoded_whatever_the_datagrams_lengths(values, counts, pad, take_each):
+LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=20)
+
+
+@given(ROWS, LENGTHS, st.integers(0, 3), st.booleans(), st.sampled_from((1, 10, 256)))
+def test_what_was_encoded_is_decoded_whatever_the_datagrams_lengths(values, counts, pad, take_each, long):
     """Against the values themselves, in bursts of datagrams of several lengths with padding."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "LONG", long)
+        decoded_as_encoded(values, counts, pad, take_each=take_each)
+
+
+def decoded_as_encoded(values, counts, pad, *, take_each):
     decoder = FlowDecoder("192.0.2.1")
     decoder.decode([netflow9(flow_set(0, template(256, PLAIN)))], at=0)
     ends = [*accumulate(counts * (len(values) // sum(counts) + 1))]

@@ -81,7 +81,7 @@ class ExporterAccount:
         at = self._last_at or 0.0
         spans = not 0 <= at - self._spans_at < SPANS_EVERY_SECONDS
         try:
-            result = self._decoder.take(times=spans)
+            result = self._decoder.take(whole=spans)
         except Exception:  # noqa: BLE001
             self._begin_anew()
             return ()

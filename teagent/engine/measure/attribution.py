@@ -30,7 +30,7 @@ class PrefixTable:
 
     IPv4 is a tree of pages: by the first 16 bits of the address, the next 8, and the last 8 (as DIR-24-8 does it in
     routers). IPv6 is a search among the disjoint ranges that the prefixes make, by the high half of the address where
-    no prefix is longer than /64.
+    no prefix is longer than /64; and a look into a table of blocks where they lie near each other.
     """
 
     def __init__(self, family: int, prefixes: Iterable[Prefix]) -> None:
@@ -47,8 +47,26 @@ class PrefixTable:
         self._by_half = not any(start & _LOW_HALF for start in starts)
         if self._by_half:
             self._starts = np.array([start >> 64 for start in starts], dtype=np.uint64)
+            self._divide()
         else:
             self._starts = np.array([start.to_bytes(16, "big") for start in starts], dtype="S16")
+
+    def _divide(self) -> None:
+        """Where the ranges lie near each other, as those of one allocation do, a table has an answer for each block of
+        the size that divides all of them: its index is (high half - first start) >> `_block`.
+        """
+        self._blocks = np.empty(0, dtype=np.int32)
+        self._block = np.uint64(0)
+        if not len(self._starts):
+            return
+        ends = int(np.bitwise_or.reduce(self._starts))
+        block = (ends & -ends).bit_length() - 1 if ends else 0
+        first, last = int(self._starts[0]), int(self._starts[-1])
+        count = (last - first >> block) + 1
+        if count <= _MOST_BLOCKS:
+            every = np.uint64(first) + (np.arange(count, dtype=np.uint64) << np.uint64(block))
+            self._blocks = self._owners[np.searchsorted(self._starts, every, "right")]
+            self._block = np.uint64(block)
 
     def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """(top, pages, tails). `top` has for each /16 where its page begins, which is 0 for NOWHERE; `pages` for each
@@ -117,11 +135,17 @@ class PrefixTable:
         near = np.flatnonzero(high >= self._starts[0])
         if self._owners[-1] == NOWHERE:
             near = near[high.take(near) < self._starts[-1]]
-        found[near] = self._owners[np.searchsorted(self._starts, high.take(near), "right")]
+        high = high.take(near)
+        if len(self._blocks):  # what comes after the last start belongs to whom that one does
+            block = np.minimum(high - self._starts[0] >> self._block, np.uint64(len(self._blocks) - 1))
+            found[near] = self._blocks.take(block.astype(np.intp))
+        else:
+            found[near] = self._owners[np.searchsorted(self._starts, high, "right")]
         return found
 
 
 _LOW_HALF = (1 << 64) - 1
+_MOST_BLOCKS = 1 << 16
 _OCTET = np.arange(256, dtype=np.uint32)
 
 

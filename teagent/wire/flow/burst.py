@@ -30,6 +30,7 @@ from teagent.wire.flow.template_sets import FIRST_DATA_SET
 
 MOST_SHAPES: Final = 256
 MOST_APART: Final = 8  # datagrams that are picked out of many
+NOT_ITS: Final = -1
 KEYS: Final = {5: slice(20, 24), 9: slice(16, 24), 10: slice(12, 20)}  # of a datagram of this version: domain and set
 Positions: TypeAlias = npt.NDArray[np.int64]
 _Key: TypeAlias = tuple[int, bytes, bytes]
@@ -108,7 +109,18 @@ class Lane(NamedTuple):
         shape, count = self.shape, len(self.positions)
         headers = self.cut(0, header_times.AS_OCTETS[shape.version]) if shape.needs_header_times else b""
         return [
-            Run(shape.domain, shape.rates, layout, self.cut(at, dtype), records * count, count, headers)
+            Run(
+                shape.domain,
+                shape.rates,
+                layout,
+                self.octets,
+                self.begin + at,
+                shape.octets,
+                dtype,
+                records * count,
+                count,
+                headers,
+            )
             for layout, at, records, dtype in shape.bodies
         ]
 
@@ -156,16 +168,19 @@ class BurstReader:
         length are of one shape, which costs least to find out; else they are parted by what they begin with.
         """
         count = len(datagrams)
-        lengths = np.fromiter(map(len, datagrams), np.uint32, count)
-        order = np.argsort(lengths, kind="stable")
-        edges = [0, *(np.flatnonzero(np.diff(lengths[order])) + 1).tolist(), count]
+        lengths = list(map(len, datagrams))
+        # Numbers of 16 bits are sorted by radix; what is longer is none of UDP.
+        sizes = np.array(lengths, np.uint16 if max(lengths) < 1 << 16 else np.int64)
+        order = sizes.argsort(kind="stable")
+        sizes = sizes.take(order)
+        edges = [0, *((sizes[1:] != sizes[:-1]).nonzero()[0] + 1).tolist(), count]
         shapes: list[Shape] = []
         for first in edges[:-1]:
             shape = self._shape(state, datagrams[order[first]])
             if shape is None:
                 return [], int(order[first])
             shapes.append(shape)
-        octets = b"".join([datagrams[position] for position in order.tolist()] if len(edges) > 2 else datagrams)
+        octets = b"".join(itemgetter(*order.tolist())(datagrams) if len(edges) > 2 else datagrams)
         lanes: list[Lane] = []
         begin = 0
         for shape, (first, last) in zip(shapes, pairwise(edges), strict=True):
@@ -233,15 +248,32 @@ def read_lanes(state: ExporterState, lanes: list[Lane], stream: int, sets: list[
     lost = 0
     last: list[tuple[int, Domain]] = []
     for domain, its in of_domain.items():
-        positions = np.concatenate([lane.positions for lane in its])
-        numbers = np.concatenate([lane.sequences() for lane in its])
-        steps = np.repeat([lane.shape.step for lane in its], [len(lane.positions) for lane in its])
-        order = np.argsort(positions)
-        lost += domain.sequences.lost_in_a_row(stream, numbers[order], steps[order])
-        last.append((int(positions[order[-1]]), domain))
+        newest = max([int(lane.positions[-1]) for lane in its])
+        numbers, steps = _in_order(its, newest + 1)
+        lost += domain.sequences.lost_in_a_row(stream, numbers, steps)
+        last.append((newest, domain))
     for _, domain in sorted(last, key=itemgetter(0)):
         state.domain(domain.version, domain.number)  # is used now
     return lost
+
+
+def _in_order(lanes: list[Lane], most: int) -> tuple[Column, Column]:
+    """Sequence numbers and steps of all datagrams of these lanes, by their positions, which are below `most`."""
+    numbers: Column = np.zeros(most, np.int64)
+    steps: Column = np.full(most, NOT_ITS, np.int64)
+    single: list[tuple[int, int, int]] = []  # many lanes have one datagram only
+    for lane in lanes:
+        if len(lane.positions) == 1:
+            number = _NUMBER.unpack_from(lane.octets, lane.begin + lane.shape.sequence_at)[0]
+            single.append((int(lane.positions[0]), number, lane.shape.step))
+        else:
+            numbers[lane.positions] = lane.sequences()
+            steps[lane.positions] = lane.shape.step
+    if single:
+        positions, its_numbers, its_steps = map(list, zip(*single, strict=True))
+        numbers[positions], steps[positions] = its_numbers, its_steps
+    its_own = steps != NOT_ITS
+    return (numbers, steps) if its_own.all() else (numbers[its_own], steps[its_own])
 
 
 def shape_of(state: ExporterState, datagram: bytes) -> Shape | None:

@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 
 from teagent.model.traffic import Column
-from teagent.wire.flow.template import Rows, Template
+from teagent.wire.flow.gathered import Fields
+from teagent.wire.flow.template import Template
 
 
-def unsigned(template: Template, rows: Rows, index: int) -> Column:
+def unsigned(template: Template, rows: Fields, index: int) -> Column:
     """Field `index` as unsigned numbers, whatever its length (reduced-size encoding, RFC 7011 section 6.2). What is
     wider than 64 bits keeps its low 64.
     """
@@ -27,7 +28,7 @@ def unsigned(template: Template, rows: Rows, index: int) -> Column:
     return value
 
 
-def unsigned_of(template: Template, rows: Rows, elements: tuple[int, ...]) -> Column | None:
+def unsigned_of(template: Template, rows: Fields, elements: tuple[int, ...]) -> Column | None:
     index = template.find(elements)
     return None if index is None else unsigned(template, rows, index)
 

@@ -22,10 +22,9 @@ from teagent.wire.flow.exporter_state import ExporterState
 from teagent.wire.flow.header_times import exported_at, header_times
 from teagent.wire.flow.layout import Batching
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.records import DataSet, RecordSet, Run, Undecoded, joined, reason_of
+from teagent.wire.flow.records import DataSet, RecordSet, Run, Undecoded, gathered, joined, reason_of, rows_of
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sflow import SFLOW_VERSION, SFlowReader
-from teagent.wire.flow.template import Rows, decode_fixed
 
 PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
@@ -124,11 +123,11 @@ class FlowDecoder:
         self._sets += sets
         self._pending += sum([found.records for found in sets])
 
-    def take(self, *, times: bool = True) -> DecodeResult:
+    def take(self, *, whole: bool = True) -> DecodeResult:
         """All that was found since the last call, its records as columns; the more of them, the less it takes for
-        each. Without `times` their start and end may be left unknown, which spares work.
+        each. What is not `whole` may leave unknown what layout.Batching says, which spares work.
         """
-        batches = (*self._ready, *self._batches(times=times), *self._rated(self._sflow.batches(self._state.undecoded)))
+        batches = (*self._ready, *self._batches(whole=whole), *self._rated(self._sflow.batches(self._state.undecoded)))
         self._ready.clear()
         self._pending = 0
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
@@ -227,21 +226,21 @@ class FlowDecoder:
     def _learn(sets: Iterable[DataSet]) -> None:
         """Options first: the rates of a datagram hold for its flows, in whatever order they stand."""
         for group in joined(found for found in sets if found.layout.template.options and found.records):
-            first, rows = group[0], _rows(group)
+            first, rows = group[0], rows_of(group)
             first.rates.learn(first.layout.template, rows)
             boot = first.layout.boot(rows)
             if boot is not None:
                 first.domain.boot = boot
 
-    def _batches(self, *, times: bool = True) -> Iterator[FlowBatch]:
+    def _batches(self, *, whole: bool = True) -> Iterator[FlowBatch]:
         sets, self._sets = self._sets, []
         for group in joined(sets):
             layout = group[0].layout
-            rows = _rows(group)
+            rows = gathered(group)
             if not len(rows):
                 continue
             rates = group[0].rates if self._override is None else self._override
-            batching = _batching(self.exporter, group, times=times)
+            batching = _batching(self.exporter, group, whole=whole)
             if layout.has_addresses:
                 batches = layout.batches(rows, rates, batching)
             elif layout.section is not None:
@@ -259,19 +258,9 @@ class FlowDecoder:
             yield batch
 
 
-def _rows(group: list[DataSet]) -> Rows:
-    template = group[0].layout.template
-    if template.variable:
-        return np.concatenate([found.decode().rows for found in group if isinstance(found, RecordSet)])
-    if len(group) == 1:
-        return decode_fixed(template, group[0].body)
-    size = template.least
-    return np.frombuffer(b"".join([found.body[: found.records * size] for found in group]), template.dtype)
-
-
-def _batching(exporter: str, group: list[DataSet], *, times: bool) -> Batching:
-    if not times or not group[0].layout.needs_header_times:
-        return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan, times=times)
+def _batching(exporter: str, group: list[DataSet], *, whole: bool) -> Batching:
+    if not whole or not group[0].layout.needs_header_times:
+        return Batching(exporter=exporter, boot=math.nan, exported_at=math.nan, whole=whole)
     parts = [_times(list(sets)) for _, sets in groupby(group, lambda found: isinstance(found, Run))]
     exported_at, boot, records = (np.concatenate(column) for column in zip(*parts, strict=True))
     boot[np.isnan(boot)] = group[0].domain.boot

@@ -15,6 +15,7 @@ from teagent.wire.flow.records import ANY_STREAM, Domain, RecordSet, Undecoded, 
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.template import Template
+from teagent.wire.flow.template_sets import Found
 
 DomainKey: TypeAlias = tuple[int, int, int]
 """version, number, stream"""
@@ -44,6 +45,7 @@ class ExporterState:
         self.undecoded: Counter[str] = Counter()
         self.refusals: deque[tuple[str, str]] = deque(maxlen=MOST_REFUSALS)  # the last ones, with the reason in words
         self.template_at: float | None = None  # unix time of the last one
+        self.template_sets: dict[tuple[int, int, bytes], tuple[Found, ...]] = {}  # by version, set and body
         self._domains: dict[DomainKey, Domain] = {}
         self._stream = ANY_STREAM
         self._apart: set[DomainKey] = set()  # domains of one stream

@@ -11,9 +11,10 @@ import numpy as np
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import elements
 from teagent.wire.flow.columns import constant, unsigned, zeros
+from teagent.wire.flow.gathered import Fields
 from teagent.wire.flow.raw_header import FrameKind
 from teagent.wire.flow.sampling import SamplingFields, SamplingRates
-from teagent.wire.flow.template import Rows, Template
+from teagent.wire.flow.template import Template
 
 NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970
 ROUND_SECONDS: Final = 2**32 / 1000  # of sysUpTime, in milliseconds
@@ -22,13 +23,14 @@ ROUND_SECONDS: Final = 2**32 / 1000  # of sysUpTime, in milliseconds
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batching:
     """What rows need besides themselves: `boot` is the unix time at which the exporter's sysUpTime was 0, one number
-    or one a row, NaN where it is not known. Without `times`, start and end are left unknown, which spares work.
+    or one a row, NaN where it is not known. What is not `whole` leaves those columns unknown that do not tell how much
+    comes in from whom, which spares work: start and end, protocol, ports and the destination's AS.
     """
 
     exporter: str
     boot: Column | float
     exported_at: Column | float
-    times: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +86,23 @@ class Layout:
     def has_addresses(self) -> bool:
         return self._addresses[4] is not None or self._addresses[6] is not None
 
-    def boot(self, rows: Rows) -> float | None:
+    def boot(self, rows: Fields) -> float | None:
         """Unix time of the exporter's start in options records, None where these do not tell it."""
         index = self._boot
         return None if index is None else float(unsigned(self.template, rows, index)[-1]) / 1000
 
-    def _number(self, name: str, rows: Rows) -> Column:
+    def _number(self, name: str, rows: Fields) -> Column:
         index = self._numbers[name]
         return zeros(len(rows)) if index is None else unsigned(self.template, rows, index)
 
-    def columns(self, rows: Rows, rates: SamplingRates, batching: Batching) -> dict[str, Column]:
+    def columns(self, rows: Fields, rates: SamplingRates, batching: Batching) -> dict[str, Column]:
         """All columns of a FlowBatch but the addresses, by name."""
-        columns = {name: self._number(name, rows) for name in self._numbers}
+        columns = {
+            name: self._number(name, rows) if batching.whole or name not in _PARTICULARS else zeros(len(rows))
+            for name in self._numbers
+        }
         columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
-        start, end = (self._start, self._end) if batching.times else (None, None)
+        start, end = (self._start, self._end) if batching.whole else (None, None)
         if self._boot is not None and self.needs_header_times:  # in the records themselves
             batching = replace(batching, boot=unsigned(self.template, rows, self._boot) * 1e-3)
         columns["start"] = _times(self.template, rows, start, batching)
@@ -108,7 +113,7 @@ class Layout:
             columns["direction"] = unsigned(self.template, rows, self._direction)
         return columns
 
-    def batches(self, rows: Rows, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
+    def batches(self, rows: Fields, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
         """One batch a family. Records of a template with addresses of both go to the family whose destination is set
         (IPv4 where neither is).
         """
@@ -117,21 +122,28 @@ class Layout:
         if ipv4 is None or ipv6 is None:
             family, pair = (4, ipv4) if ipv6 is None else (6, ipv6)
             if pair is not None:
-                yield self._batch(family, pair, rows, columns, batching.exporter)
+                yield self._batch(family, self._ends(pair, rows), columns, batching.exporter)
             return
         is_ipv6 = (rows[f"f{ipv4[1]}"] == 0) & (rows[f"f{ipv6[1]}"] != 0).any(axis=1)
         for family, pair, mask in ((4, ipv4, ~is_ipv6), (6, ipv6, is_ipv6)):
             if mask.any():
                 part = {name: column[mask] for name, column in columns.items()}
-                yield self._batch(family, pair, rows[mask], part, batching.exporter)
+                src, dst = self._ends(pair, rows)
+                yield self._batch(family, (src[mask], dst[mask]), part, batching.exporter)
 
-    def _batch(
-        self, family: int, pair: tuple[int | None, int], rows: Rows, columns: dict[str, Column], exporter: str
-    ) -> FlowBatch:
+    @staticmethod
+    def _ends(pair: tuple[int | None, int], rows: Fields) -> tuple[Column, Column]:
+        """Source and destination."""
         source, destination = pair
         dst = rows[f"f{destination}"]
-        src = np.zeros_like(dst) if source is None else rows[f"f{source}"]
+        return np.zeros_like(dst) if source is None else rows[f"f{source}"], dst
+
+    def _batch(self, family: int, ends: tuple[Column, Column], columns: dict[str, Column], exporter: str) -> FlowBatch:
+        src, dst = ends
         return FlowBatch(exporter=exporter, family=family, layer2=self.layer2, src=src, dst=dst, **columns)
+
+
+_PARTICULARS: Final = frozenset({"protocol", "src_port", "dst_port", "dst_asn"})
 
 
 def _section(template: Template) -> Section | None:
@@ -157,7 +169,7 @@ def _time_field(template: Template, candidates: tuple[int, ...]) -> tuple[int, i
     return None if index is None else (index, template.fields[index].element)
 
 
-def _times(template: Template, rows: Rows, of: tuple[int, int] | None, batching: Batching) -> Column:
+def _times(template: Template, rows: Fields, of: tuple[int, int] | None, batching: Batching) -> Column:
     """Unix seconds, NaN where unknown (RFC 7011 section 6.1 for the forms of a time)."""
     if of is None:
         return constant(len(rows), np.nan)

@@ -10,6 +10,7 @@ from teagent.errors import BadLength, Truncated, WireError
 from teagent.wire.flow.exporter_state import ExporterState, Held
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import Domain, RecordSet, Undecoded, reason_of, record_set
+from teagent.wire.flow.template import Template
 from teagent.wire.flow.template_sets import (
     FIRST_DATA_SET,
     Found,
@@ -21,6 +22,8 @@ from teagent.wire.flow.template_sets import (
 NETFLOW9_HEADER: Final = struct.Struct(">HHIIII")
 IPFIX_HEADER: Final = struct.Struct(">HHIII")
 SET_HEADER: Final = struct.Struct(">HH")
+MOST_REMEMBERED_SETS: Final = 64  # of templates, of one exporter
+MOST_REMEMBERED_OCTETS: Final = 4_096  # of such a set
 
 
 class Message(NamedTuple):
@@ -92,7 +95,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
             sets.append(found)
             domain.flows |= not layout.template.options
             continue
-        for template in _templates(message.version, number, body, state.limits):
+        for template in _templates(state, message.version, number, body):
             new_templates += 1
             if new_templates > state.limits.max_new_templates:
                 text = f"more than {state.limits.max_new_templates} templates in a datagram"
@@ -103,7 +106,21 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
     return records
 
 
-def _templates(version: int, number: int, body: bytes, limits: Limits) -> Iterator[Found]:
+def _templates(state: ExporterState, version: int, number: int, body: bytes) -> tuple[Found, ...]:
+    """As _read_templates. Exporters tell the same again and again, so what a set says is remembered."""
+    key = (version, number, body)
+    known = state.template_sets.get(key)
+    if known is not None:
+        return known
+    found = tuple(_read_templates(version, number, body, state.limits))
+    if len(body) <= MOST_REMEMBERED_OCTETS and all(isinstance(template, Template) for template in found):
+        if len(state.template_sets) >= MOST_REMEMBERED_SETS:
+            state.template_sets.clear()
+        state.template_sets[key] = found
+    return found
+
+
+def _read_templates(version: int, number: int, body: bytes, limits: Limits) -> Iterator[Found]:
     """Those of a set below 256; sets of other numbers are not of this protocol version."""
     if version == 9 and number == 0:
         return netflow9_templates(body, limits)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
+from teagent.wire.flow.gathered import Gathered
 from teagent.wire.flow.layout import Layout
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sequence import Sequences
-from teagent.wire.flow.template import Decoded, decode_fixed, decode_variable
+from teagent.wire.flow.template import Decoded, Rows, decode_fixed, decode_variable
 
 ANY_STREAM: Final = -1
 
@@ -80,17 +83,38 @@ class RecordSet(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The data sets that stand at one place in `datagrams` of one shape: all their records together. `headers` are
+    """The data sets that stand at one place in `datagrams` of one shape: all their records together. The first set is
+    in `octets` at `begin`, the next ones `step` octets further each, and each is as large as `dtype`. `headers` are
     those of the datagrams, where the times of the records need them.
     """
 
     domain: Domain
     rates: SamplingRates
     layout: Layout
-    body: bytes
+    octets: bytes
+    begin: int
+    step: int
+    dtype: np.dtype[Any]
     records: int
     datagrams: int
     headers: bytes
+
+    @property
+    def long(self) -> bool:
+        """Whether a copy of the records would take longer than to pick each column out of the datagrams."""
+        return self.records >= LONG
+
+    def view(self) -> Rows:
+        """Of shape (datagrams, records in each)."""
+        template = self.layout.template
+        shape = (self.datagrams, self.records // self.datagrams)
+        return np.ndarray(shape, template.dtype, self.octets, self.begin, (self.step, template.least))
+
+    def cut(self) -> bytes:
+        """The records one after the other."""
+        if self.datagrams == 1:
+            return self.octets[self.begin : self.begin + self.dtype.itemsize]
+        return np.ndarray((self.datagrams,), self.dtype, self.octets, self.begin, (self.step,)).tobytes()
 
 
 def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: float, boot: float) -> RecordSet:
@@ -103,16 +127,37 @@ def record_set(domain: Domain, layout: Layout, body: bytes, *, exported_at: floa
     return RecordSet(domain, domain.rates, layout, body, len(body) // template.least, exported_at, boot)
 
 
-LONG: Final = 2_048  # records
+LONG: Final = 256  # records
 DataSet: TypeAlias = RecordSet | Run
 
 
 def joined(sets: Iterable[DataSet]) -> Iterator[list[DataSet]]:
-    """Sets of one template and one domain together, in order of arrival; but a long one by itself, because that spares
-    a copy of it.
-    """
-    groups: dict[tuple[int, int, int], list[DataSet]] = {}
+    """Sets of one template and one domain together, in order of arrival; but the long runs first."""
+    groups: dict[tuple[int, int], list[DataSet]] = {}
     for found in sets:
-        alone = id(found) if found.records >= LONG else 0
-        groups.setdefault((id(found.rates), id(found.layout), alone), []).append(found)
-    yield from groups.values()
+        groups.setdefault((id(found.rates), id(found.layout)), []).append(found)
+    for group in groups.values():
+        yield sorted(group, key=_is_short)
+
+
+def _is_short(found: DataSet) -> bool:
+    return not (isinstance(found, Run) and found.long)
+
+
+def rows_of(group: list[DataSet]) -> Rows:
+    """The records of the sets of a group as a copy."""
+    template = group[0].layout.template
+    if template.variable:
+        return np.concatenate([found.decode().rows for found in group if isinstance(found, RecordSet)])
+    size = template.least
+    bodies = [found.cut() if isinstance(found, Run) else found.body[: found.records * size] for found in group]
+    return np.frombuffer(b"".join(bodies), template.dtype)
+
+
+def gathered(group: list[DataSet]) -> Gathered:
+    """The records of a group that `joined` made, without a copy of the long runs."""
+    runs = [found for found in group if isinstance(found, Run) and found.long]
+    parts = [run.view() for run in runs]
+    if len(runs) < len(group):
+        parts.append(rows_of(group[len(runs) :]))
+    return Gathered(parts)

@@ -19,6 +19,7 @@ import numpy as np
 from teagent.model.traffic import Column
 from teagent.wire.flow import elements
 from teagent.wire.flow.columns import constant, unsigned, unsigned_of
+from teagent.wire.flow.gathered import Fields
 from teagent.wire.flow.template import Rows, Template
 
 LARGEST_RATE: Final = 2.0**32  # a rate above is none: it would stand for more than there is in the world
@@ -36,6 +37,7 @@ class SamplingRates:
         self._of_interface: dict[int, float] = {}
         self._of_domain: float | None = None
         self._common = math.nan
+        self._told: tuple[Template, bytes] | None = None  # the last records that told any
         self._alike = False  # whatever sampler or interface a record names, its rate is the common one
 
     @property
@@ -60,6 +62,9 @@ class SamplingRates:
 
     def learn(self, template: Template, rows: Rows) -> bool:
         """Takes the rates out of options records; False where these tell none."""
+        told = (template, rows.tobytes())
+        if self._told == told:  # exporters say the same again and again
+            return True
         rates = rates_in(template, rows)
         if rates is None:
             return False
@@ -73,6 +78,7 @@ class SamplingRates:
                 self._of_domain = rate
             else:
                 self._keep(table, int(keys[i]), rate)
+        self._told = told
         self._settle()
         return True
 
@@ -84,7 +90,7 @@ class SamplingRates:
         table[key] = rate
 
     @staticmethod
-    def _interfaces(template: Template, rows: Rows) -> Column | None:
+    def _interfaces(template: Template, rows: Fields) -> Column | None:
         for i, f in enumerate(template.fields):
             ipfix = f.scope and f.element in elements.INTERFACE_SCOPES and not f.v9_scope and not f.enterprise
             if (ipfix or (f.v9_scope and f.element == elements.V9_SCOPE_INTERFACE)) and 0 < f.length <= 8:
@@ -99,7 +105,7 @@ class SamplingRates:
             self._common = next(iter(distinct)) if len(distinct) == 1 else math.nan
         self._alike = distinct == {self._common} and not self._of_interface
 
-    def column(self, fields: SamplingFields, rows: Rows, in_if: Column) -> Column:
+    def column(self, fields: SamplingFields, rows: Fields, in_if: Column) -> Column:
         """The rate of each data record."""
         samplers: Mapping[int, float] = {}
         if fields.sampler is not None and not self._alike:
@@ -133,7 +139,7 @@ _STATING = (
 )
 
 
-def rates_in(template: Template, rows: Rows) -> Column | None:
+def rates_in(template: Template, rows: Fields) -> Column | None:
     """Sampling rates that the records state themselves, NaN where one states none; None where the template has no
     element for it. 305 (packets sampled) says nothing without 306 (packets skipped).
     """
@@ -153,7 +159,8 @@ def rates_in(template: Template, rows: Rows) -> Column | None:
     if probability is not None and template.fields[probability].length in {4, 8}:
         length = template.fields[probability].length
         with np.errstate(invalid="ignore"):  # what is no number stays none
-            share = np.ascontiguousarray(rows[f"f{probability}"]).view(f">f{length}").astype(np.float64)
+            raw = np.ascontiguousarray(rows[f"f{probability}"])
+            share = raw.view(f"{raw.dtype.byteorder}f{length}").astype(np.float64)
         stated.append(_ratio(np.where(share <= 1, 1.0, 0.0), share))
     for element in (elements.SAMPLING_INTERVAL, elements.SAMPLER_RANDOM_INTERVAL):
         rate = numbers(element)

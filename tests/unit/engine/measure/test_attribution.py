@@ -50,6 +50,26 @@ def test_ipv6_prefixes_longer_than_64_bits_are_told_apart():
     assert matched(table, texts) == [brute_force(prefixes, t) for t in texts]
 
 
+@pytest.mark.parametrize("spread", [1 << 20, 1 << 40, 1 << 63])
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_ipv6_prefixes_near_each_other_and_far_apart_are_found_alike(spread, to_the_end):
+    rng = np.random.default_rng(1)
+    first = 0x2001_0DB8 << 32
+    prefixes = [
+        ip_network(((first + start) >> (64 - length) << (128 - length), length))
+        for start, length in zip(
+            rng.integers(0, spread, 12).tolist(), rng.choice([44, 48, 52], 12).tolist(), strict=True
+        )
+    ]
+    if to_the_end:
+        prefixes.append(ip_network("ffff:ffff:ffff::/48"))
+    highs = [0, 2**64 - 1, first, *(int(p.network_address) >> 64 for p in prefixes)]
+    highs += [int(p.broadcast_address) >> 64 for p in prefixes] + [high - 1 for high in highs if high]
+    highs += [first + start for start in rng.integers(0, spread, 50).tolist()]
+    texts = [str(ip_address(high << 64 | 1)) for high in highs]
+    assert matched(PrefixTable(6, prefixes), texts) == [brute_force(prefixes, t) for t in texts]
+
+
 def test_a_prefix_at_the_very_end_of_the_space_and_the_default_route_match():
     assert matched(PrefixTable(4, [ip_network("255.255.255.0/24")]), ["255.255.255.255"]) == [
         ip_network("255.255.255.0/24")

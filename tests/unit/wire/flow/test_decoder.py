@@ -78,6 +78,29 @@ def test_a_changed_template_holds_from_where_it_stands(decoder, wrap):
     assert decoder.templates == 1
 
 
+def test_a_template_set_that_was_read_before_defines_again_what_was_changed_or_withdrawn(decoder):
+    told, other = flow_set(2, template(300, FIELDS)), flow_set(2, template(300, FIELDS[::-1]))
+    withdrawn = flow_set(2, (300).to_bytes(2, "big") + bytes(2))
+    assert octets(decode(decoder, ipfix(told, data(7)))) == [7]
+    assert octets(decode(decoder, ipfix(other, told, data(8)))) == [8]
+    assert octets(decode(decoder, ipfix(withdrawn, told, data(9)))) == [9]
+
+
+def test_what_is_not_whole_has_all_that_the_matrix_asks_for(decoder, wrap):
+    """Many at once, so that the columns are picked out of the datagrams."""
+    fields = ((8, 4), (12, 4), (10, 4), (14, 4), (7, 2), (1, 8), (2, 8), (16, 4), (61, 1))
+    values = [(i, i + 1, i % 5, i % 7, 443, i << 33, i * 3, i % 11, i % 2) for i in range(3_000)]
+    bodies = [b"".join(record(fields, *row) for row in values[at : at + 10]) for at in range(0, len(values), 10)]
+    decode(decoder, wrap(flow_set(0, template(300, fields))))
+    decoder.feed([wrap(flow_set(300, body)) for body in bodies], at=0.0)
+    (found,) = decoder.take(whole=False).batches
+    columns = (found.src, found.dst, found.in_if, found.out_if, found.octets, found.packets, found.src_asn)
+    assert [*zip(*(column.tolist() for column in (*columns, found.direction)), strict=True)] == [
+        row[:4] + row[5:] for row in values
+    ]
+    assert set(found.src_port.tolist()) == {0}
+
+
 def test_domains_of_an_exporter_have_their_own_templates(decoder):
     other = ((12, 4), (8, 4), (10, 4), (14, 4), (1, 4), (2, 4))
     decode(decoder, netflow9(flow_set(0, template(300, FIELDS)), source=1))
@@ -283,6 +306,13 @@ def test_a_changed_rate_holds_from_then_on(decoder):
     decode(decoder, netflow9(flow_set(1, one), first, flow_set(0, template(300, SAMPLED))))
     assert sampled_rates(decoder, netflow9(sampled_data(1))) == [100.0]
     assert sampled_rates(decoder, netflow9(then), netflow9(sampled_data(1))) == [1000.0]
+
+
+def test_rates_that_were_told_before_hold_again_after_others(decoder):
+    told = [options_sampler(options_template9, 400, 1, rate) for rate in (1000, 50)]
+    for templates, rates in (told[0], told[0], told[1], told[0]):
+        decode(decoder, netflow9(flow_set(1, templates), rates, flow_set(0, template(300, SAMPLED))))
+    assert sampled_rates(decoder, netflow9(sampled_data(1))) == [1000.0]
 
 
 def test_sampling_that_nobody_told_is_unknown_and_an_override_is_believed(wrap):
