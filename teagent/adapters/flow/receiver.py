@@ -162,13 +162,17 @@ class Receiver:
         readable = select.poll()
         readable.register(source, select.POLLIN)
         reader = reader_of(source)
+        waiting = False  # whether there were datagrams just now: then more come, and one wait is enough
         while not self._stopping.is_set():
-            if not readable.poll(STOP_WITHIN_SECONDS * 1000):
+            if not waiting and not readable.poll(STOP_WITHIN_SECONDS * 1000):
                 continue
             # A moment's patience makes one chunk of what would have been many, and the kernel keeps them meanwhile.
             self._stopping.wait(GATHER_SECONDS)
-            while self._drain(reader) == CHUNK and not self._stopping.is_set():
-                pass
+            waiting = False
+            while (count := self._drain(reader)) and not self._stopping.is_set():
+                waiting = True
+                if count < CHUNK:
+                    break
 
     def _drain(self, reader: DatagramReader | OneByOne) -> int:
         """Returns how many datagrams were read."""

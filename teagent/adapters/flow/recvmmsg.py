@@ -50,8 +50,11 @@ class _Header(ctypes.Structure):
 
 
 def _function() -> Any | None:
+    """Called with the interpreter's lock held, because it does not block: to get the lock back after each call would
+    take a switch interval while another thread computes, in which the kernel's buffer fills.
+    """
     try:
-        return ctypes.CDLL(None, use_errno=True).recvmmsg
+        return ctypes.PyDLL(None, use_errno=True).recvmmsg
     except (AttributeError, OSError, TypeError):
         return None
 
