@@ -87,7 +87,7 @@ async def setting(clock: FakeClock) -> AsyncIterator[Setting]:
 
 @pytest_asyncio.fixture
 async def resyncing(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Setting]:
-    monkeypatch.setattr(module, "RESYNC_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     setting = Setting(witness(clock, resync_seconds=60), clock)
     await setting.witness.start()
     yield setting
@@ -183,6 +183,17 @@ async def test_a_router_is_made_to_tell_its_table_anew_and_nothing_is_doubted_me
         seen = resyncing.seen()
         assert isinstance(seen, Sighting)
         assert seen.home is True
+
+
+async def test_a_router_that_never_pauses_is_made_to_tell_its_table_anew_too(
+    resyncing: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 1000.0)
+    async with resyncing.router(*BEGIN, *HELD, HOME, *END) as router:
+        resyncing.clock.advance(61)
+        await resyncing.tell(router, b.statistics({0: 1}))
+        await until(lambda: resyncing.health().reason != "")
+        assert resyncing.health().reason == "told to begin anew"
 
 
 async def test_a_router_that_does_not_come_back_to_tell_is_lost(resyncing: Setting) -> None:

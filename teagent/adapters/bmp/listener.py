@@ -31,7 +31,7 @@ RECHECK_SECONDS = 5.0
 """Until a table in which a router's own route is missing is asked for once more."""
 QUIET_SECONDS = 15.0
 """It is not, while it may be about to say what became of a change."""
-RESYNC_PAUSE_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 STRANGERS_NAMED = 100
 
 
@@ -170,30 +170,22 @@ class BmpWitness:
         """Until the end of the connection; why it came. Raises WireError and OSError."""
         stream = BmpStream()
         said = "the router closed the connection"
-        while octets := await self._next(router, table, reader):
+        while (octets := await _next(reader)) != b"":
             now, uptime = self._clock.now(), self._clock.monotonic()
-            for message in stream.feed(octets):
+            for message in stream.feed(octets or b""):
                 update = table.take(message, now, uptime)
                 if update is not None and self._on_update is not None and isinstance(message, RouteMonitoring):
                     self._on_update(message, update)
                 if isinstance(message, Termination) and message.reason:
                     said = f"the router closed the connection: {message.reason}"
             self._promote(router, table)
+            # Also where it never pauses: statistics may come as often as we look.
+            if self._is_old(router, table):
+                router.resyncing = True
+                return "told to begin anew"
             # A table of a million routes comes without a pause: others have their turn between two pieces of it.
             await asyncio.sleep(0)
-        return "told to begin anew" if router.resyncing else said
-
-    async def _next(self, router: _Router, table: RouterTable, reader: asyncio.StreamReader) -> bytes:
-        """What came next, empty at the end."""
-        while True:
-            try:
-                async with asyncio.timeout(RESYNC_PAUSE_SECONDS):
-                    return await reader.read(READ_OCTETS)
-            except TimeoutError:
-                self._promote(router, table)
-                if self._is_old(router, table):
-                    router.resyncing = True
-                    return b""
+        return said
 
     def _is_old(self, router: _Router, table: RouterTable) -> bool:
         if router.table is not table:
@@ -273,6 +265,15 @@ class BmpWitness:
                 if session.up is not None
             ),
         )
+
+
+async def _next(reader: asyncio.StreamReader) -> bytes | None:
+    """What came next, empty at the end; None where nothing comes for a while."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await reader.read(READ_OCTETS)
+    except TimeoutError:
+        return None
 
 
 def _peer_address(writer: asyncio.StreamWriter) -> Address | None:
