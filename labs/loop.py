@@ -155,12 +155,7 @@ class ClosedLoop:
         return "\n".join(ends)
 
     def ready(self) -> bool:
-        """The daemon answers, the relay listens, and the session with the edge is up.
-
-        What the daemon says of sessions may be as old as its last look at the relay; that one is there is seen here.
-        """
-        if self._node_run(["test", "-S", f"{RUN}/relay.sock"], check=False).returncode != 0:
-            return False
+        """The daemon answers, the relay answers it, and the session with the edge is up."""
         done = self.teagent("status", "--json", check=False)
         if done.returncode != 0:
             return False

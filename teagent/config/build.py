@@ -8,6 +8,7 @@ from pathlib import Path
 from teagent.config import effective as e
 from teagent.config.check import bmp_of, exporters_of, home_of, neighbor_of, short_window_of
 from teagent.config.clickhouse import columns_of, interfaces_of, table_of
+from teagent.config.flow_schema import ClickHouse, FlowTrust
 from teagent.config.policy_schema import (
     AnnouncedLinksGuardRow,
     GuardRow,
@@ -15,7 +16,8 @@ from teagent.config.policy_schema import (
     PolicyFile,
     UtilisationGuardRow,
 )
-from teagent.config.schema import ClickHouse, ConfigFile, FlowTrust, LinkRow, RouterRow, SnmpV2cRow, SnmpV3Row
+from teagent.config.router_schema import RouterRow, SnmpV2cRow, SnmpV3Row
+from teagent.config.schema import ConfigFile, LinkRow
 from teagent.config.secrets import Secret
 from teagent.model.link import Link, LinkKind, Percentile
 from teagent.model.network import Network, OwnPrefix
@@ -212,6 +214,11 @@ def _bgp(file: ConfigFile, path: Path) -> e.BgpConfig:
         next_hop_ipv4=file.bgp.next_hop.ipv4,
         next_hop_ipv6=file.bgp.next_hop.ipv6,
         max_prepend=file.bgp.max_prepend,
+        budget=e.BudgetConfig(
+            max_overrides=file.bgp.budget.max_overrides,
+            changes_per_minute=file.bgp.budget.changes_per_minute,
+            burst=file.bgp.budget.burst,
+        ),
         dry_run=file.bgp.dry_run,
     )
 

@@ -8,8 +8,10 @@ from ipaddress import IPv4Network, ip_address
 from teagent.config.clickhouse import check_clickhouse
 from teagent.config.document import Keys
 from teagent.config.finding import Finding
+from teagent.config.flow_schema import Flows
 from teagent.config.readers import WITHHOLD, listed
-from teagent.config.schema import ConfigFile, Flows, LinkRow, PrefixRow, RouterRow, SnmpV3Row
+from teagent.config.router_schema import RouterRow, SnmpV3Row
+from teagent.config.schema import ConfigFile, LinkRow, PrefixRow
 from teagent.model.bgp import Address
 from teagent.model.units import format_bps, format_duration
 

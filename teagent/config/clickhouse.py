@@ -8,8 +8,9 @@ from typing import Final
 from teagent.config.document import Keys
 from teagent.config.effective import FlowTable, InterfaceKey
 from teagent.config.finding import Finding
+from teagent.config.flow_schema import ClickHouse, ClickHouseColumns
 from teagent.config.readers import listed
-from teagent.config.schema import ClickHouse, ClickHouseColumns, ConfigFile
+from teagent.config.schema import ConfigFile
 
 AKVORADO: Final = {
     "time": "TimeReceived",

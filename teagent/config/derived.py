@@ -95,4 +95,7 @@ def allow_list(config: Config) -> AllowList:
             for router in speaking_routers(config)
         ),
         max_prepend=cap,
+        max_overrides=config.bgp.budget.max_overrides,
+        changes_per_minute=config.bgp.budget.changes_per_minute,
+        burst=config.bgp.budget.burst,
     )

@@ -220,6 +220,15 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """What the relay lets through at most."""
+
+    max_overrides: int
+    changes_per_minute: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BgpConfig:
     """How overrides reach the routers: mode `signal`, large communities, through the relay's socket `relay`.
 
@@ -235,6 +244,7 @@ class BgpConfig:
     next_hop_ipv4: IPv4Address | None
     next_hop_ipv6: IPv6Address | None
     max_prepend: int
+    budget: BudgetConfig
     dry_run: bool
 
 

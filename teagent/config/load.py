@@ -15,9 +15,10 @@ from teagent.config.check import check
 from teagent.config.check_policy import Surroundings, check_overlaps, check_policy
 from teagent.config.document import Document, read
 from teagent.config.effective import Config
+from teagent.config.fields import Row
 from teagent.config.policy_schema import PolicyFile
 from teagent.config.problems import problems_of
-from teagent.config.schema import ConfigFile, Row
+from teagent.config.schema import ConfigFile
 from teagent.config.secrets import Secret, resolve
 from teagent.config.show import digest_of
 from teagent.errors import ConfigError, PolicyError, Problem

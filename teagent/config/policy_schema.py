@@ -13,6 +13,7 @@ from teagent.config.fields import (
     PrependCount,
     Rate,
     Reads,
+    Row,
     Tag,
     Truth,
     duration,
@@ -25,7 +26,6 @@ from teagent.config.fields import (
     written,
 )
 from teagent.config.readers import read_version_1
-from teagent.config.schema import Row
 from teagent.model.link import LinkKind
 from teagent.model.policy import Metric, Objective, Unproven
 

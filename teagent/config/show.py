@@ -306,6 +306,11 @@ def _bgp(config: Config) -> dict[str, Any]:
         "freeze_file": str(bgp.freeze_file),
         "journal": str(bgp.journal),
         "max_prepend": bgp.max_prepend,
+        "budget": {
+            "max_overrides": bgp.budget.max_overrides,
+            "changes_per_minute": bgp.budget.changes_per_minute,
+            "burst": bgp.budget.burst,
+        },
         "dry_run": bgp.dry_run,
     }
 

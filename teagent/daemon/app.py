@@ -30,7 +30,7 @@ from teagent.daemon.build import (
     snmp_target,
 )
 from teagent.daemon.control import ControlServer
-from teagent.daemon.figures import figures
+from teagent.daemon.duties import schedule
 from teagent.daemon.handlers import Handlers
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
@@ -52,17 +52,6 @@ from teagent.service.watch import Watcher
 from teagent.service.witness_log import WitnessLog
 
 log = structlog.get_logger("daemon")
-
-DRAIN_SECONDS = 1.0
-RECONCILE_SECONDS = 5.0
-PRUNE_SECONDS = 3600.0
-ORIGINS_SECONDS = 60.0
-"""Between two tables of origins, where routers report them as they change."""
-WATCH_SECONDS = 1.0
-BEAT_SECONDS = 1.0
-LOOK_SECONDS = 1.0
-HUNG_SECONDS = 120.0
-"""A watch that has not ended for so long never will: systemd is then told nothing more, and starts us anew."""
 
 
 class App:
@@ -286,7 +275,7 @@ class App:
                 await self._settle_routes()
             else:
                 await self.routes.refresh()
-            self._schedule()
+            schedule(self)
             self.jobs.start()
             stack.push_async_callback(self.jobs.stop)
             await self._open(stack, self.control.start, self.control.stop)
@@ -312,65 +301,20 @@ class App:
         """What an earlier life left behind: half-applied changes go back, active ones are held."""
         await self.routes.refresh()
         await self.approver.recover()
-        await self._reconcile()
+        await self.reconcile()
 
-    async def _reconcile(self) -> None:
+    async def look(self) -> None:
+        """What is announced now, and not what was at the last cycle: ExaBGP may have died since."""
+        await self.routes.refresh()
+        self.freeze.see(self.routes.state)
+
+    async def reconcile(self) -> None:
         async with self.book.lock:
             if self.reconciler is None:
                 await self.routes.refresh()
             else:
                 await self.reconciler.cycle(self.clock.now())
             self.freeze.see(self.routes.state)
-
-    def _schedule(self) -> None:
-        config = self.config
-        self.jobs.every(config.poll.interval_seconds, "poll", self.observer.poll, at_once=True, breakable=True)
-        self.jobs.every(DRAIN_SECONDS, "drain", self._drain)
-        self.jobs.every(config.flows.short_window_seconds, "window", self.ingest.close_window)
-        if config.flows.origins is not None and self.origins is not None:
-            every = ORIGINS_SECONDS if config.flows.origins.bmp else config.flows.origins.reload_seconds
-            self.jobs.every(every, "origins", self.origins.reload, at_once=True, breakable=True)
-        self.predicting.schedule(self.jobs, self.decider.distrust)
-        self.jobs.every(config.decide.interval_seconds, "decide", self.decider.cycle)
-        self.jobs.every(WATCH_SECONDS, "watch", self._watch)
-        self.jobs.every(LOOK_SECONDS, "second_look", self._second_look, breakable=True)
-        self.jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
-        self.jobs.every(RECONCILE_SECONDS, "reconcile", self._reconcile)
-        self.jobs.every(PRUNE_SECONDS, "prune", self._prune)
-
-    async def _drain(self) -> None:
-        self.ingest.drain()
-
-    async def _watch(self) -> None:
-        now = self.clock.now()
-        self.predicting.evidence.note(now)
-        self.witness_log.look()
-        await self.watcher.tick(now)
-        await self.scorer.measure(self.policies, now)
-
-    async def _second_look(self) -> None:
-        """A guard that one reading has broken need not wait for the next poll."""
-        links = self.config.network.links
-        routers = {links[name].router for name in self.watcher.unsure(self.clock.now())}
-        if routers:
-            await self.observer.poll(routers)
-            await self.watcher.tick(self.clock.now())
-
-    async def _beat(self) -> None:
-        """Beside the watch, which a full disk makes fail: to be restarted for that would help nobody."""
-        if self.jobs.running_seconds("watch") < HUNG_SECONDS:
-            self.notify.watchdog()
-        self.notify.status(self._status_line())
-        self.metrics.set(figures(self))
-
-    def _status_line(self) -> str:
-        live = len(self.book.live())
-        frozen = "frozen; " if self.freeze.frozen else ""
-        dry = "dry run; " if self.config.bgp.dry_run else ""
-        return f"{frozen}{dry}{len(self.config.network.links)} links, {live} live proposal{'s' if live != 1 else ''}"
-
-    async def _prune(self) -> None:
-        await self.store.prune(now=self.clock.now())
 
     def _stop_flows(self) -> None:
         if self.clickhouse is not None:

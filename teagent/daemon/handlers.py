@@ -91,6 +91,7 @@ class Handlers:
 
     async def status(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
         app = self._app
+        await app.look()
         now = self._now
         links = await self.link_list(_actor, {})
         return documents.status_document(
@@ -226,11 +227,14 @@ class Handlers:
         return own_prefix(self._app.config.network, text_of(arguments, "prefix"))
 
     async def prefix_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        await self._app.look()
         rows = [self._prefix_document(own.prefix, None) for own in self._app.config.network.prefixes]
         return documents.listing("prefixes", rows, at=self._now)
 
     async def prefix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        return self._prefix_document(self._own(arguments), 10)
+        own = self._own(arguments)
+        await self._app.look()
+        return self._prefix_document(own, 10)
 
     def _prefix_document(self, prefix: Prefix, top: int | None) -> Document:
         app = self._app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,12 +31,27 @@ class Routes:
         self._home = home
         self._clock = clock
         self._state: SpeakerState | NoData = NoData(since=clock.now(), reason="the relay has not been asked yet")
+        self._turn = asyncio.Lock()
+        self._begun = 0
+        self._ended = 0
 
     async def refresh(self) -> SpeakerState | NoData:
-        """Asks the relay. Without a speaker (dry run) nothing is held by definition."""
+        """Asks the relay, and returns nothing older than this call; of many that ask at once all but the first share
+        one question, and no answer is overtaken by an older one. Without a speaker (dry run) nothing is held by
+        definition.
+        """
+        wanted = self._begun + 1
+        async with self._turn:
+            if self._ended < wanted:
+                self._begun = wanted
+                await self._ask()
+                self._ended = wanted
+            return self._state
+
+    async def _ask(self) -> None:
         if self._speaker is None:
             self._state = SpeakerState(overrides=(), neighbors=(), frozen=False, counters={})
-            return self._state
+            return
         try:
             self._state = await self._speaker.state()
         except SpeakerError as error:
@@ -44,7 +60,6 @@ class Routes:
                 self._state = NoData(since=self._clock.now(), reason=error.message)
             else:
                 self._state = NoData(since=self._state.since, reason=error.message)
-        return self._state
 
     @property
     def state(self) -> SpeakerState | NoData:

@@ -13,7 +13,7 @@ from teagent.adapters.flow.account import INTERNAL_ERROR
 from teagent.adapters.flow.listener import MOST_UNTAKEN_RECORDS, QUEUE_SIZE, FlowListener
 from teagent.adapters.metrics import METRICS
 from teagent.config.build import build_trust
-from teagent.config.schema import FlowTrust
+from teagent.config.flow_schema import FlowTrust
 from teagent.config.show import duration_text, share_text
 from teagent.daemon.build import exporter_bounds
 from teagent.engine.measure.exporter_trust import ExporterBounds

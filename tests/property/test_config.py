@@ -375,6 +375,11 @@ def configs(draw: st.DrawFn) -> e.Config:
             next_hop_ipv4=IPv4Address("192.0.2.254"),
             next_hop_ipv6=IPv6Address("2001:db8::254"),
             max_prepend=draw(st.integers(3, 5)),
+            budget=e.BudgetConfig(
+                max_overrides=draw(st.integers(1, 100_000)),
+                changes_per_minute=draw(st.integers(1, 6000)),
+                burst=draw(st.integers(1, 100_000)),
+            ),
             dry_run=draw(st.booleans()),
         ),
         bmp=bmp,

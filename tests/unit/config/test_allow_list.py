@@ -33,6 +33,13 @@ def test_it_is_shown_without_being_written(files: Files, place: Path) -> None:
     assert not place.exists()
 
 
+def test_the_budget_of_the_configuration_is_the_relays(files: Files, place: Path) -> None:
+    assert not place.exists()
+    files.bend("bgp:\n", "bgp:\n  budget: {max_overrides: 3, changes_per_minute: 7, burst: 2}\n")
+    shown = json.loads(run(files, "show").stdout)
+    assert (shown["max_overrides"], shown["changes_per_minute"], shown["burst"]) == (3, 7, 2)
+
+
 def test_it_is_written_once_and_checked(files: Files, place: Path) -> None:
     assert run(files, "check").exit_code == 5
     assert run(files, "write").stdout == f"wrote {place}\n"
