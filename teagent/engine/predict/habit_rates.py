@@ -34,7 +34,7 @@ ALWAYS_TAKEN = 0.02
 """Weight of a link that is out of the question, and of one beside which all others are."""
 UNREACHED_IS_NEVER = 0.6
 STICKY = 0.4
-IGNORES = 0.05
+IGNORES = 0.1
 """On one of the links; as much on each."""
 CAPPED = 0.03
 """At one of `CAPS`; as much at each."""
@@ -58,12 +58,25 @@ class Rates:
     ignores: Floats
     cap: Floats
 
+    def flat(self) -> Floats:
+        """All in one row."""
+        return np.concatenate([self.bias, self.sticky, self.ignores, self.cap])
+
+    def of_flat(self, row: Floats) -> Rates | None:
+        """A row of rates of these parts, taken apart; None where it is of others."""
+        lengths = [len(part) for part in (self.bias, self.sticky, self.ignores, self.cap)]
+        if len(row) != sum(lengths):
+            return None
+        bias, sticky, ignores, cap = np.split(row, np.cumsum(lengths)[:-1])
+        return Rates(bias=bias, sticky=sticky, ignores=ignores, cap=cap)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kinds:
     """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all.
 
-    `onto_habits` (G, H), sparse, sums ways up.
+    `onto_habits` (G, H), sparse, sums ways up. `any_order` (H, H), sparse, divides the weight of each habit among those
+    that differ from it in nothing but the order of equals.
     """
 
     habits: Habits
@@ -71,6 +84,7 @@ class Kinds:
     bias_of: Ints
     assumed: Rates
     onto_habits: csr_array
+    any_order: csr_array
 
     def only(self, rows: Ints) -> Kinds:
         return replace(self, patterns=self.patterns[rows], bias_of=self.bias_of[rows])
@@ -133,7 +147,19 @@ def kinds(slots: int) -> Kinds:
             (np.ones(len(known.ways)), (np.arange(len(known.ways)), known.habit_of)),
             shape=(len(known.ways), len(known)),
         ),
+        any_order=_any_order(known),
     )
+
+
+def _any_order(known: Habits) -> csr_array:
+    ways = known.ways
+    but_order = np.column_stack([ways.cost, ways.sticky, ways.ignores, ways.cap])
+    kind = np.unique(but_order, axis=0, return_inverse=True)[1].reshape(-1)
+    shape = len(known), int(kind.max()) + 1
+    ways_of_habit, orders = np.bincount(known.habit_of), np.bincount(kind)
+    into = csr_array((1 / ways_of_habit[known.habit_of], (known.habit_of, kind)), shape=shape)
+    back = csr_array((1 / orders[kind], (known.habit_of, kind)), shape=shape).T
+    return csr_array(into @ back, dtype=np.float32)
 
 
 def _beside_none(there: Flags, rate: float) -> Floats:

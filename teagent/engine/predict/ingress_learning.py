@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
+from teagent.engine.predict.habit_rates import Rates, kinds, pattern, patterns_of
 from teagent.engine.predict.ingress import (
     CHANGES,
     ERROR,
@@ -25,7 +25,7 @@ from teagent.engine.predict.ingress import (
 )
 from teagent.engine.predict.ingress_scores import losses, misses_of
 from teagent.engine.predict.ingress_shares import Chances
-from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
+from teagent.engine.predict.pooling import Evidence, Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
 
@@ -34,7 +34,9 @@ Column: TypeAlias = npt.NDArray[Any]
 OPEN_MAX = 3
 """So many vectors are asked at the same time: prefixes differ in theirs."""
 
-ROUNDS_FIRST, ROUNDS = 3, 2
+ROUNDS_FIRST, ROUNDS = 12, 2
+"""Of pooling: from what is assumed to what one picture of where senders are says of all takes more than from there on.
+"""
 FADES = 0.95
 """What a sender's remembered volume keeps with each observation in which it is not seen."""
 
@@ -56,18 +58,27 @@ def learn(model: IngressModel, observation: Observation) -> IngressModel:
     rows = model.rows(observation.asn)
     kept = np.flatnonzero(seen & (rows >= 0))
     model = _answered(model, vector, rows[kept], share[kept], before[kept])
-    return replace(_pooled(model, ROUNDS if new else 1), learned_at=observation.at)
+    rounds = ROUNDS_FIRST if model.pooled is None else ROUNDS if new else 1
+    return replace(_pooled(model, rounds), learned_at=observation.at)
 
 
-def with_evidence(model: IngressModel) -> IngressModel:
-    """A model whose senders, evidence and open questions were set from outside, made whole."""
-    return _pooled(replace(model, ties=_ties(model), pooled=None), ROUNDS) if len(model.asn) else model
+def with_evidence(model: IngressModel, rates: Rates | None = None) -> IngressModel:
+    """A model whose senders, evidence and open questions were set from outside, made whole; `rates` are those that it
+    had.
+    """
+    model = replace(model, ties=_ties(model), pooled=None)
+    return _pooled(model, ROUNDS_FIRST if rates is None else ROUNDS, rates) if len(model.asn) else model
 
 
-def _pooled(model: IngressModel, rounds: int) -> IngressModel:
-    rounds = ROUNDS_FIRST if model.pooled is None else rounds
+def _vectors(model: IngressModel) -> Ints:
+    """(n) under how many each sender was seen."""
+    return np.asarray(model.seen + np.sum([question.seen > 0 for question in model.open], axis=0))
+
+
+def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> IngressModel:
     known = kinds(model.slots.shape[1])
-    return replace(model, pooled=pool(known, model.ties, _weigh(model), model.pooled, rounds, model.strength))
+    evidence = Evidence(explains=_weigh(model), vectors=_vectors(model))
+    return replace(model, pooled=pool(known, model.ties, evidence, rates or model.pooled, rounds, model.strength))
 
 
 # --- who is known -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.habit_rates import kinds
 from teagent.engine.predict.ingress import IngressModel, Question, empty
 from teagent.engine.predict.ingress_learning import with_evidence
 from teagent.engine.predict.ingress_scores import Miss, Scores
@@ -44,6 +45,7 @@ def to_state(model: IngressModel) -> dict[str, npt.NDArray[Any]]:
         "open_before": np.array([q.before for q in questions], dtype=np.int8).reshape(len(questions), len(model.asn)),
         "open_answers": np.array([q.answers for q in questions]).reshape(len(questions), len(model.asn), width),
         "open_seen": np.array([q.seen for q in questions], dtype=np.int64).reshape(len(questions), len(model.asn)),
+        "rates": np.zeros(0) if model.pooled is None else model.pooled.rates.flat(),
         "loss": np.array(model.scores.loss),
         "misses": np.array([(m.distance, m.alone, m.together, m.age) for m in model.scores.misses]).reshape(-1, 4),
         "learned_at": np.array(np.nan if model.learned_at is None else model.learned_at.timestamp()),
@@ -97,5 +99,7 @@ def from_state(state: State, distances: Distances) -> IngressModel:
                 ),
             ),
             learned_at=None if np.isnan(learned_at) else datetime.fromtimestamp(learned_at, UTC),
-        )
+        ),
+        # Files of before rates were kept have none.
+        kinds(model.slots.shape[1]).assumed.of_flat(state.get("rates", np.zeros(0))),
     )

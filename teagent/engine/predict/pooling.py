@@ -4,6 +4,13 @@ Empirical Bayes, in three tiers. All senders give the rates of the parts of habi
 pattern of hops over the same links share a Dirichlet distribution over habits, around those rates; those that buy from
 the same upstream one around that. Each sender is left out of what it is told itself. A sender with several upstreams
 goes with each as far as that explains it. A few rounds, from the last result, are enough: evidence comes in slowly.
+
+Who breaks a tie does it by what is near to him: the order of equals is shared by those behind one upstream and by no
+wider group. So where all of a pattern with two equal links come in on one of them, that is not a hundred equal orders
+but a link that is nearer than the graph says, and prepends are reckoned from there.
+
+Nor does one picture of where senders are tell what sets those of one pattern apart from others: what all of them teach
+about the gaps between links is surer. So a sender speaks for its pattern as far as it was seen under several vectors.
 """
 
 from __future__ import annotations
@@ -46,6 +53,20 @@ class Strength:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """`explains` (N, H): how well each habit goes with what was seen of each sender, in any unit of its own row;
+    `vectors` (N): under how many it was seen.
+    """
+
+    explains: Weights
+    vectors: Ints
+
+    def speaks(self) -> Weights:
+        """(N) 0 to 1: for how much of a sender each counts in what those of its pattern are believed to do."""
+        return (1 - 1 / np.maximum(self.vectors, 1)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pooled:
     """`posterior` and `prior` (N, H), rows of which sum to 1: with a sender's own evidence and without. `of_alike`
     (groups, H): what is expected of a sender of the group that nothing else is known of.
@@ -57,35 +78,38 @@ class Pooled:
     of_alike: Weights
 
 
-def pool(kinds: Kinds, ties: Ties, evidence: Weights, last: Pooled | None, rounds: int, strength: Strength) -> Pooled:
-    """`evidence` (N, H): how well each habit explains what was seen of each sender, in any unit of its own row."""
+def pool(
+    kinds: Kinds, ties: Ties, evidence: Evidence, last: Pooled | Rates | None, rounds: int, strength: Strength
+) -> Pooled:
+    """`last` is where the rounds begin, the more of it is known the better."""
     used, pattern_of = np.unique(ties.pattern_of, return_inverse=True)
     kinds, ties = kinds.only(used), replace(ties, pattern_of=pattern_of.reshape(-1))
-    rates = kinds.assumed if last is None else last.rates
+    rates = kinds.assumed if last is None else last.rates if isinstance(last, Pooled) else last
     ways = kinds.of_ways(rates)
     base = kinds.of_habits(ways).astype(np.float32)
-    if last is None or last.posterior.shape != evidence.shape:
-        prior = base[ties.pattern_of]
-        posterior = _normal(prior * evidence)
+    if isinstance(last, Pooled) and last.posterior.shape == evidence.explains.shape:
+        prior = last.prior
     else:
-        prior, posterior = last.prior, _normal(last.prior * evidence)
+        prior = base[ties.pattern_of]
+    posterior = _normal(prior * evidence.explains)
     of_alike = base[:0]
     for _ in range(rounds):
         rates = kinds.learned(ways, _sums(ties.pattern_of, posterior, len(kinds.patterns)))
         ways = kinds.of_ways(rates)
         base = kinds.of_habits(ways).astype(np.float32)
-        prior, posterior, of_alike = _round(base, ties, evidence, posterior, strength)
+        prior, posterior, of_alike = _round(kinds, base, ties, evidence, posterior, strength)
     return Pooled(rates=rates, prior=prior, posterior=posterior, of_alike=of_alike)
 
 
 def _round(
-    base: Weights, ties: Ties, evidence: Weights, posterior: Weights, strength: Strength
+    kinds: Kinds, base: Weights, ties: Ties, evidence: Evidence, posterior: Weights, strength: Strength
 ) -> tuple[Weights, Weights, Weights]:
     count = len(posterior)
     alike = int(ties.alike_of.max(initial=-1)) + 1
     groups = int(ties.upstream_of.max(initial=-1)) + 1
-    sums = _sums(ties.alike_of, posterior, alike)
-    size = np.bincount(ties.alike_of, minlength=alike).astype(np.float32)
+    speaks = evidence.speaks()
+    sums = _sums(ties.alike_of, posterior * speaks[:, None], alike) @ kinds.any_order
+    size = np.bincount(ties.alike_of, weights=speaks, minlength=alike).astype(np.float32)
     pattern_of_alike = np.zeros(alike, dtype=np.int64)
     pattern_of_alike[ties.alike_of] = ties.pattern_of
     wide = np.float32(strength.rates_in_alike)
@@ -100,13 +124,15 @@ def _round(
     for number, start in enumerate(range(0, count, BLOCK)):
         rows = slice(start, min(start + BLOCK, count))
         own = posterior[rows]
-        alone = (mixed[ties.alike_of[rows]] - own) / (wide + size[ties.alike_of[rows], None] - 1)
+        said = speaks[rows, None]
+        alone = mixed[ties.alike_of[rows]] - said * (own @ kinds.any_order)
+        alone /= wide + size[ties.alike_of[rows], None] - said
         pairs = slice(first[number], first[number + 1])
         who, group, share = ties.member[pairs] - start, ties.upstream_of[pairs], part[pairs]
         # A pair expects (near * alone + told - share * own) / counted; of the sum over a sender's pairs, only what is
         # told differs between them.
         counted = near + weight[group] - share
-        seen = evidence[rows]
+        seen = evidence.explains[rows]
         by_alone, by_own = (np.einsum("nh,nh->n", one, seen)[who] for one in (alone, own))
         explained = near * by_alone + np.einsum("ph,ph->p", told[group], seen[who]) - share * by_own
         explained = np.maximum(explained, 0) / counted
@@ -119,7 +145,7 @@ def _round(
         prior[rows] += by @ told
         prior[rows] -= of_own.astype(np.float32)[:, None] * own
     np.maximum(prior, np.float32(1e-12), out=prior)
-    return prior, _normal(prior * evidence), mixed / (wide + size)[:, None]
+    return prior, _normal(prior * evidence.explains), mixed / (wide + size)[:, None]
 
 
 def _parts(ties: Ties, count: int) -> Weights:

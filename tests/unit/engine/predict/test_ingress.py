@@ -28,7 +28,7 @@ def distances(links=LINKS, asn=SENDERS, hops=None, upstream=3356):
     """All at the same distance from every link, behind one upstream."""
     hops = np.full((len(asn), len(links)), 3) if hops is None else np.asarray(hops)
     return Distances(
-        links=links, asn=asn, hops=hops, start=np.arange(len(asn) + 1), upstream=np.full(len(asn), upstream)
+        links=links, asn=asn, hops=hops, start=np.arange(len(asn) + 1), upstream=np.broadcast_to(upstream, len(asn))
     )
 
 
@@ -88,6 +88,14 @@ def test_a_sender_is_believed_to_do_as_others_behind_its_upstream():
     model = taught(moved, model=model)
     one, other = (chances(model, asn, 0, (0, 0), (2, 0))[1] for asn in quiet)
     assert (one < 0.3, other > 0.7) == (True, True)
+
+
+def test_where_all_come_in_on_one_of_two_equal_links_it_is_believed_to_be_nearer():
+    many = 64496 + np.arange(200)
+    each_for_itself = empty(LINKS, distances(asn=many, upstream=many + 1000))
+    together, divided = (taught(seen([0, 0], on, asn=many), model=each_for_itself) for on in (0, np.arange(200) % 2))
+    one, other = (chances(model, 64496, 0, (0, 0), (1, 0))[1] for model in (together, divided))
+    assert one < other - 0.1
 
 
 def test_the_order_of_links_in_an_observation_does_not_matter():
@@ -263,6 +271,12 @@ def test_a_model_that_was_kept_says_the_same_as_before():
     assert chances(again, SENDERS[3], 0, (0, 2), (3, 0)) == pytest.approx(
         chances(model, SENDERS[3], 0, (0, 2), (3, 0)), abs=0.02
     )
+
+
+def test_a_model_that_was_kept_before_rates_were_is_taken():
+    model = taught(seen([0, 0], 0), seen([1, 0], 0, day=1))
+    state = {name: array for name, array in to_state(model).items() if name != "rates"}
+    assert from_state(state, model.distances).pooled is not None
 
 
 def test_a_model_that_knows_nobody_can_be_kept_too():
