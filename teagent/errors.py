@@ -20,7 +20,7 @@
         SpeakerDown | NotAcknowledged(change) | SpeakerRejected(change, reply)
       StoreError
         SchemaTooNew(found, supported) | StoreCorrupt | DiskFull
-      AdvisorError
+      AdvisorError(reason)
 
 Fields come first, the message second: `str(error)` is built from the fields, so `--json` prints the same facts.
 A message is one line, lower case, no full stop; `hint` says what to do next.
@@ -260,4 +260,11 @@ class DiskFull(StoreError):
 
 
 class AdvisorError(TeagentError):
-    """Never leaves service/advise.py."""
+    """The model, or the way to it. `reason` is a stable id, as in `timeout`.
+
+    It ends in service/advise.py and in the advisor's own commands; nothing that decides ever sees one.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint, reason=reason)
+        self.reason = reason

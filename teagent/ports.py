@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from teagent.model.advice import ModelState, Prompt, Reply
 from teagent.model.announcement import AnnouncementSet, HeldOverride, Override
 from teagent.model.audit import ChainRow
 from teagent.model.bgp import Prefix
@@ -307,6 +308,18 @@ class Store(Protocol):
 
     async def prune(self, *, now: datetime) -> Mapping[str, int]:
         """Rolls up and deletes by retention; returns rows deleted by table."""
+
+
+class Advisor(Protocol):
+    """A language model. Both calls raise AdvisorError and nothing else, within a deadline of their own."""
+
+    @property
+    def model(self) -> str: ...
+    async def state(self) -> ModelState:
+        """What the server says of the model."""
+
+    async def ask(self, prompt: Prompt) -> Reply:
+        """One answer, not to be believed. Being cancelled ends the server's work on it as well."""
 
 
 class LiveView(Protocol):

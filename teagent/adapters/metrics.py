@@ -156,6 +156,14 @@ METRICS: tuple[MetricSpec, ...] = (
         "teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired", "the log says why"
     ),
     _gauge("teagent_job_seconds", "job", "how long the last run took"),
+    _gauge(
+        "teagent_advisor_up", "", "1 while the language model answers; absent without one", "teagent advisor status"
+    ),
+    _counter("teagent_advisor_calls_total", "outcome", "calls of the model: ok, or why not", "teagent advisor status"),
+    _counter("teagent_advisor_proposals_total", "outcome", "proposals that it was asked of: advised, abstained"),
+    _gauge("teagent_advisor_calls_today", "", "answers of the model since midnight UTC"),
+    _gauge("teagent_advisor_tokens_today", "kind", "tokens since midnight UTC: prompt, answer"),
+    _gauge("teagent_advisor_seconds_today", "", "seconds that its answers took since midnight UTC"),
     _counter("teagent_store_failures_total", "", "writes that the store refused", "disk space, teagent log"),
 )
 

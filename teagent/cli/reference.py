@@ -136,7 +136,10 @@ EXPLAINED: Mapping[str, tuple[str, str]] = {
     "SchemaTooNew": ("the store was written by a newer teagent", "run that one, or restore the backup"),
     "StoreCorrupt": ("the store is damaged", "restore the backup; the relay's journal still holds what is announced"),
     "DiskFull": ("there is no room for the store", "make room; polling goes on, decisions do not"),
-    "AdvisorError": ("the advisor failed; the proposal stands without advice", "nothing"),
+    "AdvisorError": (
+        "the language model failed; the proposal stands without advice",
+        "`teagent advisor status`; nothing else depends on it",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from teagent.cli import render_advice
 from teagent.cli.render_plan import body, short
 from teagent.cli.text import Column, age, clean, plural, rate, seconds_between, table
 from teagent.model.units import format_duration
@@ -73,6 +74,8 @@ def proposal(document: Document) -> str:
         parts.append(_outcome(document["outcome"]))
     if document["proof"]:
         parts.append(proof(document["proof"]))
+    if document.get("advice"):
+        parts.append(render_advice.advice(document["advice"]))
     parts += [_story(document["history"]), standing(document)]
     return "\n\n".join(parts)
 

@@ -32,6 +32,8 @@ COMMANDS = {
     "experiment": ("teagent.cli.experiment:experiment", "What announcements would teach most."),
     "scorecard": ("teagent.cli.prediction:scorecard", "How right predictions were."),
     "explain": ("teagent.cli.daemon:explain", "For a complaint: what is wrong with a prefix's traffic."),
+    "ask": ("teagent.cli.advisor:ask", "Ask in words; a local language model picks the look-up."),
+    "advisor": ("teagent.cli.advisor:advisor", "The local language model: does it answer, is it any good."),
     "freeze": ("teagent.cli.daemon:freeze", "Kill switch: nothing is approved or applied."),
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),
     "log": ("teagent.cli.log:log", "History: who, what, when, why; exported, verified."),

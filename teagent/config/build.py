@@ -132,6 +132,17 @@ def build_config(
         ),
         metrics=e.MetricsConfig(listen=file.metrics.listen),
         log=e.LogConfig(level=e.LogLevel(file.log.level), format=e.LogFormat(file.log.format)),
+        advisor=e.AdvisorConfig(
+            enabled=file.advisor.enabled,
+            url=file.advisor.url,
+            model=file.advisor.model,
+            context=file.advisor.context,
+            timeout_seconds=file.advisor.timeout,
+            keep_alive_seconds=file.advisor.keep_alive,
+            think=file.advisor.think,
+            thinking_tokens=file.advisor.thinking_tokens,
+            suggest=file.advisor.suggest,
+        ),
         digest=digest,
     )
 

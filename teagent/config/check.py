@@ -67,6 +67,15 @@ def _as_address(host: str) -> Address | None:
         return None
 
 
+def _advisor(file: ConfigFile) -> Iterator[Finding]:
+    advisor = file.advisor
+    if advisor.enabled and advisor.model is None:
+        yield Finding(("advisor",), "an advisor that is enabled needs a model, for example model: llama3.2:3b")
+    if advisor.think and advisor.thinking_tokens > advisor.context // 2:
+        message = f"{advisor.thinking_tokens} is more than half of context ({advisor.context})"
+        yield Finding(("advisor", "thinking_tokens"), message)
+
+
 def check(file: ConfigFile) -> Iterator[Finding]:
     """Everything that does not fit, in no particular order."""
     yield from _prefixes(file)
@@ -74,6 +83,7 @@ def check(file: ConfigFile) -> Iterator[Finding]:
     yield from _routers(file)
     yield from _bgp(file)
     yield from _times(file)
+    yield from _advisor(file)
     yield from _flows(file)
     yield from _paths(file)
     yield from _experiments(file)

@@ -279,6 +279,21 @@ class MetricsConfig:
     listen: Listen | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisorConfig:
+    """`model` is given where `enabled`."""
+
+    enabled: bool
+    url: str
+    model: str | None
+    context: int
+    timeout_seconds: float
+    keep_alive_seconds: float
+    think: bool
+    thinking_tokens: int
+    suggest: bool
+
+
 class LogLevel(StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -299,7 +314,8 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything the daemon is built from. `digest` is the hex SHA-256 of all of it but the secrets' values.
+    """Everything the daemon is built from. `digest` is the hex SHA-256 of all of it but the secrets' values and the
+    advisor, on which nothing that is decided depends.
 
     `export_maps` holds, by link, the name of the operator's own export route-map where one is configured.
     `policies` are in the order of their file names; `policy_files` names the file of each, by policy.
@@ -324,4 +340,5 @@ class Config:
     control: ControlConfig
     metrics: MetricsConfig
     log: LogConfig
+    advisor: AdvisorConfig
     digest: str

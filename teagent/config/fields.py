@@ -120,6 +120,8 @@ FilePath: TypeAlias = Annotated[str, text(r.read_path, "path", "/var/lib/teagent
 SecretReference: TypeAlias = Annotated[
     str, text(r.read_secret, "secret reference", "env:EDGE1_COMMUNITY", pattern=REFERENCE_PATTERN)
 ]
+Model: TypeAlias = Annotated[str, text(r.read_model, "model", "llama3.2:3b")]
+Url: TypeAlias = Annotated[str, text(r.read_url, "URL", "http://127.0.0.1:11434")]
 Truth: TypeAlias = Annotated[bool, Reads(r.read_truth, {"type": "boolean", "title": "true or false"})]
 Price: TypeAlias = Annotated[
     float, Reads(r.read_money, {"type": "number", "title": "price", "minimum": 0, "examples": [0.2]})

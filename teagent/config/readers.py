@@ -26,6 +26,8 @@ NOBODYS_ASNS = frozenset({0, 23456, 65535, 4294967295})
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
 HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$")
 GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
+MODEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$")
+URL = re.compile(r"^https?://(?P<host>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?/?$")
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 WITHHOLD: Literal["withhold"] = "withhold"
 
@@ -335,7 +337,20 @@ def read_version_1(value: object) -> int:
     raise ValueError(f"{shown(value)} is not a version of this file that is known here, write 1")
 
 
-def read_advisor(value: object) -> bool:
-    if read_truth(value):
-        raise ValueError("the advisor is not available yet, leave it at false")
-    return False
+def read_model(value: object) -> str:
+    """As Ollama names models. Those that its server only passes on to somebody else are refused."""
+    text = read_text(value, "a model", "llama3.2:3b")
+    if not MODEL.match(text):
+        raise ValueError(f"{shown(value)} is not the name of a model, for example llama3.2:3b")
+    if text.lower().endswith(("-cloud", ":cloud")):
+        raise ValueError(f"{shown(value)} does not run here: the server would send what it is told away")
+    return text
+
+
+def read_url(value: object) -> str:
+    text = read_text(value, "a URL", "http://127.0.0.1:11434")
+    found = URL.match(text)
+    if found is None or not 0 < int(found["port"] or 80) < 65536:
+        raise ValueError(f"{shown(value)} is not http:// or https:// with a host and a port, as http://127.0.0.1:11434")
+    read_host(found["host"].strip("[]"))
+    return text.rstrip("/")

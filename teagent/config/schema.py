@@ -24,6 +24,7 @@ from teagent.config.fields import (
     Ipv6,
     LinkName,
     ListenAddress,
+    Model,
     PolicyName,
     PrefixText,
     PrependCount,
@@ -34,6 +35,7 @@ from teagent.config.fields import (
     Row,
     Tag,
     Truth,
+    Url,
     User,
     duration,
     line,
@@ -43,7 +45,7 @@ from teagent.config.fields import (
     written,
 )
 from teagent.config.flow_schema import Flows
-from teagent.config.readers import read_advisor, read_daily_window, read_version_1
+from teagent.config.readers import read_daily_window, read_version_1
 from teagent.config.router_schema import RouterRow
 from teagent.model.link import LinkKind, Percentile
 from teagent.model.maintenance import DailyWindow
@@ -309,10 +311,34 @@ class Log(Row):
 
 
 class Advisor(Row):
-    """The local language model that explains proposals. Not part of this release."""
+    """A local language model, in an Ollama server, that explains proposals. It decides nothing."""
 
-    enabled: Annotated[bool, Reads(read_advisor, {"const": False, "title": "false", "examples": [False]})] = Field(
-        default=False, description="Only `false` is possible in this release."
+    enabled: Truth = Field(default=False, description="Whether it is asked at all. Takes a `model`.")
+    url: Url = Field(default="http://127.0.0.1:11434", description="Where Ollama listens.")
+    model: Model | None = Field(
+        default=None,
+        description="The model, as `ollama list` names it. Models that only run elsewhere (`-cloud`) are refused.",
+    )
+    context: Annotated[int, whole(2048, 131_072, what="a number of tokens", example=4096)] = Field(
+        default=4096, description="Tokens that prompt and answer have to fit into. More takes more memory."
+    )
+    timeout: Annotated[float, duration(1, 3600, example="2m")] = Field(
+        default=written("2m"), description="The most that one answer may take."
+    )
+    keep_alive: Annotated[float, duration(1, 86400, example="30m")] = Field(
+        default=written("30m"), description="How long the server keeps the model in memory after an answer."
+    )
+    think: Truth = Field(
+        default=False,
+        description="Whether a model that can may think before it answers. What it thinks is for the log only.",
+    )
+    thinking_tokens: Annotated[int, whole(64, 32_768, what="a number of tokens", example=1024)] = Field(
+        default=1024, description="The most that it may think, with `think`."
+    )
+    suggest: Truth = Field(
+        default=True,
+        description="Whether it is also asked for a setting of its own, which is simulated and shown with its score, "
+        "and which of several plans it would take that the solver holds for equal.",
     )
 
 
@@ -360,4 +386,4 @@ class ConfigFile(Row):
     control: Control = Field(default_factory=Control, description="The command line's way in.")
     metrics: Metrics = Field(default_factory=Metrics, description="Prometheus metrics.")
     log: Log = Field(default_factory=Log, description="Logging.")
-    advisor: Advisor = Field(default_factory=Advisor, description="Reserved.")
+    advisor: Advisor = Field(default_factory=Advisor, description="The advisor.")

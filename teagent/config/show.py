@@ -17,6 +17,7 @@ import yaml
 
 from teagent.config.document import resolve
 from teagent.config.effective import (
+    AdvisorConfig,
     AsGraphConfig,
     BmpConfig,
     ClickHouseConfig,
@@ -38,8 +39,9 @@ PLAIN = re.compile(r"^[A-Za-z/][A-Za-z0-9_./%-]*$|^[0-9][0-9.]*[A-Za-z%][A-Za-z0
 
 
 def digest_of(config: Config) -> str:
-    """Hex SHA-256 of what is in force: the same however it is spelled, `60s` or `1m`, given or by default."""
-    shown = {"config": document_of(config), "policies": [policy_document(p) for p in config.policies]}
+    """Hex SHA-256 of what decides: the same however it is spelled, `60s` or `1m`, given or by default."""
+    document = {key: part for key, part in document_of(config).items() if key != "advisor"}
+    shown = {"config": document, "policies": [policy_document(p) for p in config.policies]}
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
@@ -164,8 +166,23 @@ def document_of(config: Config) -> dict[str, Any]:
         },
         "metrics": _given(listen=config.metrics.listen, write=str),
         "log": {"level": str(config.log.level), "format": str(config.log.format)},
-        "advisor": {"enabled": False},
+        "advisor": _advisor(config.advisor),
     }
+
+
+def _advisor(advisor: AdvisorConfig) -> dict[str, Any]:
+    return (
+        {"enabled": advisor.enabled, "url": advisor.url}
+        | _given(model=advisor.model, write=str)
+        | {
+            "context": advisor.context,
+            "timeout": duration_text(advisor.timeout_seconds),
+            "keep_alive": duration_text(advisor.keep_alive_seconds),
+            "think": advisor.think,
+            "thinking_tokens": advisor.thinking_tokens,
+            "suggest": advisor.suggest,
+        }
+    )
 
 
 def _clickhouse(clickhouse: ClickHouseConfig) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from teagent.adapters.store.sqlite import SqliteStore
 from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates, speaking_routers
 from teagent.config.effective import Config
 from teagent.daemon.build import (
+    advisor,
     allow,
     binding,
     bmp_witness,
@@ -36,8 +37,10 @@ from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
 from teagent.daemon.predicting import Predicting, experiments
 from teagent.errors import Refused, TeagentError
+from teagent.service.advise import Advising
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
+from teagent.service.caller import Caller
 from teagent.service.decide import Decider
 from teagent.service.exporters import ExporterWatch
 from teagent.service.freeze import FreezeSwitch
@@ -209,6 +212,7 @@ class App:
             policies=self.policies,
             links=network.links,
         )
+        self.advising: Advising | None = self._advising(config)
         listen = config.metrics.listen
         self.metrics = MetricsServer(None if listen is None else (listen.host, listen.port))
         self.notify = Notify()
@@ -227,6 +231,22 @@ class App:
         if not bindings:
             return None
         return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
+
+    def _advising(self, config: Config) -> Advising | None:
+        """Beside everything else: nothing of this app holds it, and it changes nothing of what it is given."""
+        model = advisor(config)
+        if model is None:
+            return None
+        return Advising(
+            caller=Caller(advisor=model, store=self.store, clock=self.clock),
+            book=self.book,
+            decider=self.decider,
+            predictor=self.predicting.predictor,
+            policies=self.policies,
+            store=self.store,
+            clock=self.clock,
+            suggest=config.advisor.suggest,
+        )
 
     def _origins(self) -> Origins | None:
         return None if self.origin_source is None else Origins(source=self.origin_source, clock=self.clock)
@@ -260,6 +280,8 @@ class App:
             await self.observer.load()
             await self.ingest.load()
             await self.decider.load()
+            if self.advising is not None:
+                await self.advising.load()
             stack.push_async_callback(self.telemetry.stop)
             self.flows.start()
             stack.callback(self._stop_flows)

@@ -6,6 +6,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
+from teagent.adapters.advisor.ollama import OllamaAdvisor, OllamaSettings
 from teagent.adapters.bmp.listener import BmpWitness
 from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.clickhouse.reader import Reader, Server
@@ -139,6 +140,24 @@ def refuse_allow_list(config: Config) -> None:
             f"and only {bgp.allow_list_owner} may write it",
             hint=f"as {bgp.allow_list_owner}: teagent allow-list write --config {config.path}",
         )
+
+
+def advisor(config: Config) -> OllamaAdvisor | None:
+    """None where it is not enabled."""
+    wanted = config.advisor
+    if not wanted.enabled or wanted.model is None:
+        return None
+    return OllamaAdvisor(
+        OllamaSettings(
+            url=wanted.url,
+            model=wanted.model,
+            context=wanted.context,
+            timeout_seconds=wanted.timeout_seconds,
+            keep_alive_seconds=wanted.keep_alive_seconds,
+            think=wanted.think,
+            thinking_tokens=wanted.thinking_tokens,
+        )
+    )
 
 
 def as_graphs(config: Config, *, clock: Clock, before: AsGraphs | None) -> AsGraphs | None:

@@ -17,6 +17,7 @@ ORIGINS_SECONDS = 60.0
 WATCH_SECONDS = 1.0
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 1.0
+ADVISE_SECONDS = 2.0
 HUNG_SECONDS = 120.0
 """A watch that has not ended for so long never will: systemd is then told nothing more, and starts us anew."""
 
@@ -46,6 +47,8 @@ class _Duties:
         jobs.every(BEAT_SECONDS, "beat", self._beat, at_once=True)
         jobs.every(RECONCILE_SECONDS, "reconcile", app.reconcile)
         jobs.every(PRUNE_SECONDS, "prune", self._prune)
+        if app.advising is not None:
+            jobs.every(ADVISE_SECONDS, "advise", app.advising.cycle, breakable=True, patient=True)
 
     async def _drain(self) -> None:
         self._app.ingest.drain()

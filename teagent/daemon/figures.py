@@ -31,10 +31,27 @@ def figures(app: App) -> Iterator[Figure]:
     yield from _decisions(app)
     yield from _routes(app)
     yield from _proofs(app)
+    yield from _advisor(app)
     for (job, outcome), count in app.jobs.counters.items():
         yield Figure("teagent_jobs_total", count, (job, outcome))
     for job, seconds in app.jobs.seconds.items():
         yield Figure("teagent_job_seconds", seconds, (job,))
+
+
+def _advisor(app: App) -> Iterator[Figure]:
+    if app.advising is None:
+        return
+    caller = app.advising.caller
+    yield Figure("teagent_advisor_up", not caller.trouble)
+    for outcome, count in caller.counters.items():
+        if outcome != "store_failures":
+            yield Figure("teagent_advisor_calls_total", count, (outcome,))
+    for outcome in ("advised", "abstained"):
+        yield Figure("teagent_advisor_proposals_total", app.advising.counters[outcome], (outcome,))
+    yield Figure("teagent_advisor_calls_today", caller.day.calls)
+    yield Figure("teagent_advisor_tokens_today", caller.day.prompt_tokens, ("prompt",))
+    yield Figure("teagent_advisor_tokens_today", caller.day.tokens, ("answer",))
+    yield Figure("teagent_advisor_seconds_today", caller.day.seconds)
 
 
 def _links(app: App) -> Iterator[Figure]:
@@ -61,6 +78,7 @@ def _routers(app: App) -> Iterator[Figure]:
         app.prover,
         app.predicting.evidence,
         app.predicting.scorecards,
+        *(() if app.advising is None else (app.advising, app.advising.caller)),
     )
     yield Figure("teagent_store_failures_total", sum(writer.counters["store_failures"] for writer in writers))
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from teagent import __version__
+from teagent.daemon.advice import AdviceHandlers
 from teagent.daemon.arguments import count_of, own_prefix, seconds_of, text_of
 from teagent.daemon.control import Actor, Command, Handler, Right
 from teagent.daemon.predictions import PredictionHandlers
@@ -77,6 +78,7 @@ class Handlers:
             for name, handler in handlers.items()
         }
         commands |= PredictionHandlers(self._app).commands()
+        commands |= AdviceHandlers(self._app, commands).commands()
         # Computing is reading; asking for approval is not.
         commands["plan.compute"] = Command(
             self.plan_compute, right=lambda arguments: Right.APPROVE if arguments.get("propose") else Right.VIEW
@@ -306,7 +308,10 @@ class Handlers:
             confirm_window_seconds=None if policy is None else policy.confirm.window_seconds,
             proof=app.prover.proof(proposal.id),
             approvers=None if policy is None else policy.approval.approvers,
-        ) | {"outcome": None if outcome is None else documents.outcome_document(outcome)}
+        ) | {
+            "outcome": None if outcome is None else documents.outcome_document(outcome),
+            "advice": None if app.advising is None else app.advising.document(proposal.id),
+        }
 
     async def explain_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         snapshot = await self._app.decider.snapshot()

@@ -45,6 +45,7 @@ class Jobs:
         self._begun: dict[str, float] = {}
         self._intervals: dict[str, float] = {}
         self._breakable: set[str] = set()
+        self._patient: set[str] = set()
         self._failing: set[str] = set()
         self._late: set[str] = set()
         self._stopping = False
@@ -57,17 +58,24 @@ class Jobs:
         *,
         at_once: bool = False,
         breakable: bool = False,
+        patient: bool = False,
     ) -> None:
-        """`at_once`: the first run is now, not after an interval. `breakable`: a stop need not wait for its end."""
+        """`at_once`: the first run is now, not after an interval. `breakable`: a stop need not wait for its end.
+        `patient`: a run may take longer than the interval, and those that would fall into it are left out.
+        """
         trigger = _Every(seconds, lambda late: self._misfired(name, f"comes {late:.1f}s late"))
         first = {"next_run_time": self._clock.now()} if at_once else {}
         self._scheduler.add_job(self._run, trigger, id=name, args=(name, action), **first)
         self._intervals[name] = seconds
         if breakable:
             self._breakable.add(name)
+        if patient:
+            self._patient.add(name)
 
     async def _run(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.current_task()
+        if name in self._running and name in self._patient:
+            return
         if name in self._running or task is None:
             self._misfired(name, "its last run has not ended")
             return

@@ -91,6 +91,8 @@ COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "log.follow": {"proposal": TEXT},
     "log.export": {},
     "explain.show": {"prefix": ID},
+    "advisor.status": {},
+    "ask": {"question": ID},
     "config.reload": {},
 }
 """Every command with its arguments; what the client sends and what the server lets through."""

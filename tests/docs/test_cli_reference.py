@@ -14,6 +14,7 @@ from teagent.adapters.as_graph import AsGraphFile
 from teagent.cli import reference
 from teagent.cli.root import COMMANDS
 from teagent.engine.choose.what_if import what_if
+from teagent.model.advice import Cost
 from teagent.model.audit import ChainRow
 from teagent.model.announcement import HeldOverride, Override
 from teagent.model.maintenance import DailyWindow
@@ -82,7 +83,14 @@ def proposal() -> dict[str, Any]:
     forecast = shown.dry_run().links[0]
     row = LinkOutcome(link="transit-a", before_bps=1.0, predicted=forecast.after, realised_bps=1.0, within_band=False)
     outcome = Outcome(proposal="p-7f3c", since=shown.ago(60), until=shown.NOW, links=(row,))
-    return shown.proposal_document(ProposalState.CONFIRMING) | {"outcome": documents.outcome_document(outcome)}
+    return shown.proposal_document(ProposalState.CONFIRMING) | {
+        "outcome": documents.outcome_document(outcome),
+        "advice": advised(),
+    }
+
+
+def advised() -> dict[str, Any]:
+    return documents.advice_document(shown.advice())
 
 
 def simulation() -> dict[str, Any]:
@@ -159,6 +167,11 @@ def documented() -> dict[str, Any]:
         "Forecast": chosen["dry_run"]["links"][0],
         "Band": chosen["dry_run"]["moved"],
         "Proposal summary": documents.proposal_summary_document(shown.proposal()),
+        "Advice": advised(),
+        "Model text": advised()["brief"],
+        "Scored setting": advised()["suggestion"]["solver"],
+        "Advisor": {"at": "", **shown.advisor_document()},
+        "Answer": shown.asked_document("how busy is it?"),
         "History": full["history"][0],
         "Outcome": full["outcome"],
         "Status": status,
@@ -243,6 +256,10 @@ def test_a_proposal_is_its_summary_and_more() -> None:
                 )
             ),
         ),
+        ('{"calls", "prompt_tokens", "tokens", "seconds"}', documents.cost_document(Cost())),
+        ('{"heading", "text"}', documented()["Model text"]["parts"][0]),
+        ('{"suggested", "solver", "better"}', documented()["Advice"]["suggestion"]),
+        ('{"typed", "means", "command"}', documented()["Answer"]["choices"][0]),
         ('{"link", "prepend", "home_prepend"}', documented()["Explanation"]["announced"][0]),
         ('{"link", "bps", "share", "top_sources"}', documented()["Explanation"]["ingress"][0]),
         (

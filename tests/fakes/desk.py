@@ -41,6 +41,7 @@ class Desk:
         self.frozen: documents.Document | None = None
         self.status_changes: dict[str, object] = {}
         self.exported: list[documents.Document] = []
+        self.advice: documents.Document | None = None
 
     def commands(self) -> dict[str, Command]:
         answers = {
@@ -98,6 +99,8 @@ class Desk:
             "thaw": self._thaw,
             "log.list": lambda _: documents.listing("events", [documents.event_document(shown.EVENT)], at=shown.NOW),
             "explain.show": lambda _: self._explain(),
+            "advisor.status": lambda _: {"at": "2026-01-12T19:40:30Z", **shown.advisor_document()},
+            "ask": lambda given: shown.asked_document(given["question"]),
             "config.reload": lambda _: {"at": "2026-01-12T19:40:30Z", "reloading": "/etc/teagent/config.yaml"},
         }
         changing = {"freeze", "thaw", "config.reload"} | {name for name in answers if name.startswith("proposal.")}
@@ -159,9 +162,10 @@ class Desk:
         return self._document(moved)
 
     def _document(self, proposal: Any) -> documents.Document:
-        return documents.proposal_document(
+        document = documents.proposal_document(
             proposal, network=shown.NETWORK, at=shown.NOW, dry_run=False, confirm_window_seconds=1200, approvers=1
         )
+        return document | {"advice": self.advice}
 
     def _freeze(self, given: Arguments) -> object:
         self.frozen = documents.freeze_document(since=shown.NOW, by="alice", reason=given["reason"])

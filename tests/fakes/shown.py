@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from teagent.engine.predict.belief import Belief, LinkBelief, Tier
+from teagent.model.advice import Advice, Cost, ModelState, ModelText, Scored, Suggestion
 from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
 from teagent.model.experiment import Experiment, Lesson
@@ -46,6 +47,7 @@ from teagent.model.policy import (
 from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, ProposalState
 from teagent.model.scorecard import Scorecard, ScoredLink, ScoredSource, ScoreKind
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
+from teagent.model.units import format_time
 from teagent.model.witness import Proof, ProofState, RouterProof
 from teagent.ports import (
     ExporterHealth,
@@ -467,3 +469,58 @@ def status_document(**changes: object) -> Document:
 
 def announcements(prepend_a: int) -> AnnouncementSet:
     return NETWORK.home().with_vector(EYEBALL, {"transit-a": prepend_a, "transit-b": 0})
+
+
+def advice() -> Advice:
+    """With everything in it."""
+    text = ModelText(parts=(("what is wrong", "transit-a is at [struck]."),), struck=1, contradicted=0)
+    scored = Scored(
+        setting="198.51.100.0/24 transit-a prepend 0 -> 1",
+        excess_bps=5e8,
+        shortfall_risk_bps=9e8,
+        cost_per_month=12.5,
+        moved_bps=0.0,
+        verdict="allowed by the policy's limits",
+    )
+    return Advice(
+        proposal="p-7f3c",
+        at=NOW,
+        model="qwen2.5:1.5b",
+        brief=text,
+        suggestion=Suggestion(suggested=scored, solver=replace(scored, excess_bps=0.0), better=False),
+        preferred="198.51.100.0/24 transit-a prepend 0 -> 2",
+        abstained=("suggestion: the model did not answer in 120s",),
+        cost=Cost(calls=2, prompt_tokens=700, tokens=180, seconds=9.5),
+    )
+
+
+def advisor_document() -> documents.Document:
+    state = ModelState(
+        model="qwen2.5:1.5b",
+        server="http://127.0.0.1:11434",
+        parameters="1.5B",
+        quantization="Q4_K_M",
+        size_bytes=986_000_000,
+        context=32768,
+        thinks=False,
+    )
+    return documents.advisor_document(
+        state, day=Cost(calls=2, prompt_tokens=700, tokens=180, seconds=9.5), context=4096
+    )
+
+
+def asked_document(question: str) -> documents.Document:
+    """Nobody chose: the look-ups are listed."""
+    choice = {"typed": "teagent link", "means": "how loaded every link is", "command": "link.list"}
+    return {
+        "at": format_time(NOW),
+        "question": question,
+        "model": "qwen2.5:1.5b",
+        "lookup": None,
+        "result": None,
+        "answer": None,
+        "draft": None,
+        "choices": [choice],
+        "abstained": ["choice: asked in reversed order the model chose another one"],
+        "cost": documents.cost_document(Cost()),
+    }

@@ -19,6 +19,7 @@ class FakeTelemetry:
         self._octets: dict[tuple[str, str], float] = {}
         self._read_at: dict[str, float] = {}
         self.boot_monotonic = clock.monotonic() - 1000.0
+        self.alias = ""
 
     async def read(self, router: str) -> RouterReading:
         self.reads += 1
@@ -37,7 +38,7 @@ class FakeTelemetry:
                     if_index=index,
                     if_name=name,
                     if_descr=name,
-                    if_alias="",
+                    if_alias=self.alias,
                     if_high_speed_bps=None,
                     if_oper_status="up",
                 )

@@ -401,6 +401,17 @@ def configs(draw: st.DrawFn) -> e.Config:
             socket=Path("/run/t.sock"), administrators=("admin",), approvers=("netops", "no"), viewers=()
         ),
         metrics=e.MetricsConfig(listen=draw(st.one_of(st.none(), st.just(e.Listen(host="127.0.0.1", port=9617))))),
+        advisor=e.AdvisorConfig(
+            enabled=draw(st.booleans()),
+            url=draw(st.sampled_from(["http://127.0.0.1:11434", "https://[2001:db8::1]:443", "http://box"])),
+            model="qwen2.5:1.5b",
+            context=draw(st.integers(2048, 131_072)),
+            timeout_seconds=draw(st.integers(1, 3600)),
+            keep_alive_seconds=draw(st.integers(1, 86400)),
+            think=draw(st.booleans()),
+            thinking_tokens=draw(st.integers(64, 1024)),
+            suggest=draw(st.booleans()),
+        ),
         log=e.LogConfig(level=draw(st.sampled_from(e.LogLevel)), format=draw(st.sampled_from(e.LogFormat))),
         digest="",
     )

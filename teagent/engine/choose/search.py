@@ -158,7 +158,11 @@ def order(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
 
 
 def candidate_of(one: Considered) -> Candidate:
-    after = one.plan.after
+    return candidate_in(one.plan)
+
+
+def candidate_in(plan: Plan) -> Candidate:
+    after = plan.after
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 
 

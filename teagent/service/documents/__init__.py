@@ -3,6 +3,12 @@
 The contract is docs/reference/json.md: fields are added, never renamed or removed within a major version. Pure.
 """
 
+from teagent.service.documents.advised import (
+    advice_document,
+    advisor_document,
+    cost_document,
+    model_text_document,
+)
 from teagent.service.documents.explained import explain_document
 from teagent.service.documents.health import (
     as_graph_document,
@@ -60,12 +66,15 @@ from teagent.service.documents.values import Document
 __all__ = [
     "OPERATOR_EVENTS",
     "Document",
+    "advice_document",
+    "advisor_document",
     "announcement_document",
     "as_graph_document",
     "chain_row_document",
     "change_document",
     "check_document",
     "considered_document",
+    "cost_document",
     "decision_document",
     "dry_run_document",
     "event_document",
@@ -81,6 +90,7 @@ __all__ = [
     "listing",
     "matrix_document",
     "misprojected_document",
+    "model_text_document",
     "origins_document",
     "outcome_document",
     "override_document",
