@@ -6,13 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 
 from teagent.engine.measure.trust import distrust
-from teagent.model.link import NoData
+from teagent.model.link import NoData, Utilisation
 from teagent.model.traffic import TrafficMatrix
 from teagent.ports import Clock
 from teagent.service.evidence import Evidence
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
 from teagent.service.scorecards import Scorecards
+
+NOTICEABLE_SHARE = 0.02
+"""Of what comes in over all links: a link with less says too little to spoil what the others show."""
 
 
 class Learning:
@@ -53,8 +56,12 @@ class Learning:
         await self._evidence.learn(matrix, doubted)
 
     def _doubted(self, matrix: TrafficMatrix, now: datetime) -> frozenset[str]:
-        """Links whose readings or flows are not to be trusted."""
+        """Links whose readings or flows are not to be trusted. What comes in by a link that is next to idle changes
+        nobody's shares by much, whatever its flows say: of such a one only the reading counts.
+        """
         latest, doubts = self._observer.readings(now), self._ingest.flow_doubts(now)
+        counted = {link: reading.in_bps for link, reading in latest.items() if isinstance(reading, Utilisation)}
+        noticeable = NOTICEABLE_SHARE * sum(counted.values())
         return frozenset(
             link
             for link in self._links
@@ -63,7 +70,7 @@ class Learning:
                 links=[link],
                 latest=latest,
                 matrix=matrix,
-                covered=[link],
+                covered=[link] if counted.get(link, 0.0) >= noticeable else [],
                 flow_doubts=doubts,
                 coverage_limits=self._ingest.coverage_limits,
             )

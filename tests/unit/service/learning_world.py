@@ -39,8 +39,17 @@ class LearningWorld(DecidingWorld):
             clock=self.clock,
         )
 
-    async def window(self, *, moved: Mapping[int, str] | None = None, seen: float = 1.0, asn: bool = True) -> None:
-        """One window in which all come by link a but those that have `moved`; flows tell the share `seen` of it."""
+    async def window(
+        self,
+        *,
+        moved: Mapping[int, str] | None = None,
+        seen: float = 1.0,
+        asn: bool = True,
+        unseen_on_b: float = 0.0,
+    ) -> None:
+        """One window in which all come by link a but those that have `moved`; flows tell the share `seen` of it, and
+        nothing of `unseen_on_b`.
+        """
         by_link = {"a": 0.0, "b": 0.0}
         flows = []
         for number, (dst, bps) in {
@@ -61,7 +70,7 @@ class LearningWorld(DecidingWorld):
                     src_asn=number if asn else 0,
                 )
             )
-        self.telemetry.rates["edge1"] = {"eth1": by_link["a"], "eth2": by_link["b"]}
+        self.telemetry.rates["edge1"] = {"eth1": by_link["a"], "eth2": by_link["b"] + unseen_on_b}
         for _ in range(WINDOW_SECONDS // 10):
             now = self.clock.advance(10)
             await self.observer.poll()

@@ -16,7 +16,7 @@ from teagent.model.link import NoData
 from teagent.ports import LearnedKind
 from tests.fakes.clock import FakeClock
 from tests.unit.service.learning_world import LearningWorld
-from tests.unit.service.world import HEAVY
+from tests.unit.service.world import HEAVY, M
 
 pytestmark = pytest.mark.asyncio
 
@@ -87,6 +87,13 @@ async def test_doubted_flows_teach_nothing(world: LearningWorld) -> None:
     for _ in range(4):
         await world.window(seen=0.3)
     assert await world.observations() == 0
+
+
+@pytest.mark.parametrize(("unseen", "learned"), [(0.5 * M, 1), (30 * M, 0)])
+async def test_a_doubted_link_that_is_next_to_idle_keeps_nobody_from_learning(world, unseen, learned) -> None:
+    for _ in range(4):
+        await world.window(unseen_on_b=unseen)
+    assert await world.observations() == learned
 
 
 async def test_flows_without_an_as_teach_nothing(world: LearningWorld) -> None:
