@@ -116,6 +116,32 @@ def _distinct(a: Ints, b: Ints) -> tuple[Ints, Ints]:
     return packed >> 32, packed & (2**32 - 1)
 
 
+def bias(rng: np.random.Generator, rows: int, chance: float) -> Ints:
+    """Costs per link: mostly none, some one to three hops, some that exclude every other link or one of them."""
+    result = np.zeros((rows, LINKS), dtype=np.int64)
+    link = rng.integers(0, LINKS, rows)
+    kind = rng.choice(4, rows, p=[0.35, 0.25, 0.25, 0.15])
+    amount = rng.integers(1, 4, rows)
+    biased = rng.random(rows) < chance
+    at = np.arange(rows)
+    result[at, link] += np.where(biased & (kind == 0), amount, 0)
+    result[at, link] -= np.where(biased & (kind == 1), amount, 0)
+    result[at, link] -= np.where(biased & (kind == 2), NEVER, 0)
+    result[at, link] += np.where(biased & (kind == 3), NEVER, 0)
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Told:
+    """What an oracle is told of N parts of senders, but in the form `path`: costs (N, K) in the world's graph with the
+    bias of each link, whose customers they are, and where they are.
+    """
+
+    cost: Ints
+    group: Ints
+    home: Ints
+
+
 class HiddenWorld:
     """One origin with three links, N senders, and the rules they choose by. `observe` is the only way to look in."""
 
@@ -193,11 +219,11 @@ class HiddenWorld:
         groups, parts = len(self._groups), len(self.part_of)
         rng, b = self.rng, self.biases
         self._link_bias = np.where(rng.random(LINKS) < b.provider_bias, rng.choice([-1, 1], LINKS), 0)
-        self._group_bias = self._bias(groups, b.upstream_pref)
+        self._group_bias = bias(rng, groups, b.upstream_pref)
         self._group_ignores = rng.random((groups, LINKS)) < b.ignored_prepends
         self._group_tie = rng.random((groups, LINKS))
         self._group_level = rng.integers(0, 2, (groups, LINKS)) * (rng.random((groups, 1)) < 0.5)
-        self._own_bias = self._bias(parts, b.local_pref)
+        self._own_bias = bias(rng, parts, b.local_pref)
         self._own_tie = np.where(rng.random((parts, 1)) < b.own_tie_break, rng.random((parts, LINKS)), np.nan)
         self._own_ignores = rng.random((parts, LINKS)) < b.ignored_prepends / 3
         self._sticky = rng.random(parts) < b.sticky
@@ -205,21 +231,6 @@ class HiddenWorld:
     def _first_upstream(self, node: int) -> int:
         above = self._graph.providers[node]
         return int(self.rng.choice(above)) if len(above) else -1 - node
-
-    def _bias(self, rows: int, chance: float) -> Ints:
-        """Costs per link: mostly none, some one to three hops, some that exclude every other link or one of them."""
-        rng = self.rng
-        result = np.zeros((rows, LINKS), dtype=np.int64)
-        link = rng.integers(0, LINKS, rows)
-        kind = rng.choice(4, rows, p=[0.35, 0.25, 0.25, 0.15])
-        amount = rng.integers(1, 4, rows)
-        biased = rng.random(rows) < chance
-        at = np.arange(rows)
-        result[at, link] += np.where(biased & (kind == 0), amount, 0)
-        result[at, link] -= np.where(biased & (kind == 1), amount, 0)
-        result[at, link] -= np.where(biased & (kind == 2), NEVER, 0)
-        result[at, link] += np.where(biased & (kind == 3), NEVER, 0)
-        return result
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -257,6 +268,10 @@ class HiddenWorld:
         self.choice = self._routes.choices(vector, remember=True) if self.form == "path" else self.routed(vector)
         self.vector = vector
 
+    def told(self) -> Told:
+        nodes = self._graph.nodes(self.asns)[self.part_of]
+        return Told(cost=self._hops[:, nodes].T + self._link_bias, group=self._group_of[self.part_of], home=self.choice)
+
     def outcome(self, vector: tuple[int, ...], hours: float) -> tuple[Floats, Floats]:
         """(N, K) shares and (N) bps that this vector would give so many hours from now; nothing is announced."""
         keep = 0.5 ** (hours / 12)
@@ -290,6 +305,6 @@ class HiddenWorld:
             return
         rng, b = self.rng, self.biases
         parts = np.flatnonzero(rng.random(len(self.part_of)) < b.drift)
-        self._own_bias[parts] = self._bias(len(parts), max(0.5, b.local_pref))
+        self._own_bias[parts] = bias(rng, len(parts), max(0.5, b.local_pref))
         self._own_tie[parts] = rng.random((len(parts), LINKS))
         self._sticky[parts] = rng.random(len(parts)) < b.sticky

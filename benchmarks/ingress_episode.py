@@ -49,10 +49,15 @@ class Episode:
 def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, near: float, seed: int) -> Episode | None:
     """None where prepending moves nothing. `near` is the chance that a change is of one link's prepends only."""
     world = HiddenWorld(graph, form=form, biases=biases, senders=senders, seed=seed)
+    return episode_of(world, near=near, seed=seed, checkpoints=CHECKPOINTS)
+
+
+def episode_of(world: HiddenWorld, *, near: float, seed: int, checkpoints: tuple[int, ...]) -> Episode | None:
+    """As `episode`, in a world that was made and has not announced anything."""
     rng = np.random.default_rng((seed, 1))
     vector = (0,) * LINKS
     announced, steps, tests, before = {vector}, [], {}, {}
-    for number in range(max(CHECKPOINTS) + 1):
+    for number in range(max(checkpoints) + 1):
         if number:
             vector = _next(vector, announced, near, rng)
             announced.add(vector)
@@ -61,12 +66,12 @@ def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, near: fl
         first = world.observe()
         world.wait(float(rng.uniform(2, 30)))
         steps.append((first, world.observe()))
-        if number in CHECKPOINTS:
+        if number in checkpoints:
             unseen = [v for v in VECTORS if v not in announced]
             chosen = [unseen[i] for i in rng.choice(len(unseen), TESTS, replace=False)]
             tests[number] = tuple(Test(vector=v, share=o[0], bps=o[1]) for v in chosen if (o := world.outcome(v, 0.25)))
             before[number] = world.truth(world.choice)
-    moved = [_moved(before[n], t) for n in CHECKPOINTS for t in tests[n]]
+    moved = [_moved(before[n], t) for n in checkpoints for t in tests[n]]
     if np.mean(moved) < MOVES_LEAST:
         return None
     hops, upstreams = _known(world)

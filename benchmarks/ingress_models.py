@@ -9,18 +9,23 @@ import numpy as np
 from hidden_world import LINKS, Flags, Floats, Ints, Seen
 from ingress_episode import Episode
 
+from teagent.engine.predict.bands import given_factor, outcomes
+from teagent.engine.predict.crowd import Crowd, Crowds
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_scores import FLOOR, Z90
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import Distances
+from teagent.engine.predict.shares import DemandColumns, Kinds, Shares
+from teagent.model.bgp import parse_prefix
 
 Band = tuple[Floats, Floats, Floats]
 """(low, expected, high), each (K): shares of the total load."""
 
 SIMPLE = ("nothing", "plain", "ties", "stay")
 NAMES = tuple(f"link-{k}" for k in range(LINKS))
+PREFIX = parse_prefix("192.0.2.0/24")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SPLIT_LEAST = 0.02
 """A smaller part of a sender's traffic on another link is taken for noise."""
@@ -155,21 +160,20 @@ class LearnedModel:
         return share / share.sum(axis=1, keepdims=True)
 
     def band(self, vector: tuple[int, ...]) -> Band:
+        """As a dry run makes them; the volumes of senders, of which it knows less, count as here."""
         sender, link, chances = self._parts(vector)
         part = self._traffic.volumes()[sender] * self._traffic.share[sender, link]
         part = part / part.sum()
-        deviation = part[:, None] * np.sqrt(np.clip(chances * (1 - chances), 0, None))
-        alike = self._model.scores.correlation()
         expected = part @ chances
-        variance = (
-            (1 - alike) * (deviation**2).sum(axis=0)
-            + alike * deviation.sum(axis=0) ** 2
-            + FLOOR**2
+        noise = Z90 * np.sqrt(
+            FLOOR**2
             + ((VOLUME_OF_SENDER * part[:, None] * chances) ** 2).sum(axis=0)
             + (VOLUME_OF_LINK * expected) ** 2
         )
-        half = Z90 * np.sqrt(variance)
-        return np.maximum(expected - half, 0), expected, np.minimum(expected + half, 1)
+        probability = chances.T
+        factored = given_factor(probability, self._model.scores.correlation())
+        loads = outcomes(_crowds(part, link), probability, factored, np.ones(probability.shape))
+        return np.maximum(loads.low(noise), 0), expected, np.minimum(loads.high(noise), 1)
 
     def _parts(self, vector: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:
         """Each sender on each of its links: (sender, link, chances of each link)."""
@@ -177,3 +181,21 @@ class LearnedModel:
         before = self._traffic.vector or (0,) * LINKS
         cases = self._chances.cases(self._asn[sender], link)
         return sender, link, self._chances.of(cases, before, vector)[cases.of]
+
+
+def _crowds(part: Floats, link: Ints) -> Crowds:
+    """Each sender on each of its links for itself."""
+    every = np.arange(len(part))
+    columns = DemandColumns(
+        prefix=PREFIX,
+        links=NAMES,
+        sources=(),
+        link_index=link,
+        source_index=every,
+        bps=part,
+        kind=every,
+        kinds=Kinds(
+            link_index=link, at_least=np.zeros((len(part), LINKS), dtype=np.int64), movable=np.ones(len(part), bool)
+        ),
+    )
+    return Crowds([Crowd(columns, Shares(group=every, expected=np.eye(LINKS)[link], unit=every, correlation=0.0))])

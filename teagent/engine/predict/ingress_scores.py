@@ -15,6 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.bands import FACTORS, Z90
+from teagent.engine.predict.normal import density_and_share, quantiles
+
 Floats = npt.NDArray[np.floating]
 
 AT_FIRST = (0.0, -2.0, -3.0, -5.0)
@@ -24,7 +27,7 @@ SHARPNESS = 40.0
 FADES = 0.8
 """What a loss keeps with every further one."""
 
-CORRELATION = 0.08
+CORRELATION = 0.2
 """How alike senders err before anything was scored; counts as much as ASSUMED_MISSES misses."""
 ASSUMED_MISSES = 4.0
 CORRELATIONS = np.geomspace(0.002, 0.8, 40)
@@ -32,15 +35,17 @@ REMEMBERED = 60
 """So many misses are remembered; with each further vector older ones count for MISS_FADES of what they did."""
 MISS_FADES = 0.85
 COVERED = 0.90
-Z90 = 1.6448536269514722
+CERTAIN = 1e-9
+FACTOR_DEVIATION = float(np.sqrt(np.mean(FACTORS**2)))
 FLOOR = 0.005
 """Standard deviation of a load that is foretold for certain, as a share of all: rules change, flows are sampled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Miss:
-    """Of one link under one vector, as shares of the total load: how far it was from what was foretold, and the
-    standard deviation that was foretold, if senders err alone and if they all err together; `age` in vectors.
+    """Of one link under one vector, as shares of the total load: how far it was from what was foretold; the standard
+    deviation that was foretold, if senders err alone; and how far one standard deviation of what they have in common
+    (the factor of `bands`) would carry them all together; `age` in vectors.
     """
 
     distance: float
@@ -69,7 +74,7 @@ class Scores:
             return CORRELATION
         weight = MISS_FADES ** np.array([miss.age for miss in self.misses], dtype=np.float64)
         distance, alone, together = np.array([(m.distance, m.alone, m.together) for m in self.misses]).T
-        deviation = np.sqrt(np.outer(1 - CORRELATIONS, alone**2) + np.outer(CORRELATIONS, together**2) + FLOOR**2)
+        deviation = np.sqrt(alone**2 + np.outer(CORRELATIONS, together**2) + FLOOR**2)
         held = (distance <= Z90 * deviation) @ weight / weight.sum()
         enough = np.flatnonzero(held >= COVERED)
         seen = CORRELATIONS[enough[0] if len(enough) else -1]
@@ -95,10 +100,11 @@ def losses(chances: Floats, share: Floats, bps: Floats) -> Floats:
 def misses_of(bps: Floats, chances: Floats, share: Floats) -> tuple[Miss, ...]:
     """For each of K links: senders with `bps` (R) that were given `chances` (R, K) and came as `share` (R, K)."""
     part = bps / bps.sum()
-    deviation = part[:, None] * np.sqrt(np.clip(chances * (1 - chances), 0, None))
+    alone = np.sqrt(part**2 @ np.clip(chances * (1 - chances), 0, None))
+    follows, _ = density_and_share(quantiles(np.clip(chances, CERTAIN, 1 - CERTAIN)))
     return tuple(
         Miss(distance=float(abs(distance)), alone=float(alone), together=float(together))
         for distance, alone, together in zip(
-            part @ (share - chances), np.sqrt((deviation**2).sum(axis=0)), deviation.sum(axis=0), strict=True
+            part @ (share - chances), alone, FACTOR_DEVIATION * (part @ follows), strict=True
         )
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from teagent.engine.predict.bands import given_factor
 from teagent.engine.predict.ingress_scores import CORRELATION, REMEMBERED, Miss, Scores, losses, misses_of
 from teagent.engine.predict.ingress_simple import Simple, simple_chances
 from teagent.engine.predict.propagation import FAR
@@ -56,7 +57,7 @@ def test_bands_widen_after_misses_and_narrow_after_hits():
 def test_bands_hold_most_of_the_misses_that_they_were_set_by():
     scores = missed(0.1, times=60)
     alike = scores.correlation()
-    assert 1.645 * np.sqrt((1 - alike) * 0.01**2 + alike * 0.2**2 + 0.01**2) >= 0.095
+    assert 1.645 * np.sqrt(0.01**2 + alike * 0.2**2 + 0.01**2) >= 0.095
 
 
 def test_old_misses_are_forgotten():
@@ -70,7 +71,13 @@ def test_old_misses_are_forgotten():
 def test_a_miss_says_how_far_each_load_was_from_what_was_foretold():
     (first, second) = misses_of(np.array([3.0, 1.0]), np.array([[0.5, 0.5], [1.0, 0.0]]), np.concatenate([HERE, HERE]))
     assert first.distance == second.distance == pytest.approx(0.375)
-    assert first.together == pytest.approx(0.375)
+
+
+def test_what_misses_have_in_common_is_what_bands_make_of_it():
+    part, chance = np.array([0.75, 0.25]), np.array([0.5, 0.9])
+    (first, _) = misses_of(4 * part, np.stack([chance, 1 - chance], axis=1), np.concatenate([HERE, HERE]))
+    loads = given_factor(chance, 0.01) @ part
+    assert loads.std() == pytest.approx(np.sqrt(0.01) * first.together, rel=0.02)
 
 
 # --- simple models ----------------------------------------------------------------------------------------------------
