@@ -116,9 +116,11 @@ class FlowDecoder:
         sets: list[DataSet] = []
         self._feed(datagrams, at, stream, sets)
         self._state.expire(at)
-        if any(found.layout.template.options for found in sets):
-            self._ready.extend(self._batches())  # what came before has the rates of its time
-            self._learn(sets)
+        options = [found for found in sets if found.layout.template.options]
+        if options:
+            if self._is_news(options):
+                self._ready.extend(self._batches())  # what came before has the rates of its time
+                self._learn(options)
             sets = [found for found in sets if not found.layout.template.options]
         self._sets += sets
         self._pending += sum([found.records for found in sets])
@@ -173,7 +175,7 @@ class FlowDecoder:
             if isinstance(part, bytes):
                 self._read_alone(part, at, stream, sets)
                 continue
-            self._lost += read_lanes(self._state, part, stream, sets)
+            self._lost += read_lanes(self._state, part, at, stream, sets)
             last = max(part, key=lambda lane: int(lane.positions[-1]))
             self.version = last.shape.version
             self.exported_at = exported_at(self.version, last.last_header)
@@ -221,6 +223,16 @@ class FlowDecoder:
         self._lost += found.domain.sequences.lost(stream, found.sequence, 1 if version == 9 else records)
         self.exported_at = found.exported_at
         return found.end
+
+    @staticmethod
+    def _is_news(options: Iterable[DataSet]) -> bool:
+        """Exporters tell the same again and again, and much that is nothing of sampling."""
+        for group in joined(found for found in options if found.records):
+            first, rows = group[0], rows_of(group)
+            told = not first.layout.sampling.stated or first.rates.told(first.layout.template, rows)
+            if not told or first.layout.boot(rows) not in {None, first.domain.boot}:
+                return True
+        return False
 
     @staticmethod
     def _learn(sets: Iterable[DataSet]) -> None:

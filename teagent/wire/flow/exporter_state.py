@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
@@ -145,7 +145,7 @@ class ExporterState:
         """
         known = domain.layouts.get(template.id)
         if known is not None and known.template.describes_as(template):
-            self._age[_key_of(domain), template.id] = self._age.pop((_key_of(domain), template.id))
+            self._renew(domain, template.id)
             return domain, known
         if known is not None and self._age[_key_of(domain), template.id] != self._stream:
             domain = self._part(domain)
@@ -156,6 +156,16 @@ class ExporterState:
         layout = domain.layouts[template.id] = Layout(template)
         self._shrink()
         return domain, layout
+
+    def refresh(self, domain: Domain, templates: Iterable[int], at: float) -> None:
+        """Templates that the domain has were told again."""
+        self.template_at = at
+        for template in templates:
+            self._renew(domain, template)
+
+    def _renew(self, domain: Domain, template: int) -> None:
+        key = (_key_of(domain), template)
+        self._age[key] = self._age.pop(key)
 
     def _shrink(self) -> None:
         while len(self._age) > self.limits.max_templates:

@@ -72,8 +72,8 @@ class Layout:
         self._boot = find((elements.SYSTEM_INIT_MILLISECONDS,))
         self._start, self._end = _time_field(template, _STARTS), _time_field(template, _ENDS)
         self.needs_header_times = any(time is not None and time[1] in _RELATIVE for time in (self._start, self._end))
-        # Data of such a template can be read many datagrams at a time.
-        self.plain = not template.options and not template.variable and self.has_addresses
+        # Records of such a template can be read many datagrams at a time.
+        self.fixed = not template.variable and (template.options or self.has_addresses)
 
     def _pair(self, source: int | None, destination: int | None, length: int) -> tuple[int | None, int] | None:
         """Fields of both addresses. A destination is what it takes; a source may be missing."""

@@ -62,8 +62,7 @@ class SamplingRates:
 
     def learn(self, template: Template, rows: Rows) -> bool:
         """Takes the rates out of options records; False where these tell none."""
-        told = (template, rows.tobytes())
-        if self._told == told:  # exporters say the same again and again
+        if self.told(template, rows):
             return True
         rates = rates_in(template, rows)
         if rates is None:
@@ -78,9 +77,13 @@ class SamplingRates:
                 self._of_domain = rate
             else:
                 self._keep(table, int(keys[i]), rate)
-        self._told = told
+        self._told = (template, rows.tobytes())
         self._settle()
         return True
+
+    def told(self, template: Template, rows: Rows) -> bool:
+        """Whether these options records are the last ones that told any, once more."""
+        return self._told == (template, rows.tobytes())
 
     def _keep(self, table: dict[int, float], key: int, rate: float) -> None:
         table.pop(key, None)
