@@ -38,6 +38,7 @@ OCTETS: Final = (
     "dataLinkFrameSize",
     "ipTotalLength",
 )
+UNSET: Final = ("0.0.0.0", "::")  # noqa: S104  what a record of the other family has, where a template has both
 PACKETS: Final = ("packetDeltaCount", "packetTotalCount", "initiatorPackets", "postPacketDeltaCount")
 
 
@@ -117,7 +118,8 @@ def _cells(document: dict[str, Any]) -> list[str]:
     fields = document["fields"]
 
     def first(names: Sequence[str]) -> Any:
-        return next((fields[name] for name in names if fields.get(name)), None)
+        found = [fields[name] for name in names if fields.get(name)]
+        return next((value for value in found if value not in UNSET), found[0] if found else None)
 
     packets = first(PACKETS)
     sampled = "dataLinkFrameSize" in fields or "ipTotalLength" in fields

@@ -1,7 +1,7 @@
 """UDP datagrams out of captured frames. IP fragments are put together again, within bounds.
 
-Link types (tcpdump.org/linktypes.html): loopback, Ethernet (VLAN tags too), PPP, raw IP, Linux cooked. What is of
-another kind, no UDP, or damaged is counted by reason.
+Link types (tcpdump.org/linktypes.html): loopback, Ethernet, PPP, Cisco HDLC, raw IP, Linux cooked; VLAN tags, PPPoE
+and MPLS labels in them. What is of another kind, no UDP, or damaged is counted by reason.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ UDP: Final = 17
 IPV6_FRAGMENT: Final = 44
 IPV6_EXTENSIONS: Final = frozenset({0, 43, 60})
 VLAN: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+MPLS: Final = frozenset({0x8847, 0x8848})
+PPPOE_SESSION: Final = 0x8864
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
 
 LOOPBACK: Final = frozenset({0, 108})  # NULL, in the byte order of the machine that captured; LOOP, big endian
 RAW_IP: Final = frozenset({12, 14, 101, 228, 229})
-ETHERTYPE_AT: Final = {1: 12, 113: 14}  # Ethernet, Linux cooked
-COOKED_2: Final = 276
-PPP: Final = 9
+ETHERTYPE_AT: Final = {1: 12, 104: 2, 113: 14}  # Ethernet, Cisco HDLC, Linux cooked
+COOKED_2: Final = 276  # has it at the beginning, and what it announces behind its other fields
+COOKED_2_OCTETS: Final = 20
+PPP: Final = frozenset({9, 50})
+PPP_PROTOCOLS: Final = {b"\x00\x21": IPV4, b"\x00\x57": IPV6, b"\x02\x81": 0x8847, b"\x02\x83": 0x8848}
 
 
 class Skipped(StrEnum):
@@ -176,17 +180,44 @@ def _packet(frame: Frame) -> bytes | Skipped:
         return octets
     if link in LOOPBACK:
         return octets[4:]
-    if link == PPP:
-        octets = octets[2:] if octets[:2] == b"\xff\x03" else octets
-        return octets[2:] if octets[:2] in {b"\x00\x21", b"\x00\x57"} else b""
+    if link in PPP:
+        return _of_ppp(octets)
     if link == COOKED_2:
-        return octets[20:] if octets[:2] in {b"\x08\x00", b"\x86\xdd"} else b""
+        return _of_type(_number(octets, 0), octets[COOKED_2_OCTETS:])
     at = ETHERTYPE_AT.get(link)
-    if at is None:
-        return Skipped.LINK_TYPE
-    while int.from_bytes(octets[at : at + 2], "big") in VLAN:
+    return Skipped.LINK_TYPE if at is None else _of_type(_number(octets, at), octets[at + 2 :])
+
+
+def _number(octets: bytes, at: int) -> int:
+    return int.from_bytes(octets[at : at + 2], "big")
+
+
+def _of_type(kind: int, octets: bytes) -> bytes:
+    """The IP packet in what an EtherType announces."""
+    at = 0
+    while kind in VLAN:
+        kind = _number(octets, at + 2)
         at += 4
-    return octets[at + 2 :] if int.from_bytes(octets[at : at + 2], "big") in {IPV4, IPV6} else b""
+    if kind in MPLS:
+        return _below_labels(octets, at)
+    if kind == PPPOE_SESSION:
+        return _of_ppp(octets[at + 6 :])
+    return octets[at:] if kind in {IPV4, IPV6} else b""
+
+
+def _below_labels(octets: bytes, at: int) -> bytes:
+    """RFC 3032 section 2.1; what is below shows in its version, which is looked at later."""
+    while at + 4 <= len(octets):
+        at += 4
+        if octets[at - 2] & 1:
+            return octets[at:]
+    return b""
+
+
+def _of_ppp(octets: bytes) -> bytes:
+    octets = octets.removeprefix(b"\xff\x03")
+    kind = PPP_PROTOCOLS.get(octets[:2], 0)
+    return _of_type(kind, octets[2:])
 
 
 def _udp(at: float, addresses: tuple[bytes, bytes], body: bytes) -> Datagram | Skipped:

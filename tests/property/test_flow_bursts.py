@@ -167,6 +167,11 @@ def twisted(datagrams: list[bytes], at: int, value: int) -> list[bytes]:
     return [*datagrams, bytes(last), *datagrams]
 
 
+def told_again(build, told, data, extra) -> list[bytes]:
+    between = build(*told, *extra)
+    return [build(*data), build(*data), between, build(*data), build(*data), between, build(*data)]
+
+
 TWISTED = st.builds(twisted, REPEATED, st.one_of(st.integers(0, 12), st.integers(0, 200)), st.integers(0, 9))
 TURNED = st.one_of(
     st.builds(
@@ -181,7 +186,20 @@ TURNED = st.one_of(
     ),
 )
 """Datagrams whose template changes between them."""
-BURST = st.lists(st.one_of(REPEATED, REPEATED, TWISTED, TURNED), max_size=6).map(
+AGAIN = st.one_of(
+    *(
+        st.builds(
+            told_again,
+            st.just(build),
+            st.lists(st.one_of(templates, options), min_size=1, max_size=2),
+            DATA,
+            st.lists(st.one_of(RATE, BODY), max_size=2),
+        )
+        for build, templates, options in ((netflow9, TEMPLATE9, OPTIONS9), (ipfix, TEMPLATE10, OPTIONS10))
+    )
+)
+"""Datagrams between which templates, and rates by them, are told and told again."""
+BURST = st.lists(st.one_of(REPEATED, REPEATED, TWISTED, TURNED, AGAIN, AGAIN), max_size=6).map(
     lambda parts: [datagram for part in parts for datagram in part]
 )
 
@@ -241,6 +259,7 @@ def alike(bursts: Sequence[tuple[list[bytes], int, bool]]) -> None:
                 found.append(decoder.take())
         found.append(decoder.take())
     assert state_of(together) == state_of(apart)
+    assert list(together._state._age) == list(apart._state._age)
     assert [(r.records, r.lost, r.undecoded) for r in results[together]] == [
         (r.records, r.lost, r.undecoded) for r in results[apart]
     ]

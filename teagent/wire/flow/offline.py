@@ -13,9 +13,10 @@ from teagent.errors import WireError
 from teagent.wire.flow import sflow, sflow_view
 from teagent.wire.flow.decoder import PROTOCOLS, FlowDecoder
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.record_view import RecordView, Value, time_text, views
+from teagent.wire.flow.record_view import RecordView, Troubles, views
 from teagent.wire.flow.records import Undecoded, reason_of
 from teagent.wire.flow.sflow_view import Sample
+from teagent.wire.flow.values import Value, time_text
 
 Document: TypeAlias = dict[str, "Value | dict[str, Value] | list[dict[str, Value]]"]
 Trouble: TypeAlias = tuple[str, str, str]
@@ -49,9 +50,12 @@ class OfflineReader:
             sets = decoder.read(payload, at=0.0 if math.isnan(at) else at, stream=port)
             for reason, text in decoder.refusals():
                 self.fail(exporter, reason, text)
+            troubles: Troubles = Counter()
             for found in sets:
-                for record in views(found):
+                for record in views(found, troubles):
                     yield head | _record_document(record)
+            for (reason, text), count in troubles.items():
+                self.fail(exporter, reason, text, count)
         except WireError as error:
             self.fail(exporter, reason_of(error), error.message)
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import partial
+from ipaddress import ip_address
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from teagent.errors import WireError
 from teagent.model.traffic import Column
-from teagent.model.units import format_time
 from teagent.wire.flow import frames
-from teagent.wire.flow.element_names import DataType, name_and_type
-from teagent.wire.flow.layout import NTP_EPOCH, Batching
-from teagent.wire.flow.raw_header import Packets
-from teagent.wire.flow.records import RecordSet
+from teagent.wire.flow.element_names import name_and_type
+from teagent.wire.flow.layout import Batching, Layout
+from teagent.wire.flow.raw_header import Headers, Packets
+from teagent.wire.flow.records import RecordSet, Undecoded, reason_of
+from teagent.wire.flow.structured import LISTS, Layouts, list_value
 from teagent.wire.flow.template import VARIABLE, Decoded, Field
+from teagent.wire.flow.values import Value, shown
 
-Value: TypeAlias = int | float | str | bool | list["Value"] | None
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_TIME: Final = 253_402_300_799  # the year 9999
 PADDING: Final = 210
 
 
@@ -45,20 +43,18 @@ class RecordView:
     fields: dict[str, Value]
 
 
-def views(found: RecordSet) -> Iterator[RecordView]:
-    """The records of a data set, in order. Sampling rates are those known by now."""
-    layout = found.layout
-    decoded = found.decode()
-    names = [name_and_type(f) for f in layout.template.fields]
-    values = [_values(f, index, decoded) for index, f in enumerate(layout.template.fields)]
+Troubles: TypeAlias = Counter[tuple[Undecoded, str]]
+
+
+def views(found: RecordSet, troubles: Troubles) -> Iterator[RecordView]:
+    """The records of a data set, in order. Sampling rates are those known by now. What cannot be read within a field is
+    left in hexadecimal, and counted in `troubles` by reason and text.
+    """
+    layout, decoded = found.layout, found.decode()
     batching = Batching(exporter="", boot=math.nan, exported_at=found.exported_at)
-    packets = _packets(found, decoded)
+    packets = _packets(found, decoded, troubles)
     columns = layout.columns(decoded.rows, found.rates, batching)
-    for record in range(len(decoded.rows)):
-        fields: dict[str, Value] = {}
-        for f, (name, kind), column in zip(layout.template.fields, names, values, strict=True):
-            if column is not None and (f.element != PADDING or f.enterprise):
-                _put(fields, name, shown(column[record], kind))
+    for record, fields in enumerate(_fields(layout, decoded, 0, layouts=found.domain.layouts, troubles=troubles)):
         fields |= {name: value for name, value in packets.get(record, {}).items() if name not in fields}
         rate = float(columns["sampling_rate"][record])
         yield RecordView(
@@ -72,6 +68,29 @@ def views(found: RecordSet) -> Iterator[RecordView]:
             sampling_rate=None if layout.template.options or math.isnan(rate) else rate,
             fields=fields,
         )
+
+
+def _fields(
+    layout: Layout, decoded: Decoded, depth: int, *, layouts: Layouts, troubles: Troubles
+) -> Iterator[dict[str, Value]]:
+    """The fields of each record; `depth` counts the lists around it."""
+    template = layout.template
+    names = [name_and_type(f) for f in template.fields]
+    columns = [_values(f, index, decoded) for index, f in enumerate(template.fields)]
+    records_of = partial(_fields, layouts=layouts, troubles=troubles)
+    for record in range(len(decoded.rows)):
+        fields: dict[str, Value] = {}
+        for f, (name, kind), column in zip(template.fields, names, columns, strict=True):
+            if column is None or (f.element == PADDING and not f.enterprise):
+                continue
+            value = shown(column[record], kind)
+            if f.element in LISTS and not f.enterprise and not f.v9_scope and column[record]:
+                try:
+                    value = list_value(f.element, column[record], layouts, records_of, depth)
+                except WireError as error:
+                    troubles[reason_of(error), f"{name} of template {template.id}: {error.message}"] += 1
+            _put(fields, name, value)
+        yield fields
 
 
 def _port(columns: dict[str, Column], record: int) -> int | None:
@@ -98,16 +117,26 @@ def _octets(halves: Column) -> bytes:
     return b"".join(int(half).to_bytes(8 if halves.ndim else 4, "big") for half in np.atleast_1d(halves))
 
 
-def _packets(found: RecordSet, decoded: Decoded) -> dict[int, dict[str, Value]]:
+def _packets(found: RecordSet, decoded: Decoded, troubles: Troubles) -> dict[int, dict[str, Value]]:
     """What the records' packet sections show, by record."""
     if found.layout.section is None:
         return {}
     headers = frames.headers(found.layout.template, found.layout.section, decoded)
+    _count(headers, found.layout.template.id, troubles)
     return {
         record: packet_fields(packets, place)
         for packets in (headers.ipv4, headers.ipv6)
         for place, record in enumerate(packets.frame.tolist())
     }
+
+
+def _count(headers: Headers, template: int, troubles: Troubles) -> None:
+    for which, reason, text in (
+        (headers.truncated, Undecoded.TRUNCATED, "ends before the addresses"),
+        (headers.not_ip, Undecoded.NOT_IP, "is not IP"),
+    ):
+        if len(which):
+            troubles[reason, f"the packet in a record of template {template} {text}"] += len(which)
 
 
 def _put(fields: dict[str, Value], name: str, value: Value) -> None:
@@ -127,54 +156,3 @@ def _values(field: Field, index: int, decoded: Decoded) -> list[bytes] | None:
         return None
     octets = np.ascontiguousarray(decoded.rows[f"f{index}"]).tobytes()
     return [octets[at : at + field.length] for at in range(0, len(octets), field.length)]
-
-
-def shown(octets: bytes, kind: DataType | None) -> Value:
-    """A value as JSON has it: numbers as they are, times in ISO 8601, octets in hexadecimal; also where a value does
-    not have the length of its type.
-    """
-    match kind:
-        case DataType.UNSIGNED if len(octets) <= 8:
-            return int.from_bytes(octets, "big")
-        case DataType.SIGNED if len(octets) <= 8:
-            return int.from_bytes(octets, "big", signed=True)
-        case DataType.FLOAT if len(octets) in {4, 8}:
-            (number,) = struct.unpack(">f" if len(octets) == 4 else ">d", octets)
-            return float(number) if math.isfinite(number) else None
-        case DataType.BOOLEAN if octets in {b"\x01", b"\x02"}:
-            return octets == b"\x01"
-        case DataType.IPV4_ADDRESS if len(octets) == 4:
-            return str(IPv4Address(octets))
-        case DataType.IPV6_ADDRESS if len(octets) == 16:
-            return str(IPv6Address(octets))
-        case DataType.MAC_ADDRESS if len(octets) == 6:
-            return octets.hex(":")
-        case DataType.STRING:
-            return octets.rstrip(b"\0").decode("utf-8", "replace")
-        case DataType.SECONDS | DataType.MILLISECONDS | DataType.MICROSECONDS | DataType.NANOSECONDS if octets:
-            return _time(octets, kind)
-        case _:
-            return octets.hex()
-
-
-def _time(octets: bytes, kind: DataType) -> Value:
-    """RFC 7011 sections 6.1.7 to 6.1.10. What is no time of ours is left a number."""
-    number = int.from_bytes(octets, "big")
-    if kind == DataType.SECONDS:
-        micros = number * 1_000_000
-    elif kind == DataType.MILLISECONDS:
-        micros = number * 1000
-    elif len(octets) == 8:
-        micros = ((number >> 32) - NTP_EPOCH) * 1_000_000 + ((number & 0xFFFFFFFF) * 1_000_000 >> 32)
-    else:
-        return number
-    if not 0 <= micros < LAST_TIME * 1_000_000:
-        return number
-    return (EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
-
-
-def time_text(unix: float) -> str | None:
-    """None for NaN, and for what is no time of ours."""
-    if math.isnan(unix) or not 0 <= unix < LAST_TIME:
-        return None
-    return format_time(EPOCH + timedelta(seconds=unix))

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
 from teagent.errors import Truncated
-from teagent.wire.flow.record_view import Value
+from teagent.wire.flow.values import Value
 
 
 class Structure(NamedTuple):

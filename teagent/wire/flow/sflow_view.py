@@ -14,9 +14,10 @@ import numpy as np
 
 from teagent.errors import Truncated, WireError
 from teagent.wire.flow import raw_header, sflow, sflow_columns, sflow_walk
-from teagent.wire.flow.record_view import Value, packet_fields
+from teagent.wire.flow.record_view import packet_fields
 from teagent.wire.flow.records import Undecoded, reason_of
 from teagent.wire.flow.sflow_structures import COUNTER_RECORDS, FLOW_RECORDS, Structure, members_of
+from teagent.wire.flow.values import Value
 
 EXPANDED: Final = frozenset({sflow_walk.FLOW_SAMPLE_EXPANDED, sflow.COUNTERS_SAMPLE_EXPANDED, sflow.DISCARDED_PACKET})
 FLOWS: Final = frozenset({sflow_walk.FLOW_SAMPLE, sflow_walk.FLOW_SAMPLE_EXPANDED})
@@ -186,6 +187,8 @@ def _look_into_headers(found: Datagram) -> None:
                 with_header.append((sample, header, int(str(kind))))
             elif record.name in {"sampled_ipv4", "sampled_ipv6"}:
                 sample.fields |= _of_ip(record.members, "IPv4" if record.name == "sampled_ipv4" else "IPv6")
+            elif record.name == "sampled_ethernet":
+                sample.fields |= _of_ethernet(record.members)
             elif record.name == "extended_gateway":
                 sample.fields |= _of_gateway(record.members)
     if not with_header:
@@ -212,6 +215,15 @@ def _of_ip(members: Mapping[str, Value], family: str) -> dict[str, Value]:
         "sourceTransportPort": members["src_port"],
         "destinationTransportPort": members["dst_port"],
         "ipTotalLength": members["length"],
+    }
+
+
+def _of_ethernet(members: Mapping[str, Value]) -> dict[str, Value]:
+    return {
+        "dataLinkFrameSize": members["length"],
+        "sourceMacAddress": members["src_mac"],
+        "destinationMacAddress": members["dst_mac"],
+        "ethernetType": members["type"],
     }
 
 

@@ -144,6 +144,17 @@ def test_a_capture_may_come_from_stdin(capture):
     assert len(document("-", stdin=capture.read_bytes())["records"]) == 3
 
 
+def test_a_record_of_a_template_with_both_families_shows_the_addresses_that_are_set(tmp_path):
+    fields = ((8, 4), (12, 4), (27, 16), (28, 16), (1, 4))
+    rows = record(fields, 1, 2, bytes(16), bytes(16), 10) + record(
+        fields, 0, 0, bytes(15) + b"\1", bytes(15) + b"\2", 10
+    )
+    path = tmp_path / "both"
+    path.write_bytes(netflow9(flow_set(0, template(300, fields)), flow_set(300, rows)))
+    shown = CliRunner().invoke(teagent, ["flow", "decode", str(path)]).stdout.splitlines()[1:3]
+    assert [line.split()[4:6] for line in shown] == [["0.0.0.1", "0.0.0.2"], ["::1", "::2"]]
+
+
 def test_options_are_counted_in_the_table_and_shown_in_the_json(tmp_path):
     path = tmp_path / "options.dat"
     options = options_template9(400, ((1, 4),), ((48, 1), (50, 4)))

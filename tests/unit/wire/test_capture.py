@@ -160,6 +160,9 @@ LINKS = [
     (1, ethernet(PACKET)),
     (1, ethernet(PACKET, vlans=(1, 2))),
     (1, ethernet(PACKET) + bytes(20)),
+    (1, ethernet(PACKET, labels=(16,))),
+    (1, ethernet(PACKET, vlans=(1,), labels=(16, 17, 18))),
+    (1, bytes(12) + b"\x88\x64\x11\x00\x00\x01\x00\x25\x00\x21" + PACKET),
     (0, b"\x02\0\0\0" + PACKET),
     (108, b"\0\0\0\x02" + PACKET),
     (12, PACKET),
@@ -168,9 +171,13 @@ LINKS = [
     (228, PACKET),
     (9, b"\xff\x03\x00\x21" + PACKET),
     (9, b"\x00\x21" + PACKET),
+    (50, b"\xff\x03\x00\x21" + PACKET),
+    (9, b"\x02\x81\x00\x01\x01\x40" + PACKET),
+    (104, b"\x0f\x00\x08\x00" + PACKET),
     (113, bytes(14) + b"\x08\x00" + PACKET),
     (113, bytes(14) + b"\x81\x00\x00\x07\x08\x00" + PACKET),
     (276, b"\x08\x00" + bytes(18) + PACKET),
+    (276, b"\x81\x00" + bytes(18) + b"\x00\x07\x08\x00" + PACKET),
 ]
 
 
@@ -189,6 +196,7 @@ def test_udp_is_found_on_every_link(link, octets):
         (101, ipv6(*V6, udp(50000, 6343, b"payload"), extensions=(0, 60, 44))),
         (229, SIX),
         (9, b"\x00\x57" + SIX),
+        (1, ethernet(SIX, labels=(16, 17))),
         (276, b"\x86\xdd" + bytes(18) + SIX),
     ],
 )
@@ -205,6 +213,7 @@ def test_udp_over_ipv6_is_found_behind_extensions(link, octets):
         (ethernet(ipv6(*V6, bytes(20), protocol=6)), 1, Skipped.NOT_UDP),
         (b"\x30" + bytes(60), 101, Skipped.NOT_UDP),
         (PACKET, 147, Skipped.LINK_TYPE),
+        (ethernet(b"", labels=(16, 17))[:-4], 1, Skipped.NOT_UDP),
         (b"\x42" + PACKET[1:], 101, Skipped.DAMAGED),
         (ipv4(*V4, struct.pack(">HHHH", 1, 2, 7, 0)), 101, Skipped.DAMAGED),
         (PACKET[:12], 101, Skipped.CUT),

@@ -5,8 +5,12 @@ import math
 import pytest
 
 from teagent.errors import BadLength, BadVersion, Truncated
+from teagent.wire.flow.burst import BurstReader
 from teagent.wire.flow.decoder import FlowDecoder
+from teagent.wire.flow.exporter_state import ExporterState
 from teagent.wire.flow.limits import Limits
+from teagent.wire.flow.message import ipfix as ipfix_message
+from teagent.wire.flow.message import read_sets
 from tests.fakes.netflow import (
     flow_set,
     ipfix,
@@ -407,3 +411,21 @@ def test_it_is_known_when_the_last_template_came(wrap):
     assert decoder.template_at == 1000.0
     decoder.decode([wrap(flow_set(0, template(300, FIELDS)), sequence=2)], at=3000.0)
     assert decoder.template_at == 3000.0
+
+
+def test_what_is_told_once_more_does_not_part_a_burst():
+    """Templates, a sampler and data in one datagram, among others."""
+    options = ((302, 1), (309, 4), (310, 4))
+    told = ipfix(
+        flow_set(2, template(300, FIELDS)),
+        flow_set(3, options_template10(301, options[:1], options[1:])),
+        flow_set(301, record(options, 1, 1, 100)),
+    )
+    sent = ipfix(flow_set(300, record(FIELDS, *range(1, len(FIELDS) + 1))))
+    state, reader = ExporterState(Limits()), BurstReader()
+    for _ in range(2):
+        for part in reader.parted(state, [sent, told, sent]):
+            if isinstance(part, bytes):
+                read_sets(state, ipfix_message(state, part, 0), part, 0.0, [])
+    [lanes] = reader.parted(state, [sent, told, sent, told])
+    assert sorted(lane.positions.tolist() for lane in lanes) == [[0, 2], [1, 3]]

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 
 import pytest
 
 from teagent.wire.flow.decoder import FlowDecoder
 from teagent.wire.flow.element_names import ELEMENTS, DataType, name_and_type
 from teagent.wire.flow.offline import MOST_TROUBLES, OfflineReader
-from teagent.wire.flow.record_view import shown, time_text, views
+from teagent.wire.flow.record_view import views
+from teagent.wire.flow.structured import MOST_NESTED
 from teagent.wire.flow.template import Field
+from teagent.wire.flow.values import shown, time_text
 from tests.fakes.netflow import (
     flow_set,
     ipfix,
@@ -44,7 +47,7 @@ FRAME = ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1234, 53)))
 
 
 def view(message: bytes):
-    return [found for one in FlowDecoder("192.0.2.1").read(message, at=0) for found in views(one)]
+    return [found for one in FlowDecoder("192.0.2.1").read(message, at=0) for found in views(one, Counter())]
 
 
 def documents(*payloads: bytes) -> tuple[list[dict], dict]:
@@ -160,6 +163,113 @@ def test_the_packet_in_a_record_is_shown_by_its_fields():
     assert whole.fields["destinationIPv4Address"] == "198.51.100.7"
     assert (whole.fields["destinationTransportPort"], whole.fields["ipTotalLength"]) == (53, 48)
     assert list(short.fields) == ["ingressInterface", "dataLinkFrameSection"]
+
+
+def test_a_packet_in_a_record_that_cannot_be_read_is_said():
+    fields = ((12, 0), (10, 4), (315, VARIABLE))
+    rows = [record(fields, b"", 7, octets) for octets in (FRAME, ethernet(bytes(28), kind=0x0806), FRAME[:20], b"")]
+    message = ipfix(flow_set(2, template(300, fields)), flow_set(300, b"".join(rows)))
+    found, undecoded = documents(message)
+    assert [("sourceIPv4Address" in document["fields"]) for document in found] == [True, False, False, False]
+    assert undecoded == {
+        ("192.0.2.1", "not_ip", "the packet in a record of template 300 is not IP"): 1,
+        ("192.0.2.1", "truncated", "the packet in a record of template 300 ends before the addresses"): 2,
+    }
+
+
+INNER = ((12, 4), (82, VARIABLE))
+ROWS = record(INNER, 0xC0000201, b"eth0") + record(INNER, 0xC0000202, b"")
+SHOWN_ROWS = [
+    {"destinationIPv4Address": "192.0.2.1", "interfaceName": "eth0"},
+    {"destinationIPv4Address": "192.0.2.2", "interfaceName": ""},
+]
+
+
+def listed(element: int, octets: bytes, length: int = VARIABLE) -> tuple[object, dict]:
+    """A list in a record, as it is shown, and what could not be read."""
+    fields = ((element, length), (10, 4))
+    told = flow_set(2, template(300, INNER) + template(301, fields))
+    found, undecoded = documents(ipfix(told, flow_set(301, record(fields, octets, 7))))
+    assert found[0]["input_interface"] == 7
+    return found[0]["fields"][ELEMENTS[element][0]], undecoded
+
+
+@pytest.mark.parametrize(
+    ("element", "octets", "value"),
+    [
+        (
+            291,
+            struct.pack(">BHHII", 3, 12, 4, 0xC0000201, 0xC0000202),
+            {"semantic": "allOf", "element": "destinationIPv4Address", "values": ["192.0.2.1", "192.0.2.2"]},
+        ),
+        (
+            291,
+            struct.pack(">BHH", 4, 82, VARIABLE) + b"\x02ab\x00\xff\x00\x01c",
+            {"semantic": "ordered", "element": "interfaceName", "values": ["ab", "", "c"]},
+        ),
+        (
+            291,
+            struct.pack(">BHHI", 255, 0x8000 | 12, 2, 9) + b"\x01\x02",
+            {"semantic": "undefined", "element": "element9.12", "values": ["0102"]},
+        ),
+        (
+            291,
+            struct.pack(">BHH", 1, 291, VARIABLE) + b"\x07" + struct.pack(">BHHH", 0, 7, 2, 53),
+            {
+                "semantic": "exactlyOneOf",
+                "element": "basicList",
+                "values": [{"semantic": "noneOf", "element": "sourceTransportPort", "values": [53]}],
+            },
+        ),
+        (292, struct.pack(">BH", 3, 300) + ROWS, {"semantic": "allOf", "template": 300, "records": SHOWN_ROWS}),
+        (
+            293,
+            struct.pack(">BHH", 2, 300, 4 + len(ROWS)) + ROWS + struct.pack(">HH", 300, 4),
+            {
+                "semantic": "oneOrMoreOf",
+                "lists": [{"template": 300, "records": SHOWN_ROWS}, {"template": 300, "records": []}],
+            },
+        ),
+    ],
+)
+def test_a_list_in_a_field_is_shown_with_what_it_holds(element, octets, value):
+    assert listed(element, octets) == (value, {})
+
+
+def test_a_list_in_a_field_of_fixed_length_is_shown():
+    octets = struct.pack(">BHHI", 3, 12, 4, 0xC0000201)
+    value = {"semantic": "allOf", "element": "destinationIPv4Address", "values": ["192.0.2.1"]}
+    assert listed(291, octets, len(octets)) == (value, {})
+
+
+@pytest.mark.parametrize(
+    ("element", "octets", "message"),
+    [
+        (291, b"\x03\x00", "a basicList of 2 octets"),
+        (291, struct.pack(">BHHH", 3, 0x800C, 4, 0), "a basicList of 7 octets"),
+        (291, struct.pack(">BHH", 3, 12, 4) + bytes(6), "a basicList of 6 octets, its elements have 4"),
+        (291, struct.pack(">BHH", 3, 12, 0) + bytes(6), "a basicList of 6 octets, its elements have 0"),
+        (291, struct.pack(">BHH", 3, 82, VARIABLE) + b"\x05a", "the last element of a basicList goes past its end"),
+        (292, struct.pack(">BH", 3, 999), "a list by template 999, which is not known"),
+        (293, struct.pack(">BHH", 3, 300, 9), "a list of 9 octets, 4 are left"),
+        (293, struct.pack(">BHH", 3, 300, 3), "a list of 3 octets, 4 are left"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_left_in_hexadecimal_and_said(element, octets, message):
+    value, undecoded = listed(element, octets)
+    assert value == octets.hex()
+    assert [text for _, _, text in undecoded] == [f"{ELEMENTS[element][0]} of template 301: {message}"]
+
+
+def test_lists_in_lists_are_followed_so_far_and_no_farther():
+    octets = struct.pack(">BHHH", 3, 7, 2, 53)
+    for _ in range(MOST_NESTED):
+        octets = struct.pack(">BHH", 3, 291, VARIABLE) + bytes([len(octets)]) + octets
+    value, undecoded = listed(291, octets)
+    assert value == octets.hex()
+    assert [text for _, _, text in undecoded] == [
+        f"basicList of template 301: lists in lists, more than {MOST_NESTED} deep"
+    ]
 
 
 def test_netflow5_is_shown_by_the_same_names():
@@ -283,6 +393,17 @@ def test_the_records_of_tunnels_are_shown_under_their_own_names():
 def test_samples_without_a_header_are_shown_by_their_ip_record():
     [one], _ = documents(datagram(flow_sample(sampled_ipv4("192.0.2.1", "198.51.100.7", length=99))))
     assert (one["fields"]["ipTotalLength"], one["fields"]["sourceIPv4Address"]) == (99, "192.0.2.1")
+
+
+def test_a_sample_without_an_ip_packet_shows_its_frame():
+    body = struct.pack(">I", 64) + b"\x02\0\0\0\0\1\0\0" + b"\x02\0\0\0\0\2\0\0" + struct.pack(">I", 0x0806)
+    [found], _ = documents(datagram(flow_sample(sflow_record(2, body))))
+    assert found["fields"] == {
+        "dataLinkFrameSize": 64,
+        "sourceMacAddress": "02:00:00:00:00:01",
+        "destinationMacAddress": "02:00:00:00:00:02",
+        "ethernetType": 0x0806,
+    }
 
 
 def test_what_a_sample_holds_that_is_not_known_is_named_by_number():
