@@ -54,7 +54,8 @@ TARGET_IN_PROCESS = 10e6
 OVER_PMACCT = 2.0
 CPU_RATE = 200_000
 PART = 1_000_000  # records: many blocks, and whatever is done now and then
-START_RATE, MOST_RATE, STEP = 250_000.0, 8e6, 1.6
+LEAST_RATE, MOST_RATE, STEP = 30_000.0, 8e6, 1.6
+START_AT = 0.4  # of the rate at which its core would be busy all the time
 PORT = 19_995
 DATAGRAMS = 20_000
 MANY_SENDERS_RATE = 50_000
@@ -202,8 +203,10 @@ class Bench:
                 break
         return cpu
 
-    def lossless(self, collector: Collector, kind: str, refine: int) -> float:
-        """The highest rate, as sent, without a loss; one that loses is tried twice."""
+    def lossless(self, collector: Collector, kind: str, *, start: float, refine: int) -> float:
+        """The highest rate, as sent, without a loss, to the next of STEP ** (1 / 2 ** refine); one that loses is tried
+        twice. The search begins at `start`.
+        """
 
         def rate_at(rate: float) -> float | None:
             for _ in range(2):
@@ -212,20 +215,17 @@ class Bench:
                     return found.sent["rate"]
             return None
 
-        good, bad, rate = 0.0, None, START_RATE
-        while rate <= MOST_RATE:
+        rate, good, bad = min(max(start, LEAST_RATE), MOST_RATE), 0.0, 0.0
+        while LEAST_RATE / STEP < rate <= MOST_RATE and not (good and bad):
             reached = rate_at(rate)
             if reached is None:
                 bad = rate
-                break
-            good = max(good, reached)
-            if reached < 0.8 * rate:  # the sender can no more
-                return good
-            rate *= STEP
-        if good == 0.0:
-            bad, good = START_RATE, START_RATE / 8
-        for _ in range(refine if bad else 0):
-            assert bad is not None
+            else:
+                good = max(good, reached)
+                if reached < 0.8 * rate:  # the sender can no more
+                    return good
+            rate = rate * STEP if good else rate / STEP
+        for _ in range(refine if good and bad else 0):
             rate = (good * bad) ** 0.5
             reached = rate_at(rate)
             if reached is None:
@@ -286,7 +286,7 @@ def measured(arguments: argparse.Namespace, bench: Bench) -> tuple[dict[str, flo
             else:
                 figures[f"{kind}_pip_netflow_records_per_second"] = found
         if not arguments.in_process:
-            sockets(kind, bench, figures, targets, names=arguments.collector, refine=1 if arguments.quick else 3)
+            sockets(kind, bench, figures, targets, names=arguments.collector, refine=2 if arguments.quick else 3)
     return figures, targets
 
 
@@ -308,7 +308,8 @@ def sockets(
         label = f"{kind}_{collector.name}"
         at_rate = bench.tried(collector, kind, CPU_RATE if kind != "sflow" else CPU_RATE / 4, warm_up=True)
         figures[f"{label}_cpu_us_per_record"] = at_rate.cpu_seconds / at_rate.sent["records"] * 1e6
-        figures[f"{label}_lossless_records_per_second"] = bench.lossless(collector, kind, refine)
+        start = START_AT / (at_rate.cpu_seconds / at_rate.sent["records"])
+        figures[f"{label}_lossless_records_per_second"] = bench.lossless(collector, kind, start=start, refine=refine)
         say(
             f"{label}: {figures[f'{label}_cpu_us_per_record']:.3f} us a record, lossless to"
             f" {figures[f'{label}_lossless_records_per_second'] / 1e6:.2f} M records/s"

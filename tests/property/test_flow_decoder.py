@@ -155,7 +155,8 @@ def test_what_was_encoded_is_decoded_however_it_is_cut_into_datagrams(rows, step
     found = [
         tuple(map(int, row)) for b in batches for row in zip(b.src, b.dst, b.in_if, b.octets, b.packets, strict=True)
     ]
-    assert (sorted(found) == sorted(rows)) if together else (found == rows)
+    last = len(rows) - len(rows) % step  # a datagram of another length may come before those of one length
+    assert found == rows or (together and found == rows[last:] + rows[:last])
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1)), min_size=1, max_size=10))
