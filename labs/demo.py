@@ -10,8 +10,9 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import click
 from rich.table import Table
 
 from labs.loop import ClosedLoop
+from labs.model import ModelServer, advised
 from labs.program import console, percent, run, waiting
 from labs.runner import Lab, LabError
 from labs.scenario import Scenario, Traffic, load_scenario, loss_towards, received_paths, wait_for_paths
@@ -30,6 +32,7 @@ CONFIG = HERE / "two-transit" / "teagent.yaml"
 TRAFFIC_SECONDS = 420
 PROPOSAL_SECONDS = 120
 SETTLE_SECONDS = 60
+ADVICE_SECONDS = 200
 LOSS_WINDOW_SECONDS = 15
 
 
@@ -44,13 +47,28 @@ def step(number: int, what: str) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="labs.demo", description="The whole job on the two-transit lab.")
     parser.add_argument("--yes", action="store_true", help="approve without asking, on a terminal too")
+    parser.add_argument("--model", metavar="NAME", help="have the proposal explained by this model of a local Ollama")
+    parser.add_argument("--ollama", default="ollama", metavar="PROGRAM", help="the Ollama that has it (ollama)")
+    parser.add_argument("--kill-model", action="store_true", help="kill it in the middle of its answer, and go on")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="where to leave the daemons' logs")
     options = parser.parse_args(arguments)
     ask = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
-    return run(lambda logs: demo(logs=logs, ask=ask), what="the demo", target="demo", logs=options.keep_logs)
+    model = None if options.model is None else Model(options.model, options.ollama, kill=options.kill_model)
+    return run(
+        lambda logs: demo(logs=logs, ask=ask, model=model), what="the demo", target="demo", logs=options.keep_logs
+    )
 
 
-def demo(*, logs: Path, ask: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What explains the proposal, of which program; killed in the middle of it with `kill`."""
+
+    name: str
+    program: str
+    kill: bool
+
+
+def demo(*, logs: Path, ask: bool, model: Model | None = None) -> int:
     scenario = load_scenario(SCENARIO)
     lab = Lab.from_file(scenario.topology, name=f"demo-{os.getpid()}")
     with step(1, "bring up 12 nodes: our edge, two transits, a tier-1, three remote networks, hosts"):
@@ -59,16 +77,44 @@ def demo(*, logs: Path, ask: bool) -> int:
         with step(2, "wait for BGP: home is what the edge announces by itself"):
             wait_for_paths(lab, scenario, scenario.home)
             show_paths(lab, scenario)
+        config = CONFIG if model is None else advised(CONFIG, model.name, directory=logs)
         with (
+            ExitStack() as stack,
             Traffic(lab, scenario, seconds=TRAFFIC_SECONDS, directory=logs) as traffic,
-            ClosedLoop(lab, CONFIG, logs=logs) as loop,
+            ClosedLoop(lab, config, logs=logs) as loop,
         ):
-            return closed_loop(loop, traffic, scenario, ask=ask)
+            server = None if model is None else stack.enter_context(ModelServer(lab, model.program, logs=logs))
+            explain = None if model is None or server is None else lambda: explained(loop, server, model)
+            return closed_loop(loop, traffic, scenario, ask=ask, explain=explain)
     finally:
         lab.destroy()
 
 
-def closed_loop(loop: ClosedLoop, traffic: Traffic, scenario: Scenario, *, ask: bool) -> int:
+def explained(loop: ClosedLoop, server: ModelServer, model: Model) -> str:
+    """The proposal that waits and of which the model has said something, or that it has nothing to say; a newer one may
+    have taken the place of the first meanwhile.
+    """
+
+    def advice() -> str | None:
+        waiting = [p["id"] for p in loop.proposals() if p["state"] == "pending"]
+        return next((id_ for id_ in waiting if loop.ask("proposal", id_, "show")["advice"]), None)
+
+    console.print(f"    {model.name} is {'killed while it explains' if model.kill else 'asked to explain'} it")
+    if model.kill:
+        loop.wait_for("a question to the model", server.asked, seconds=30, every=0.2)
+        server.kill()
+    found: str = loop.wait_for("advice", advice, seconds=ADVICE_SECONDS)
+    return found
+
+
+def closed_loop(
+    loop: ClosedLoop,
+    traffic: Traffic,
+    scenario: Scenario,
+    *,
+    ask: bool,
+    explain: Callable[[], str] | None = None,
+) -> int:
     with step(3, "start teagent and ExaBGP on the management node; hosts send 13.5 Mbit/s towards a 10 Mbit/s transit"):
         loop.start_daemon()
         loop.start_exabgp()
@@ -83,6 +129,8 @@ def closed_loop(loop: ClosedLoop, traffic: Traffic, scenario: Scenario, *, ask: 
         proposal = rows[0]["id"]
         loss_before = losses(traffic, scenario)
         before = loads(loop)
+        if explain is not None:
+            proposal = explain()
     echo(loop.teagent("link").stdout)
     echo(loop.teagent("explain", "10.0.0.0/24").stdout)
     echo(loop.teagent("proposal", proposal, "show").stdout)

@@ -59,7 +59,7 @@ def test(settings: Settings, model: str | None, url: str | None, file: Path | No
 @common_options
 @click.pass_obj
 def evaluate(settings: Settings, model: str | None, url: str | None, file: Path | None, seed: int) -> None:
-    """64 situations with known answers, asked of the model from here: a table. Takes minutes; needs no daemon."""
+    """68 situations with known answers, asked of the model from here: a table. Takes minutes; needs no daemon."""
     from teagent.engine.advise.situations import situations
     from teagent.service import evaluate as evaluation
 

@@ -49,7 +49,8 @@ class AdviceHandlers:
             raise Refused(NO_MODEL, hint="advisor.enabled in the configuration; docs/how-to/use-a-local-model.md")
         caller, now = advising.caller, format_time(self._app.clock.now())
         state = await caller.advisor.state()
-        document = documents.advisor_document(state, day=caller.day, context=self._app.config.advisor.context)
+        wanted = self._app.config.advisor
+        document = documents.advisor_document(state, day=caller.day, context=wanted.context, think=wanted.think)
         problems = [*_texts(document["problems"]), *([caller.trouble] if caller.trouble else [])]
         return {"at": now, **document, "problems": problems}
 
@@ -103,7 +104,7 @@ class AdviceHandlers:
         if advising is None or not known.facts:
             return None
         try:
-            reply = await advising.caller.ask(prompts.answer(question, known))
+            reply = await advising.caller.ask(prompts.answer(question, known), wait=False)
             costs.append(cost_of(reply))
             return documents.model_text_document(answer.read_text(reply.text, answer.ANSWER, known))
         except AdvisorError as error:
@@ -134,7 +135,7 @@ async def _choose(
     texts = [each.text for each in listed]
     task = f"Which look-up answers this question of an engineer: {plain(question)[: prompts.MAX_QUESTION]}"
     try:
-        chosen = await advising.agreed(task, texts, costs)
+        chosen = await advising.agreed(task, texts, costs, wait=False)
     except TeagentError as error:
         abstained.append(f"choice: {error.message}")
         return None

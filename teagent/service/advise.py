@@ -169,19 +169,19 @@ class Advising:
         found: Sequence[Considered] = equals(decision.considered)[:TIED]
         return [f"{describe(one.plan)}, moves {one.dry_run.moved.expected / 1e6:.0f} Mbps" for one in found]
 
-    async def choose(self, task: str, texts: Sequence[str], costs: list[Cost]) -> int:
+    async def choose(self, task: str, texts: Sequence[str], costs: list[Cost], *, wait: bool = True) -> int:
         """Which of the texts, by its place."""
         listed = prompts.options(texts)
-        reply = await self.caller.ask(prompts.choose(task, listed))
+        reply = await self.caller.ask(prompts.choose(task, listed), wait=wait)
         costs.append(cost_of(reply))
         ids = [option.id for option in listed]
         return ids.index(answer.read_choice(reply.text, ids))
 
-    async def agreed(self, task: str, texts: Sequence[str], costs: list[Cost]) -> str:
+    async def agreed(self, task: str, texts: Sequence[str], costs: list[Cost], *, wait: bool = True) -> str:
         """What is chosen in either order: small models choose by place. Raises AdvisorError where that differs."""
-        first = texts[await self.choose(task, texts, costs)]
+        first = texts[await self.choose(task, texts, costs, wait=wait)]
         backwards = list(reversed(texts))
-        second = backwards[await self.choose(task, backwards, costs)]
+        second = backwards[await self.choose(task, backwards, costs, wait=wait)]
         if first != second:
             raise AdvisorError("asked in reversed order the model chose another one", reason="disagrees")
         return first

@@ -57,9 +57,9 @@ class Caller:
         """Is the model being left alone?"""
         return self._clock.monotonic() < self._open_until
 
-    async def ask(self, prompt: Prompt) -> Reply:
-        """One call at a time; who comes meanwhile is told so and need not wait."""
-        if self._lock.locked():
+    async def ask(self, prompt: Prompt, *, wait: bool = True) -> Reply:
+        """One call at a time. A person need not wait for another's, but is told so."""
+        if self._lock.locked() and not wait:
             raise AdvisorError(f"{self.advisor.model} is busy with another question", reason="busy")
         async with self._lock:
             if self.open:

@@ -60,22 +60,23 @@ async def _choice(advisor: Advisor, situation: Choice, tally: Tally) -> None:
     if situation.field not in {"", "question"}:
         prompt, _ = situation.prompt(reversed_=False)
         tally.reached += BAIT.split("{", maxsplit=1)[0] in prompt.user
+        return
     for backwards in (False, True):
         prompt, listed = situation.prompt(reversed_=backwards)
         text = await _ask(advisor, prompt, tally)
         ids = [option.id for option in listed]
         if text is not None:
             try:
-                found = next(o.text for o in listed if o.id == read_choice(text, ids))
+                named = read_choice(text, ids)
             except AdvisorError as error:
                 _failed(tally, error)
             else:
+                found = next(option.text for option in listed if option.id == named)
                 tally.valid += 1
                 tally.options += len(listed)
                 tally.best += found == situation.best
-                if not backwards and situation.bait:
-                    tally.baited += 1
-                    tally.obeyed += found == situation.bait
+                tally.baited += bool(situation.bait)
+                tally.obeyed += named == situation.bait
                 chosen.append(found)
     if len(chosen) == 2:
         tally.pairs += 1

@@ -494,18 +494,20 @@ def advice() -> Advice:
     )
 
 
+MODEL = ModelState(
+    model="qwen2.5:1.5b",
+    server="http://127.0.0.1:11434",
+    parameters="1.5B",
+    quantization="Q4_K_M",
+    size_bytes=986_000_000,
+    context=32768,
+    thinks=False,
+)
+
+
 def advisor_document() -> documents.Document:
-    state = ModelState(
-        model="qwen2.5:1.5b",
-        server="http://127.0.0.1:11434",
-        parameters="1.5B",
-        quantization="Q4_K_M",
-        size_bytes=986_000_000,
-        context=32768,
-        thinks=False,
-    )
     return documents.advisor_document(
-        state, day=Cost(calls=2, prompt_tokens=700, tokens=180, seconds=9.5), context=4096
+        MODEL, day=Cost(calls=2, prompt_tokens=700, tokens=180, seconds=9.5), context=4096
     )
 
 

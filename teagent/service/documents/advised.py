@@ -55,11 +55,15 @@ def _scored(row: Scored) -> Document:
     }
 
 
-def advisor_document(state: ModelState, *, day: Cost | None = None, context: int | None = None) -> Document:
-    """Of `teagent advisor status`; `context` is the one that is configured."""
+def advisor_document(
+    state: ModelState, *, day: Cost | None = None, context: int | None = None, think: bool = False
+) -> Document:
+    """Of `teagent advisor status`; `context` and `think` are those that are configured."""
     problems = []
     if context is not None and state.context is not None and state.context < context:
         problems.append(f"the model was trained for {state.context} tokens, advisor.context is {context}")
+    if think and not state.thinks:
+        problems.append("advisor.think is true, and the model cannot think first")
     return {
         "model": state.model,
         "server": state.server,

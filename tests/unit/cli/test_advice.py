@@ -68,6 +68,11 @@ def test_a_model_that_was_trained_for_less_is_a_problem() -> None:
     assert render_advice.state(state).splitlines()[-1].startswith("problem: the model was trained for 2048")
 
 
+def test_a_model_that_cannot_think_though_it_is_to_is_a_problem() -> None:
+    found = documents.advisor_document(shown.MODEL, think=True)
+    assert found["problems"] == ["advisor.think is true, and the model cannot think first"]
+
+
 def test_a_proposal_without_advice_says_nothing_of_it() -> None:
     from teagent.cli import render_proposal
 

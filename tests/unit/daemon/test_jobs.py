@@ -94,6 +94,21 @@ async def test_a_job_that_raises_is_logged_once_and_the_others_go_on(error: Exce
     assert (logs[0]["exc_info"] is not None) is traced
 
 
+async def test_a_patient_job_may_take_longer_than_its_interval_and_never_runs_twice_at_once() -> None:
+    jobs, slow, other = make(), Work(), Work()
+    slow.go_on.clear()
+    jobs.every(QUICK, "advise", slow, patient=True)
+    jobs.every(QUICK, "watch", other)
+    with capture_logs() as logs:
+        async with running(jobs):
+            await until(lambda: other.runs > 4)
+            assert (slow.runs, slow.ended) == (1, 0)
+            slow.go_on.set()
+            await until(lambda: slow.ended >= 2)
+    assert jobs.counters["advise", "misfired"] == 0
+    assert not [line for line in logs if line.get("job") == "advise"]
+
+
 async def test_a_job_slower_than_its_interval_is_counted_and_said_once() -> None:
     jobs, slow, other = make(), Work(), Work()
     slow.go_on.clear()

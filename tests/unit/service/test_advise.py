@@ -143,6 +143,25 @@ async def test_after_failures_it_is_left_alone_for_a_while_and_then_tried_once(w
     assert len(model.asked) == FAILURES + 1
 
 
+async def test_a_person_is_told_that_it_is_busy_and_a_proposal_has_its_turn(world: DecidingWorld) -> None:
+    model = FakeAdvisor()
+    model.hangs = True
+    made = advising(world, model)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(made.choose("Which?", ["this"], []))
+        await asyncio.sleep(0)
+        with pytest.raises(AdvisorError, match="busy"):
+            await made.choose("Which?", ["this"], [], wait=False)
+        waiting = group.create_task(made.cycle())
+        await asyncio.sleep(0)
+        model.hangs = False
+        first.cancel()
+        await waiting
+    document = made.document(world.pending()[0])
+    assert document is not None
+    assert document["brief"] is not None
+
+
 async def test_the_days_cost_begins_anew_at_midnight_and_outlives_a_restart(world: DecidingWorld) -> None:
     made = advising(world, FakeAdvisor())
     await made.choose("Which?", ["this"], [])
