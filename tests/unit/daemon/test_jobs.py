@@ -89,9 +89,10 @@ async def test_a_job_that_raises_is_logged_once_and_the_others_go_on(error: Exce
             await until(lambda: jobs.counters["decide", "ok"] >= 1)
     assert jobs.counters["decide", "failed"] >= 3
     assert jobs.counters["poll", "failed"] == 0
-    assert [line["event"] for line in logs] == ["job failed", "job works again"]
-    assert logs[0]["job"] == "decide"
-    assert (logs[0]["exc_info"] is not None) is traced
+    said = [line for line in logs if line["event"] != "job is late"]  # which they may be, on a busy machine
+    assert [line["event"] for line in said] == ["job failed", "job works again"]
+    assert said[0]["job"] == "decide"
+    assert (said[0]["exc_info"] is not None) is traced
 
 
 async def test_a_patient_job_may_take_longer_than_its_interval_and_never_runs_twice_at_once() -> None:
