@@ -142,6 +142,9 @@ class SpeakerState:
     counters: Mapping[str, int]
     freeze_file: bool = False
     """The relay sees the operator's freeze file; `frozen` is then true as well."""
+    allow_list: str | None = None
+    """Hex SHA-256 of the file that the relay goes by; None while it has none, `allow_list_problem` says why."""
+    allow_list_problem: str = ""
 
 
 class Speaker(Protocol):

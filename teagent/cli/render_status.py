@@ -117,6 +117,21 @@ def check(document: Document) -> str:
     return clean(f"{document['level']}: {plural(len(problems), 'problem')}: {said}")
 
 
+def doctor(document: Document) -> str:
+    """Worst first; what is to be done stands below what it is about."""
+    columns = (Column("VERDICT"), Column("CHECK"), Column("ROUTER"), Column("SUBJECT"), Column("FINDING"))
+    rows = document["diagnoses"]
+    shown = table(columns, [(r["verdict"], r["check"], r["router"], r["subject"], r["message"]) for r in rows])
+    lines = shown.splitlines()
+    told = [lines[0]]
+    for row, line in zip(rows, lines[1:], strict=True):
+        told.append(line)
+        if row["remedy"] and row["verdict"] == "wrong":
+            told.append(clean(f"  remedy: {row['remedy']}", keep_indent=True))
+    counts = ", ".join(f"{document[verdict]} {verdict}" for verdict in ("wrong", "assumed", "proven"))
+    return "\n".join([*told, "", counts])
+
+
 def freeze(document: Document) -> str:
     frozen = document["frozen"]
     return frozen_line(frozen) if frozen else "not frozen: proposals may be approved"

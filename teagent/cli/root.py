@@ -38,6 +38,7 @@ COMMANDS = {
     "thaw": ("teagent.cli.daemon:thaw", "Undo a freeze."),
     "log": ("teagent.cli.log:log", "History: who, what, when, why; exported, verified."),
     "check": ("teagent.cli.daemon:check", "For monitoring: one line; 0 ok, 1 warning, 2 critical."),
+    "doctor": ("teagent.cli.doctor:doctor", "Whether all is so that overrides do what they say, with remedies."),
     "allow-list": ("teagent.cli.allow_list:allow_list", "What the relay lets through: show, check, write it."),
     "router-config": ("teagent.cli.router_config:router_config", "What a border router needs to obey signals."),
     "exabgp-config": ("teagent.cli.router_config:exabgp_config", "Write ExaBGP's configuration, with the relay."),

@@ -50,7 +50,8 @@ def border_router(config: Config, router: RouterConfig) -> BorderRouter:
         raise Refused(str(error)) from error
 
 
-def _one(config: Config, name: str | None) -> RouterConfig:
+def border_router_named(config: Config, name: str | None) -> RouterConfig:
+    """The only one where no name is given. Raises Refused or NotFound."""
     routers = {router.name: router for router in speaking_routers(config)}
     if name is None and len(routers) == 1:
         return next(iter(routers.values()))
@@ -68,7 +69,7 @@ def _one(config: Config, name: str | None) -> RouterConfig:
 def router_config(config: Path | None, name: str | None, vendor: str | None) -> None:
     """Print what a border router needs for mode `signal`; nothing is sent to it."""
     loaded = load(find(config, process_environment()), environment=None)
-    router = _one(loaded, name)
+    router = border_router_named(loaded, name)
     try:
         text = render(border_router(loaded, router), vendor or router.vendor.value)
     except ValueError as error:

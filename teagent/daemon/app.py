@@ -10,13 +10,21 @@ import structlog
 
 from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.clock import SystemClock
+from teagent.adapters.exabgp.allow_list import digest
 from teagent.adapters.exabgp.speaker import RelaySpeaker
 from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.metrics import MetricsServer
 from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
-from teagent.config.derived import active_timeouts, by_datagrams, exporters, sampling_rates, speaking_routers
+from teagent.config.derived import (
+    active_timeouts,
+    allow_list,
+    by_datagrams,
+    exporters,
+    sampling_rates,
+    speaking_routers,
+)
 from teagent.config.effective import Config
 from teagent.daemon.build import (
     advisor,
@@ -42,6 +50,7 @@ from teagent.service.apply import Applier
 from teagent.service.approve import Approver
 from teagent.service.caller import Caller
 from teagent.service.decide import Decider
+from teagent.service.diagnose import Doctor
 from teagent.service.exporters import ExporterWatch
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
@@ -213,6 +222,19 @@ class App:
             links=network.links,
         )
         self.advising: Advising | None = self._advising(config)
+        self.doctor = Doctor(
+            network=network,
+            neighbors={router.name: router.neighbor for router in speaking_routers(config)},
+            dry_run=config.bgp.dry_run,
+            allow_list_digest=digest(allow_list(config)),
+            routes=self.routes,
+            prover=self.prover,
+            witness=self.witness,
+            observer=self.observer,
+            ingest=self.ingest,
+            exporter_watch=self.exporter_watch,
+            clock_skew_seconds=config.flows.trust.clock_skew_seconds,
+        )
         listen = config.metrics.listen
         self.metrics = MetricsServer(None if listen is None else (listen.host, listen.port))
         self.notify = Notify()

@@ -44,6 +44,7 @@ class Handlers:
         read: dict[str, Handler] = {
             "status": self.status,
             "check": self.check,
+            "doctor": self.doctor,
             "link.list": self.link_list,
             "link.show": self.link_show,
             "prefix.list": self.prefix_list,
@@ -120,6 +121,9 @@ class Handlers:
 
     async def check(self, actor: Actor, arguments: Mapping[str, object]) -> Document:
         return documents.check_document(await self.status(actor, arguments))
+
+    async def doctor(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
+        return documents.diagnoses_document(await self._app.doctor.examine(self._now), at=self._now)
 
     async def link_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         app, now = self._app, self._now

@@ -51,6 +51,7 @@ REASON = Argument(Kind.TEXT, default="")
 COMMANDS: Mapping[str, Mapping[str, Argument]] = {
     "status": {},
     "check": {},
+    "doctor": {},
     "link.list": {"since_seconds": Argument(Kind.SECONDS)},
     "link.show": {"name": ID, "since_seconds": Argument(Kind.SECONDS, default=86400)},
     "prefix.list": {},

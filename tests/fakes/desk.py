@@ -46,6 +46,7 @@ class Desk:
     def commands(self) -> dict[str, Command]:
         answers = {
             "status": lambda _: self._status(),
+            "doctor": lambda _: documents.diagnoses_document(shown.DIAGNOSES, at=shown.NOW),
             "check": lambda _: documents.check_document(self._status()),
             "link.list": lambda _: documents.listing("links", shown.link_documents(), at=shown.NOW),
             "link.show": self._link,

@@ -10,6 +10,7 @@ from teagent.engine.predict.belief import Belief, LinkBelief, Tier
 from teagent.model.advice import Advice, Cost, ModelState, ModelText, Scored, Suggestion
 from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
+from teagent.model.diagnosis import Diagnosis, Verdict
 from teagent.model.experiment import Experiment, Lesson
 from teagent.model.link import P95, Interface, Link, LinkKind, NoData, Utilisation
 from teagent.model.network import Network, OwnPrefix
@@ -526,3 +527,24 @@ def asked_document(question: str) -> documents.Document:
         "abstained": ["choice: asked in reversed order the model chose another one"],
         "cost": documents.cost_document(Cost()),
     }
+
+
+DIAGNOSES = (
+    Diagnosis(verdict=Verdict.PROVEN, check="relay", router="", subject="relay", message="answers"),
+    Diagnosis(
+        verdict=Verdict.ASSUMED,
+        check="signals",
+        router="edge1",
+        subject="transit-a",
+        message="what the router makes of signals cannot be seen from here",
+        remedy="teagent doctor --router-config edge1=FILE",
+    ),
+    Diagnosis(
+        verdict=Verdict.WRONG,
+        check="session",
+        router="edge1",
+        subject="192.0.2.1",
+        message="ExaBGP's session with 192.0.2.1 is down",
+        remedy="teagent router-config",
+    ),
+)

@@ -20,6 +20,7 @@ class FakeSpeaker:
         self.down = False
         self.is_frozen = False
         self.freeze_file = False
+        self.allow_list: str | None = None
 
     def lose_ack(self) -> None:
         self.failures.append(NotAcknowledged("no answer within 5s"))
@@ -64,6 +65,8 @@ class FakeSpeaker:
             frozen=self.is_frozen or self.freeze_file,
             counters={},
             freeze_file=self.freeze_file,
+            allow_list=self.allow_list,
+            allow_list_problem="" if self.allow_list else "there is none",
         )
 
     async def freeze(self, *, frozen: bool) -> None:

@@ -30,6 +30,33 @@ NEXT_HOP = "192.0.2.254/32"
 DENY = ("ip prefix-list NOTHING seq 5 deny any", "router bgp 65000", "address-family ipv4 unicast")
 
 
+FAMILY = ("router bgp 65000", "address-family ipv4 unicast")
+SABOTAGES = {
+    "weight": (
+        ("route-map TEAGENT-IN permit 10", "set weight 100"),
+        ("route-map TEAGENT-IN permit 10", "set weight 40000"),
+    ),
+    "count": (
+        ("bgp large-community-list standard TEAGENT-1-2 seq 5 permit 65000:1:19",),
+        ("bgp large-community-list standard TEAGENT-1-2 seq 5 permit 65000:1:12",),
+    ),
+    "strip": (
+        ("route-map TO-B permit 12", "no set large-comm-list TEAGENT-ANY delete"),
+        ("route-map TO-B permit 12", "set large-comm-list TEAGENT-ANY delete"),
+    ),
+    "upstream": (
+        ("route-map TO-B permit 13", "match large-community TEAGENT-1-2"),
+        ("route-map TO-B permit 13", "match large-community TEAGENT-2-2"),
+    ),
+    "fib": ((*FAMILY, "no table-map TEAGENT-NOFIB"), (*FAMILY, "table-map TEAGENT-NOFIB")),
+    "prefix": (
+        ("no ip prefix-list TEAGENT-OURS seq 10 permit 11.0.0.0/24",),
+        ("ip prefix-list TEAGENT-OURS seq 10 permit 11.0.0.0/24",),
+    ),
+}
+"""What an operator may get wrong, and how it is put right; at home, where none of it changes what is announced."""
+
+
 @dataclass(kw_only=True)
 class Refused:
     """How the edge's refusal went: after how long the transits were at home, and what was said of it."""
@@ -56,6 +83,7 @@ class Life:
     restarted: dict[str, Any] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     log: str = ""
+    doctor: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
 
 
 class Edge:
@@ -68,8 +96,8 @@ class Edge:
         words = [word for line in ("configure terminal", *lines, "end") for word in ("-c", line)]
         self._node.run(["vtysh", *words])
 
-    def run(self, *words: str) -> None:
-        self._node.run(list(words))
+    def run(self, *words: str) -> str:
+        return str(self._node.run(list(words)).stdout)
 
     def restart_bgpd(self) -> None:
         """SIGKILL, by its pid in the node's own process namespace; its watchdog starts it again."""
@@ -153,6 +181,11 @@ def life(two_transit: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> L
 def live(loop: LoopedPath, running: RunningLab) -> Life:
     seen = Life(home=received_paths(running.lab, running.scenario))
     edge, logs = Edge(running), TransitLogs(running)
+    seen.doctor["right"] = doctor(loop, edge)
+    for name, (bend, restore) in SABOTAGES.items():
+        edge.configure(*bend)
+        seen.doctor[name] = doctor(loop, edge)
+        edge.configure(*restore)
 
     first = approved(loop)
     seen.proof = loop.wait_for("a proof", lambda: proven(loop, first), seconds=10, every=0.2)
@@ -160,6 +193,7 @@ def live(loop: LoopedPath, running: RunningLab) -> Life:
     loop.teagent("proposal", first, "confirm")
     seen.status = loop.teagent("status").stdout
     seen.prefix = loop.ask("prefix", "11.0.0.0/24")
+    seen.doctor["announced"] = doctor(loop, edge)
     wait_for_paths(running.lab, running.scenario, expected_paths(running.scenario, loop.ask("proposal", first, "show")))
     logs.mark()
     before = repeats(loop)
@@ -196,6 +230,14 @@ def live(loop: LoopedPath, running: RunningLab) -> Life:
     edge.run("ip", "link", "set", "eth3", "up")
     seen.log = loop.log("teagent")
     return seen
+
+
+def doctor(loop: LoopedPath, edge: Edge) -> dict[tuple[str, str], dict[str, Any]]:
+    """By check and subject, the worst of each: with what the edge says that it runs."""
+    loop.write("/run/teagent/edge.conf", edge.run("vtysh", "-c", "show running-config"))
+    words = ("doctor", "--config", str(loop.config), "--router-config", "edge=/run/teagent/edge.conf", "--json")
+    found = json.loads(loop.teagent(*words, check=False).stdout)["diagnoses"]
+    return {(row["check"], row["subject"]): row for row in reversed(found)}
 
 
 def approved(loop: ClosedLoop) -> str:
@@ -278,6 +320,40 @@ def test_a_restarted_bgpd_is_proven_again_and_nothing_is_taken_back(life: Life) 
 
 def test_an_override_whose_home_is_gone_is_taken_back(life: Life) -> None:
     assert "has lost its own route of the prefix" in life.refused["home"].tripped()[1]
+
+
+def wrong(life: Life, name: str) -> dict[tuple[str, str], str]:
+    return {key: row["message"] for key, row in life.doctor[name].items() if row["verdict"] == "wrong"}
+
+
+def test_the_doctor_proves_the_edge_s_own_text_route_by_route(life: Life) -> None:
+    by_text = {key: row for key, row in life.doctor["right"].items() if "by its text" in row["message"]}
+    assert {row["verdict"] for row in by_text.values()} == {"proven"}
+    assert {"wins", "signals", "home_path", "fib", "only_ours"} <= {check for check, _ in by_text}
+
+
+def test_the_doctor_finds_nothing_wrong_with_what_is_right(life: Life) -> None:
+    assert {key for key in wrong(life, "right") if key[0] not in {"flows", "snmp"}} == set()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "where", "words"),
+    [
+        ("weight", ("wins", "overrides"), "come in with weight 100"),
+        ("count", ("signals", "transit-a"), "65000:1:12"),
+        ("strip", ("signals", "transit-b"), "signals are not stripped"),
+        ("upstream", ("signals", "transit-b"), "promised are"),
+        ("fib", ("fib", "table-map"), "no table-map"),
+        ("prefix", ("wins", "overrides"), "refuses overrides of 11.0.0.0/24"),
+    ],
+)
+def test_the_doctor_names_what_was_sabotaged(life: Life, sabotage: str, where: tuple[str, str], words: str) -> None:
+    assert words in wrong(life, sabotage).get(where, f"not found, but {wrong(life, sabotage)}")
+
+
+def test_the_doctor_has_it_from_the_edge_that_an_announced_override_wins(life: Life) -> None:
+    row = life.doctor["announced"]["wins", "overrides"]
+    assert (row["verdict"], "the override of 11.0.0.0/24" in row["message"]) == ("proven", True)
 
 
 def test_the_log_holds_no_traceback(life: Life) -> None:

@@ -5,6 +5,7 @@ docs/reference/relay-protocol.md says what is in it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -36,6 +37,11 @@ def render(allow: AllowList) -> str:
         "max_window_seconds": allow.max_window_seconds,
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def digest(allow: AllowList) -> str:
+    """Hex SHA-256 of the file, as the relay tells of the one that it uses."""
+    return hashlib.sha256(render(allow).encode("ascii")).hexdigest()
 
 
 def says(path: Path, allow: AllowList) -> bool:

@@ -122,6 +122,7 @@ class RelaySpeaker:
         raise _refusal(denial, fields.get("prefix"))
 
     def _state(self, state: Mapping[str, Any]) -> SpeakerState:
+        allow = state["allow_list"]
         return SpeakerState(
             overrides=tuple(self._held(row) for row in state["overrides"]),
             neighbors=tuple(
@@ -131,6 +132,8 @@ class RelaySpeaker:
             frozen=bool(state["frozen"]),
             freeze_file=bool(state.get("freeze_file")),
             counters={str(name): int(count) for name, count in state["counters"].items()},
+            allow_list=None if allow["digest"] is None else str(allow["digest"]),
+            allow_list_problem=str(allow["problem"] or ""),
         )
 
     def _held(self, row: Mapping[str, Any]) -> HeldOverride:

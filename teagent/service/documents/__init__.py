@@ -13,6 +13,7 @@ from teagent.service.documents.explained import explain_document
 from teagent.service.documents.health import (
     as_graph_document,
     check_document,
+    diagnoses_document,
     freeze_document,
     misprojected_document,
     speaker_document,
@@ -76,6 +77,7 @@ __all__ = [
     "considered_document",
     "cost_document",
     "decision_document",
+    "diagnoses_document",
     "dry_run_document",
     "event_document",
     "experiments_document",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from teagent.model.diagnosis import Diagnosis, Verdict
 from teagent.model.link import NoData
 from teagent.model.scorecard import Scorecard
 from teagent.model.units import format_time
@@ -81,6 +82,28 @@ def status_document(
         "proposals": list(proposals),
         "as_graph": as_graph,
         "misprojected": misprojected,
+    }
+
+
+def diagnoses_document(diagnoses: Sequence[Diagnosis], *, at: datetime) -> Document:
+    """What is wrong first, then what is assumed; each in the order of `diagnoses`."""
+    order = list(Verdict)
+    rows = sorted(diagnoses, key=lambda each: order.index(each.verdict))
+    counts = {verdict.value: sum(each.verdict is verdict for each in rows) for verdict in Verdict}
+    return {
+        "at": format_time(at),
+        **counts,
+        "diagnoses": [
+            {
+                "verdict": each.verdict.value,
+                "check": each.check,
+                "router": each.router or None,
+                "subject": each.subject,
+                "message": each.message,
+                "remedy": each.remedy or None,
+            }
+            for each in rows
+        ],
     }
 
 

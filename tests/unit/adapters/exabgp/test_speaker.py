@@ -136,7 +136,13 @@ async def test_a_state_is_read_with_link_names_in_the_order_of_the_model():
         "acked": True,
     }
     neighbors = [{"address": "192.0.2.65", "state": "unknown", "since": None}]
-    full = {"overrides": [held], "neighbors": neighbors, "frozen": True, "counters": {"announces": 3}}
+    full = {
+        "allow_list": {"digest": "5f", "problem": None},
+        "overrides": [held],
+        "neighbors": neighbors,
+        "frozen": True,
+        "counters": {"announces": 3},
+    }
     async with relay_answering(ok(state=full)) as (speaker, _):
         state = await speaker.state()
     signals = (*OVERRIDE.signals, Signal(link="link-9", prepend=0))
