@@ -1,8 +1,8 @@
 """Flap protection: how often a prefix may move in a day, all prefixes together, and damping of one that keeps moving.
 
 The damping is RFC 2439's idea with our own numbers: each move adds 1 to a penalty that halves every half-life; above a
-threshold the prefix is left alone until the penalty is below another. Taking a change back is never held up by any of
-this, but it is a move as well.
+threshold the prefix is left alone until the penalty is below another. The way home is never held up by any of this, be
+it a revert or a plan that goes home, but it is a move as well: what is held up is the next way out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from teagent.model.snapshot import Busy
 from teagent.model.units import format_duration
 
 DAY = timedelta(days=1)
+HOMEWARD = ", which does not hold up the way home"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,16 @@ def within_a_day(moves: Iterable[datetime], now: datetime) -> int:
     return sum(now - move < DAY for move in moves)
 
 
-def prefix_reasons(prefix: Prefix, moves: Sequence[datetime], limits: Limits, now: datetime) -> Iterator[Reason]:
-    """The opinions of `moves_per_day` and `damping` on one prefix."""
+def prefix_reasons(
+    prefix: Prefix, moves: Sequence[datetime], limits: Limits, now: datetime, *, going_home: bool = False
+) -> Iterator[Reason]:
+    """The opinions of `moves_per_day` and `damping` on one prefix; the figures are told of one that goes home too."""
     count = within_a_day(moves, now)
+    allowed = HOMEWARD if going_home else ""
     yield Reason(
         rule="moves_per_day",
-        ok=count < limits.moves_per_day,
-        message=f"{prefix} has moved {count} times in 24h, limit {limits.moves_per_day}",
+        ok=going_home or count < limits.moves_per_day,
+        message=f"{prefix} has moved {count} times in 24h, limit {limits.moves_per_day}{allowed}",
         value=count,
         limit=limits.moves_per_day,
     )
@@ -62,20 +66,22 @@ def prefix_reasons(prefix: Prefix, moves: Sequence[datetime], limits: Limits, no
     held = f", left alone for {format_duration(found.free_in_seconds)} more" if found.free_in_seconds else ""
     yield Reason(
         rule="damping",
-        ok=not found.free_in_seconds,
-        message=f"{prefix} has a penalty of {found.value:.1f}, limit {limits.damping.suppress_above:g}{held}",
+        ok=going_home or not found.free_in_seconds,
+        message=f"{prefix} has a penalty of {found.value:.1f}, limit {limits.damping.suppress_above:g}"
+        f"{allowed or held}",
         value=found.value,
         limit=limits.damping.suppress_above,
     )
 
 
-def budget_reason(busy: Iterable[Busy], limits: Limits, now: datetime) -> Reason:
+def budget_reason(busy: Iterable[Busy], limits: Limits, now: datetime, *, going_home: bool = False) -> Reason:
     """The opinion of `all_moves_per_day` on all prefixes together."""
     count = sum(within_a_day(each.moves, now) for each in busy)
     return Reason(
         rule="all_moves_per_day",
-        ok=count < limits.all_moves_per_day,
-        message=f"all prefixes together have moved {count} times in 24h, limit {limits.all_moves_per_day}",
+        ok=going_home or count < limits.all_moves_per_day,
+        message=f"all prefixes together have moved {count} times in 24h, limit {limits.all_moves_per_day}"
+        f"{HOMEWARD if going_home else ''}",
         value=count,
         limit=limits.all_moves_per_day,
     )

@@ -112,11 +112,18 @@ def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: f
 
 
 def busy_reasons(
-    own: OwnPrefix, busy: Busy | None, policy: Policy, now: datetime, *, proposal: str | None = None
+    own: OwnPrefix,
+    busy: Busy | None,
+    policy: Policy,
+    now: datetime,
+    *,
+    proposal: str | None = None,
+    going_home: bool = False,
 ) -> Iterator[Reason]:
     """The opinions of `owner`, `moves_per_day`, `damping` and `cooldown` on one prefix.
 
-    `proposal` is the one that may own it.
+    `proposal` is the one that may own it. Going home it waits for the cooldown, which lets measurements settle, and for
+    nothing else.
     """
     cooldown = policy.limits.cooldown_seconds
     owner = busy.owner if busy is not None else None
@@ -124,7 +131,8 @@ def busy_reasons(
         yield Reason(rule="owner", ok=False, message=f"{own.prefix} belongs to proposal {owner}", value=owner)
     else:
         yield Reason(rule="owner", ok=True, message=f"{own.prefix} belongs to no other proposal")
-    yield from prefix_reasons(own.prefix, busy.moves if busy is not None else (), policy.limits, now)
+    moves = busy.moves if busy is not None else ()
+    yield from prefix_reasons(own.prefix, moves, policy.limits, now, going_home=going_home)
     if busy is None or busy.changed_at is None:
         yield Reason(rule="cooldown", ok=True, message=f"{own.prefix} was not changed lately", limit=cooldown)
         return

@@ -49,6 +49,9 @@ class Case:
             if own is not None:
                 yield own
 
+    def goes_home(self, own: OwnPrefix) -> bool:
+        return self.plan.after.vector(own.prefix) == own.home
+
 
 def judge(case: Case) -> Verdict:
     reasons = tuple(reason for rule in RULES for reason in rule(case))
@@ -112,11 +115,13 @@ def _home_known(case: Case) -> Iterator[Reason]:
 def _busy(case: Case) -> Iterator[Reason]:
     for own in case.own():
         busy = case.snapshot.busy.get(own.prefix)
-        yield from busy_reasons(own, busy, case.policy, case.now, proposal=case.proposal)
+        home = case.goes_home(own)
+        yield from busy_reasons(own, busy, case.policy, case.now, proposal=case.proposal, going_home=home)
 
 
 def _budget(case: Case) -> Iterator[Reason]:
-    yield budget_reason(case.snapshot.busy.values(), case.policy.limits, case.now)
+    home = all(case.goes_home(own) for own in case.own())
+    yield budget_reason(case.snapshot.busy.values(), case.policy.limits, case.now, going_home=home)
 
 
 def _max_prepend(case: Case) -> Iterator[Reason]:

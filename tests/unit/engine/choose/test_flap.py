@@ -80,3 +80,13 @@ def test_all_prefixes_share_one_budget() -> None:
     assert budget_reason(busy, Limits(all_moves_per_day=13), NOW).ok
     refused = budget_reason(busy, Limits(all_moves_per_day=12), NOW)
     assert (refused.ok, refused.value) == (False, 12)
+
+
+def test_the_way_home_is_held_up_by_none_of_it_and_says_so() -> None:
+    moves = ago(*range(20))
+    reasons = [*prefix_reasons(PREFIX, moves, Limits(), NOW, going_home=True)]
+    reasons.append(
+        budget_reason([Busy(owner=None, changed_at=None, moves=tuple(moves))], Limits(), NOW, going_home=True)
+    )
+    assert {reason.rule for reason in reasons if reason.ok} == {"moves_per_day", "damping", "all_moves_per_day"}
+    assert all("does not hold up the way home" in reason.message for reason in reasons)

@@ -101,3 +101,11 @@ def test_only_active_proposals_of_the_policy_are_looked_at(active: Proposal) -> 
 
 def test_what_is_home_already_has_nothing_to_release(active: Proposal) -> None:
     assert released(active, {"overrides": {"11.0.0.0/24": {"transit-a": 0, "transit-b": 2}}}) == ()
+
+
+def test_a_prefix_that_has_moved_too_often_today_may_still_go_home(active: Proposal) -> None:
+    snapshot = snapshot_of(QUIET)
+    ((prefix, busy),) = snapshot.busy.items()
+    often = replace(busy, moves=tuple(NOW - timedelta(hours=5, minutes=minute) for minute in range(50)))
+    (found,) = release(replace(snapshot, busy={prefix: often}), POLICY, [active], NOW)
+    assert isinstance(found.considered.verdict, NeedsApproval)
