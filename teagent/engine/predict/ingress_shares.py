@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
-from teagent.engine.predict.habits import WITHHELD
+from teagent.engine.predict.habits import WITHHELD, answers
 from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
 from teagent.engine.predict.ingress_simple import simple_chances
 from teagent.engine.predict.pooling import Weights
@@ -126,8 +126,8 @@ class Chances:
         if found is None:
             model, width = self.model, self._width
             found = np.zeros((len(model.asn), width, width))
-            for rows, places in same_slots(model.slots, len(model.links)):
-                chosen = np.stack([model.answers(after, places, at) for at in range(width)])
+            for rows, prepends in _alike(np.array(after)[model.slots]):
+                chosen = np.stack([answers(width, prepends, at) for at in range(width)])
                 onto = (chosen[:, :, None] == np.arange(width)).astype(np.float32)  # (slot, H, slot)
                 onto = onto.transpose(1, 0, 2).reshape(-1, width * width)
                 found[rows] = (self._own[rows] @ onto).reshape(-1, width, width)
@@ -156,13 +156,15 @@ class Chances:
             rows = distinct[mine, 0]
             weights[mine] = (1 - OWN_RULES) * self._own[rows] + OWN_RULES * model.pooled.prior[rows]
         answer = np.zeros((len(distinct), len(model.links)))
-        for rows, cell in same_slots(distinct[:, 2:], len(model.links)):
-            places_here, slot = cell[:width], int(cell[width])
-            there = model.answers(before, places_here, slot) == slot
-            after_there = model.answers(after, places_here, slot)
+        places = distinct[:, 2 : 2 + width]
+        asked = np.column_stack([np.array(before)[places], np.array(after)[places], distinct[:, 2 + width]])
+        for rows, cell in _alike(asked):
+            slot = cell[-1]
+            there = answers(width, cell[:width], slot) == slot
+            after_there = answers(width, cell[width:-1], slot)
             weight = weights[rows] * np.where(there, 1 - ERROR, ERROR).astype(np.float32)
             chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
-            answer[np.ix_(rows, places_here)] = chance / chance.sum(axis=1, keepdims=True)
+            answer[rows[:, None], places[rows]] = chance / chance.sum(axis=1, keepdims=True)
         return answer[which.reshape(-1)]
 
     def _of_strangers(self, behind: Ints, places: Ints) -> Weights:
@@ -189,12 +191,12 @@ def _numbered(rows: Ints) -> Ints:
     return code
 
 
-def same_slots(places: Ints, links: int) -> list[tuple[Ints, Ints]]:
-    """Rows of `places` that are alike: (their numbers, what they hold)."""
-    code = places @ (links + 1) ** np.arange(places.shape[1])
+def _alike(rows: Ints) -> list[tuple[Ints, tuple[int, ...]]]:
+    """Rows (R, K) that are alike: (their numbers, what they hold)."""
+    code = _numbered(rows)
     order = np.argsort(code, kind="stable")
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    return [(rows, places[rows[0]]) for rows in np.split(order, starts[1:]) if len(rows)]
+    return [(part, tuple(rows[part[0]].tolist())) for part in np.split(order, starts[1:]) if len(part)]
 
 
 def main_slots(model: IngressModel, vector: Vector) -> Ints:
