@@ -14,12 +14,15 @@ from teagent.engine.measure.counters import difference, no_counters
 from teagent.engine.measure.interfaces import find_interface
 from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
 from teagent.model.link import CounterSample, Interface, Link, NoData, Reading, Utilisation
+from teagent.model.units import format_bps
 from teagent.ports import Clock, RouterReading, Store, Telemetry
 
 log = structlog.get_logger("observe")
 
 BREAKER_FAILURES = 5
 BREAKER_PROBE_SECONDS = 60.0
+SHRUNK_BELOW = 0.99
+"""Of its own earlier speed: figures are rounded to whole megabits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Observer:
         self._last: dict[str, RouterReading] = {}
         self._samples: dict[str, CounterSample] = {}
         self._interfaces: dict[str, Interface] = {}
+        self._widest_bps: dict[str, float] = {}
         self._latest: dict[str, Reading] = {}
         self._history: dict[str, deque[Utilisation]] = {name: deque() for name in links}
         self._started_at = clock.now()
@@ -177,7 +181,9 @@ class Observer:
         if known is not None and known.if_index != interface.if_index:
             log.warning("interface has moved", link=link.name, was=known.if_index, now=interface.if_index)
             self._samples.pop(link.name, None)
+            self._widest_bps.pop(link.name, None)
         self._interfaces[link.name] = interface
+        self._widest_bps[link.name] = max(self._widest_bps.get(link.name, 0.0), interface.if_high_speed_bps or 0.0)
         sample = reading.counters.get(interface.if_index)
         if sample is None:
             self._samples.pop(link.name, None)
@@ -265,6 +271,21 @@ class Observer:
             for name, link in self._links.items()
             if name in self._interfaces
         }
+
+    def shrunk(self) -> tuple[str, ...]:
+        """In words, the links whose interface has become slower than it was, and than what is configured: a bundle that
+        lost a member (IEEE 802.1AX: an aggregate is as fast as its active members). A speed that was always less is
+        not one of them: of virtual interfaces it is often made up.
+        """
+        found = []
+        for name, interface in self._interfaces.items():
+            speed, capacity = interface.if_high_speed_bps, self._links[name].capacity_bps
+            if speed is not None and speed < min(capacity, self._widest_bps.get(name, 0.0)) * SHRUNK_BELOW:
+                found.append(
+                    f"{name} has lost capacity: its interface has {format_bps(speed)}, configured are "
+                    f"{format_bps(capacity)}; a member of its bundle may be down"
+                )
+        return tuple(found)
 
     def interface(self, link: str) -> Interface | None:
         return self._interfaces.get(link)

@@ -20,6 +20,7 @@ class FakeTelemetry:
         self._read_at: dict[str, float] = {}
         self.boot_monotonic = clock.monotonic() - 1000.0
         self.alias = ""
+        self.speeds: dict[str, float] = {}  # by interface; the others tell none
 
     async def read(self, router: str) -> RouterReading:
         self.reads += 1
@@ -39,7 +40,7 @@ class FakeTelemetry:
                     if_name=name,
                     if_descr=name,
                     if_alias=self.alias,
-                    if_high_speed_bps=None,
+                    if_high_speed_bps=self.speeds.get(name),
                     if_oper_status="up",
                 )
             )
