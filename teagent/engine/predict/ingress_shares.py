@@ -34,6 +34,18 @@ class Cases:
     of: Ints
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Kinds:
+    """Senders in D kinds: `weights` (D, H) of habits over the links at `places` (D, S), coming from slot `at` (D); `of`
+    (R) says which each is.
+    """
+
+    weights: Weights
+    places: Ints
+    at: Ints
+    of: Ints
+
+
 class Chances:
     """Prepared for one model: what each of its senders would do is worked out once for each vector."""
 
@@ -48,6 +60,7 @@ class Chances:
         if model.pooled is not None:
             self._own = model.pooled.posterior * np.float32(1 - CHANGES) + model.pooled.prior * np.float32(CHANGES)
         self._tables: dict[Vector, Floats] = {}
+        self._last: tuple[tuple[bytes, bytes], _Kinds] | None = None
 
     def cases(self, asn: Ints, link: Ints) -> Cases:
         """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
@@ -138,6 +151,24 @@ class Chances:
 
     def _elsewhere(self, asn: Ints, row: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
         """For senders without weights of their own, or not where they were thought to be: as their like, there."""
+        width, key = self._width, (asn.tobytes(), link.tobytes())
+        # One prefix is asked of with many vectors, then the next one.
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._kinds_of(asn, row, link)
+        kinds_of = self._last[1]
+        places, weights = kinds_of.places, kinds_of.weights
+        answer = np.zeros((len(places), len(self.model.links)))
+        asked = np.column_stack([np.array(before)[places], np.array(after)[places], kinds_of.at])
+        for rows, cell in _alike(asked):
+            slot = cell[-1]
+            there = answers(width, cell[:width], slot) == slot
+            after_there = answers(width, cell[width:-1], slot)
+            onto = (after_there[:, None] == np.arange(width)) * np.where(there, 1 - ERROR, ERROR)[:, None]
+            chance = weights[rows] @ onto.astype(np.float32)
+            answer[rows[:, None], places[rows]] = chance / chance.sum(axis=1, keepdims=True)
+        return answer[kinds_of.of]
+
+    def _kinds_of(self, asn: Ints, row: Ints, link: Ints) -> _Kinds:
         model, width = self.model, self._width
         hops = model.distances.hops_of(asn)
         places = slots(hops, link)
@@ -155,17 +186,9 @@ class Chances:
         if model.pooled is not None and len(mine):
             rows = distinct[mine, 0]
             weights[mine] = (1 - OWN_RULES) * self._own[rows] + OWN_RULES * model.pooled.prior[rows]
-        answer = np.zeros((len(distinct), len(model.links)))
-        places = distinct[:, 2 : 2 + width]
-        asked = np.column_stack([np.array(before)[places], np.array(after)[places], distinct[:, 2 + width]])
-        for rows, cell in _alike(asked):
-            slot = cell[-1]
-            there = answers(width, cell[:width], slot) == slot
-            after_there = answers(width, cell[width:-1], slot)
-            weight = weights[rows] * np.where(there, 1 - ERROR, ERROR).astype(np.float32)
-            chance = weight @ (after_there[:, None] == np.arange(width)).astype(np.float32)
-            answer[rows[:, None], places[rows]] = chance / chance.sum(axis=1, keepdims=True)
-        return answer[which.reshape(-1)]
+        return _Kinds(
+            weights=weights, places=distinct[:, 2 : 2 + width], at=distinct[:, 2 + width], of=which.reshape(-1)
+        )
 
     def _of_strangers(self, behind: Ints, places: Ints) -> Weights:
         """(R, H) for senders with these patterns over these slots (R, S): as their like, where there are any."""
