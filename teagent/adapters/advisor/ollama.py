@@ -5,6 +5,7 @@ import and is imported when it is first needed.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -120,6 +121,8 @@ class OllamaAdvisor:
     @asynccontextmanager
     async def _client(self, seconds: float) -> AsyncIterator[AsyncClient]:
         """A client; whatever goes wrong inside becomes an AdvisorError, and so does the deadline."""
+        # In a thread the first time: the loop has other things to do than to wait for their import.
+        await asyncio.to_thread(importlib.import_module, "ollama")
         import httpx
         from ollama import AsyncClient, ResponseError
 
@@ -129,7 +132,9 @@ class OllamaAdvisor:
             async with asyncio.timeout(seconds):
                 # trust_env: otherwise HTTP_PROXY would be obeyed, for loopback too.
                 timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
-                client = AsyncClient(host=url, timeout=timeout, trust_env=False)
+                # Reading the certificates of all authorities would hold the loop up, for plain HTTP in vain.
+                secure = url.startswith("https:")
+                client = AsyncClient(host=url, timeout=timeout, trust_env=False, verify=secure)
                 try:
                     yield client
                 finally:
