@@ -109,8 +109,8 @@ class FlowDecoder:
     def feed(self, datagrams: Sequence[bytes], *, at: float, stream: int = 0) -> None:
         """Reads datagrams that arrived at the unix time `at`, all at once where they are of one shape, and keeps their
         records until `take`. `stream` is the source port: sequence numbers are looked at stream by stream, templates
-        belong to the exporter. The records of a set keep their order, the sets of
-        datagrams that are fed together do not.
+        belong to the exporter. The records of a set keep their order, the sets of datagrams that are fed together do
+        not.
 
         Never raises, whatever the bytes: what cannot be read is counted in `undecoded`, and the rest goes on.
         """
