@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def serving(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """With the model in it."""
     ollama, env = str(directory / "bin" / "ollama"), environment(directory)
     with (directory / "serve.log").open("wb") as log:
-        server = subprocess.Popen([ollama, "serve"], env=env, stdout=log, stderr=log)
+        server = subprocess.Popen([ollama, "serve"], env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 20
         create = [ollama, "create", MODEL, "-f", str(directory / "Modelfile")]
@@ -58,7 +59,9 @@ def serving(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
                 raise RuntimeError((directory / "serve.log").read_text(errors="replace")[-2000:])
         yield server
     finally:
-        server.terminate()
+        # The runner that holds the model is a process of its own, and outlives a server that is killed.
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait(20)
 
 
