@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from teagent.daemon.app import App
 
 DRAIN_SECONDS = 1.0
-RECONCILE_SECONDS = 5.0
+RECONCILE_SECONDS = 3.0
 PRUNE_SECONDS = 3600.0
 ORIGINS_SECONDS = 60.0
 """Between two tables of origins, where routers report them as they change."""
