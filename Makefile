@@ -33,7 +33,8 @@ check: setup  ## the fast part: format, lint, types, imports, unit tests (under 
 	$(PY) -m pytest -q -n auto -m "not lab and not slow" tests
 
 test: check  ## everything: check, then what is slow and the labs on real routers (as root)
-	$(ROOT) $(PY) -m pytest -q -p no:cacheprovider -m "lab or slow" tests
+	$(ROOT) $(PY) -m pytest -q -n auto -p no:cacheprovider -m "slow and not lab" tests
+	$(ROOT) $(PY) -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m lab tests
 
 faults: setup  ## try the promises about safety by fault injection, and print the figures (as root, about an hour)
 	@scripts/as-root $(PY) -m tests.faults
