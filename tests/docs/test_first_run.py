@@ -56,6 +56,8 @@ _OPEN = (
     (r"^[0-9a-f]{6} \*", "DIGEST *"),
     (r"(?<= )[0-9a-f]{6}(?=  )", "DIGEST"),
     (r'(": )[0-9.]+', r"\1N"),
+    # the 95th percentile: a dash until five minutes by the clock are full
+    (r"(\d[kMG] +\d+) +(?:-|\d+(?:\.\d+)?[kMG])(?= +-  )", r"\1 P95"),
     (r"-\d+/\+\d+", "BAND"),
     (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b", "AGE"),
     (r"\b\d+(\.\d+)?[kMG]\b", "RATE"),
@@ -88,6 +90,7 @@ def unsaid(shown: str, said: str) -> list[str]:
             "p-a97c  pending  transit-a-relief  39a52c  2  8.30M  3s",
             "p-01ff  pending  transit-a-relief  0d4a5b  2  8M  1m3s",
         ),
+        ("transit-a  10M  10.0M  100    -       -   2s", "transit-a  10M  9.98M   99  10.0M       -   1s"),
         ('"sent": 414, "loss": 0.2633}', '"sent": 5, "loss": 0.1}'),
     ],
 )
@@ -106,6 +109,7 @@ def test_figures_times_and_ids_may_differ(one: str, other: str) -> None:
             "transit-a: 192.0.2.2 AS64501 will see AS path 65000 65000",
         ),
         ("exit code 5", "exit code 6"),
+        ("transit-a  10M  10.0M  100    -       -   2s", "transit-a  10M  -  -    -       -   2s"),
     ],
 )
 def test_paths_states_and_codes_may_not_differ(one: str, other: str) -> None:

@@ -14,8 +14,6 @@ BATCH = 200
 ANNOUNCED_EVERY = 40
 """One command in so many goes on to ExaBGP as a changed announcement; the others are refused or answered at once."""
 GROWTH_KIB = 4096
-WARM = 20_000
-"""So many of each kind before memory is first looked at: buffers have then been full once."""
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -23,8 +21,7 @@ def run(options: Options) -> Iterator[Figure]:
     with bird_network() as network:
         exabgp = network.exabgp
         # what is allocated once is not growth
-        _flood(network, WARM)
-        _deaf(network, WARM)
+        _flood(network, 2000)
         relay, speaker = exabgp.relay_pid(), exabgp.pid
         before = rss_kib(relay), rss_kib(speaker)
         up_since = _up_since(network)
