@@ -57,7 +57,7 @@ _OPEN = (
     (r"(?<= )[0-9a-f]{6}(?=  )", "DIGEST"),
     (r'(": )[0-9.]+', r"\1N"),
     # the 95th percentile: a dash until five minutes by the clock are full
-    (r"(\d[kMG] +\d+) +(?:-|\d+(?:\.\d+)?[kMG])(?= +-  )", r"\1 P95"),
+    (r"(\d[kMG] +\d+) +(?:-|\d+(?:\.\d+)?[kMG])(?= +-  )", r"\1  P95"),
     (r"-\d+/\+\d+", "BAND"),
     (r"\b(\d+(\.\d+)?(ms|[dhms]))+\b", "AGE"),
     (r"\b\d+(\.\d+)?[kMG]\b", "RATE"),
