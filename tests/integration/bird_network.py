@@ -1,6 +1,7 @@
 """ExaBGP with the relay, BIRD 2 as border router with the generated configuration, a BIRD upstream behind it.
 
-Without root: three addresses of loopback, high ports, no kernel table. What the upstream has is what counts.
+Without root: three addresses of loopback, high ports, no kernel table. What the upstream has is what counts. Several
+may run at once: no session listens on port 179, of which there is one.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ filter to_a {{
   reject;
 }}
 protocol bgp a {{
-  local {EDGE} as {ASN};
+  local {EDGE} port {port} as {ASN}; strict bind;
   neighbor {UPSTREAM} port {upstream_port} as {UPSTREAM_ASN};
   multihop;
   connect delay time 1; connect retry time 1; error wait time 1, 2;
