@@ -99,7 +99,8 @@ def outcomes(crowds: Crowds, probability: Floats, chances: Floats, scale: Floats
     """
     live = (probability > 0) & (scale != 0) & (crowds.bps > 0)
     size = np.where(live, np.abs(scale), 0.0)
-    heavy = crowds.heaviest(size * np.sqrt(probability * (1 - probability)), ENUMERATED_UNITS)  # units (C, 6)
+    unsure = np.maximum(probability * (1 - probability), 0.0)  # sums of weights may come out just above 1
+    heavy = crowds.heaviest(size * np.sqrt(unsure), ENUMERATED_UNITS)  # units (C, 6)
     bps, group = crowds.unit_bps[heavy], crowds.unit_group[heavy]  # (C, 6, parts)
     case = np.arange(len(scale))[:, None, None]
     signed = np.where(live, scale, 0.0)

@@ -111,3 +111,11 @@ def test_nothing_that_may_move_is_a_band_of_nothing() -> None:
 def test_the_same_input_gives_the_same_band() -> None:
     bps, chance = [float(i) * 1e5 for i in range(1, 60)], [i / 61 for i in range(1, 60)]
     assert of(bps, chance).low(5e4) == of(bps, chance).low(5e4)
+
+
+def test_a_chance_just_above_one_by_rounding_counts_as_one() -> None:
+    bps = [9e6, *([1e6] * 12)]
+    with np.errstate(all="raise"):
+        rounded = of(bps, [1 + 1e-12, *([0.5] * 12)])
+    exact = of(bps, [1.0, *([0.5] * 12)])
+    assert (rounded.low(0), rounded.high(0)) == pytest.approx((exact.low(0), exact.high(0)))
