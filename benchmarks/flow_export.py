@@ -9,7 +9,8 @@ our 128 + 32 prefixes, 5 % come in by a link to others, 15 % go out. Senders are
 1.2: the first ten have half of the records), of which the router does not know one in 20; prefixes by Zipf's law too
 (1.2); an AS comes by one link. Datagrams are as full as an MTU of 1,500 allows, but for one in 50; data sets are padded
 to 4 octets; templates come again every 1,000 datagrams. sFlow samples the same traffic, with headers (`sflow` says
-how). With --many-senders each record has a sender of its own, in no known AS.
+how). With --many-senders each record has a sender of its own, in no known AS. `one_family` is what generators of
+flows mostly send: IPv4 alone, every datagram full.
 """
 
 from __future__ import annotations
@@ -162,14 +163,14 @@ def templates(kind: str) -> list[bytes]:
     return [header(kind, body, 4)]
 
 
-def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False) -> Export:
+def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False, one_family: bool = False) -> Export:
     rng = np.random.default_rng(seed)
     if kind == "sflow":
         return sflow(datagrams, rng)
     data, records, packets = [], [], []
     full = {family: _per_datagram(kind, family) for family in (4, 6)}
     rows = {}
-    for family in (4, 6) if kind != "netflow-v5" else (4,):
+    for family in (4, 6) if kind != "netflow-v5" and not one_family else (4,):
         fields = NETFLOW5 if family == 4 and kind == "netflow-v5" else [*(IPV4 if family == 4 else IPV6), *FIELDS[kind]]
         values = traffic(datagrams * full[family], family, rng)
         if many_senders:
@@ -181,7 +182,7 @@ def export(kind: str, datagrams: int, seed: int, *, many_senders: bool = False) 
     at = dict.fromkeys(rows, 0)
     for is_ipv6, part in zip(rng.random(datagrams) < 0.15, rng.random(datagrams) < 0.02, strict=True):
         family = 6 if is_ipv6 and 6 in rows else 4
-        count = int(rng.integers(1, full[family])) if part else full[family]
+        count = int(rng.integers(1, full[family])) if part and not one_family else full[family]
         these = rows[family][at[family] : at[family] + count]
         at[family] += count
         body = these.tobytes() if kind == "netflow-v5" else flow_set(260 if family == 4 else 261, these.tobytes())

@@ -280,6 +280,10 @@ def measured(arguments: argparse.Namespace, bench: Bench) -> tuple[dict[str, flo
         figures[name] = in_process(exported, 1.0 if arguments.quick else 4.0)
         if kind != "sflow":
             targets[name] = ("least", TARGET_IN_PROCESS)
+            alone = export(kind, DATAGRAMS, arguments.seed, one_family=True)
+            name = f"{kind}_one_family_in_process_records_per_second"
+            figures[name] = in_process(alone, 1.0 if arguments.quick else 4.0)
+            targets[name] = ("least", TARGET_IN_PROCESS)
             found = pip_netflow(exported)
             if found is None:
                 say("pip netflow is not installed (pip install netflow), left out")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sflow import SFLOW_VERSION, SFlowReader
 
 PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
+_VERSION_OF = itemgetter(slice(len(SFLOW_VERSION)))
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
 
 
@@ -167,7 +169,7 @@ class FlowDecoder:
         if not datagrams:
             return
         self._state.listen(stream)
-        if all(datagram.startswith(SFLOW_VERSION) for datagram in datagrams):
+        if datagrams[0].startswith(SFLOW_VERSION) and set(map(_VERSION_OF, datagrams)) == {SFLOW_VERSION}:
             self.version, self.exported_at = 0, math.nan
             for datagram in self._sflow.read_together(datagrams, stream):
                 self._read_alone(datagram, at, stream, sets)

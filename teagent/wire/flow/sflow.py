@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ from teagent.wire.flow.sflow_walk import (
     FLOW_SAMPLE_EXPANDED,
     LEAST_OCTETS,
     SAMPLED_HEADER,
+    Numbers,
     Walked,
     autonomous_systems,
     walk,
@@ -165,18 +166,15 @@ class SFlowReader:
 
     def _take(self, walked: Walked, datagrams: Sequence[bytes], stream: int) -> bool:
         """False, and nothing is taken, where more agents or sources come together than are remembered."""
-        heads = [datagram[: _HEADS[datagram[7]]] for datagram in datagrams]
-        last = {begin: position for position, begin in enumerate(heads)}
-        keys = {begin: (begin[8:-4], int.from_bytes(begin[-4:], "big")) for begin in last}
-        words = np.frombuffer(walked.octets, dtype=">u4")
-        told = sources_told(words, walked)
+        last = _last_of_each(walked.agent)
+        keys = {position: head(datagrams[position], 0)[0] for position in last}
+        told = sources_told(np.frombuffer(walked.octets, dtype=">u4"), walked)
         most = max((len(agent.sources) for agent in self._agents.values()), default=0) + len(np.unique(told.source))
         if len(self._agents.keys() | set(keys.values())) > MOST_AGENTS or most > MOST_SOURCES:
             return False
-        of_datagram = np.fromiter(map(last.__getitem__, heads), np.int64, len(heads))
-        for begin, position in sorted(last.items(), key=itemgetter(1)):
-            agent = self._agent(keys[begin])
-            its = of_datagram == position
+        for position in last:
+            agent = self._agent(keys[position])
+            its = walked.agent == walked.agent[position]
             sequences = walked.sequences[its]
             self._lost += agent.sequences.lost_in_a_row(stream, sequences, np.ones(len(sequences), dtype=np.int64))
             self._follow_many(agent.sources, told if len(last) == 1 else told.only(its.take(walked.datagram)))
@@ -278,21 +276,18 @@ class SFlowReader:
 
     def _follow_many(self, sources: dict[int, _Source], told: Told) -> None:
         """`_follow` for samples in their order. Mostly each is the next one of its data source."""
-        told = told.only(np.argsort(told.source, kind="stable"))
-        source, sequence, drops = told
+        source, sequence, drops = told.only(np.argsort(told.source, kind="stable"))
         if not len(source):
             return
-        same = source[1:] == source[:-1]
-        first = np.flatnonzero(np.concatenate(([True], ~same)))
-        next_one = (sequence[1:] == sequence[:-1] + 1) & (drops[1:] == drops[:-1])
-        whole = np.logical_and.reduceat(np.concatenate(([True], next_one | ~same)), first)
-        edges = zip(first.tolist(), [*first[1:].tolist(), len(source)], whole.tolist(), strict=True)
-        for begin, end, in_order in edges:
-            key = int(source[begin])
-            for i in range(begin, end):
-                self._follow(sources, key, int(sequence[i]), int(drops[i]))
-                if in_order and sources[key].sequence == sequence[i]:
-                    sources[key].sequence = int(sequence[end - 1])
+        next_one = (sequence[1:] == sequence[:-1] + 1) & (source[1:] == source[:-1]) & (drops[1:] == drops[:-1])
+        first = [0, *(np.flatnonzero(~next_one) + 1).tolist()]
+        for begin, end in pairwise([*first, len(source)]):
+            key, dropped = int(source[begin]), int(drops[begin])
+            for number in range(int(sequence[begin]), int(sequence[begin]) + end - begin):
+                self._follow(sources, key, number, dropped)
+                last = sources[key]
+                if (last.sequence, last.drops) == (number, dropped):
+                    last.sequence = int(sequence[end - 1])
                     break
 
     @property
@@ -342,8 +337,12 @@ def sources_told(words: Column, walked: Walked) -> Told:
     return Told(source, words[sample].astype(np.int64), words[sample + 4 + wider].astype(np.int64))
 
 
-_HEADS: Final = {kind: 12 + length for kind, length in ADDRESS_LENGTHS.items()}
-"""Octets of a header up to the sub-agent's number, by address_type."""
+def _last_of_each(agent: Numbers) -> list[int]:
+    """Where each stands last, ascending."""
+    if (agent == agent[0]).all():
+        return [len(agent) - 1]
+    _, from_behind = np.unique(agent[::-1], return_index=True)
+    return sorted((len(agent) - 1 - from_behind).tolist())
 
 
 def is_sflow(datagram: bytes, start: int = 0) -> bool:

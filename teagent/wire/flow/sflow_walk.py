@@ -33,13 +33,15 @@ MOST_STEPS: Final = 64  # samples of a datagram, records of a sample
 
 class Walked(NamedTuple):
     """Flow samples in the order in which they came. Places are word numbers in `octets`, -1 where there is none;
-    lengths are in octets. `datagram` says which one a sample is of; `odd` which ones have to be read by themselves:
-    where there are some, the rest is without meaning.
+    lengths are in octets. `agent` (of each datagram) is the same where agent and sub-agent are; `datagram` says which
+    one a sample is of; `odd` which ones have to be read by themselves: where there are some, the rest is without
+    meaning.
     """
 
     octets: bytes
     odd: Numbers
     sequences: Numbers  # of the datagrams
+    agent: Numbers
     datagram: Numbers
     sample: Numbers
     expanded: Column
@@ -84,12 +86,23 @@ def walk(datagrams: Sequence[bytes]) -> Walked:
     records, cut = _records(words, place + size, stop, words.at(place + size - 1))
     if len(cut):
         return _only_odd(datagram[cut])
-    return Walked(octets, odd, words.at(head + 1), datagram, place, expanded, *records)
+    agent = _agents(words, begin, kind, head)
+    return Walked(octets, odd, words.at(head + 1), agent, datagram, place, expanded, *records)
+
+
+def _agents(words: _Words, begin: Numbers, kind: Numbers, head: Numbers) -> Numbers:
+    """A number for each datagram that tells apart who sent it, by address_type, address and sub-agent."""
+    sub_agent = words.at(head)
+    if (kind == 1).all():
+        return words.at(begin + 2) << 32 | sub_agent
+    address = [np.where(begin + 2 + i < head, words.at(begin + 2 + i), 0) for i in range(4)]
+    _, number = np.unique(np.column_stack([kind, *address, sub_agent]), axis=0, return_inverse=True)
+    return number.reshape(-1)
 
 
 def _only_odd(odd: Numbers) -> Walked:
     none = np.zeros(0, dtype=np.int64)
-    return Walked(b"", np.unique(odd), none, none, none, none.astype(bool), none, none, none, none)
+    return Walked(b"", np.unique(odd), none, none, none, none, none.astype(bool), none, none, none, none)
 
 
 def _samples(
