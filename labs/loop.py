@@ -109,6 +109,15 @@ class ClosedLoop:
             file.close()
         self._files = []
 
+    # --- its files -------------------------------------------------------------------------------------------------
+
+    def read(self, path: str) -> str:
+        """A file as the node sees it."""
+        return self._node_run(["cat", path]).stdout
+
+    def write(self, path: str, text: str) -> None:
+        self._node_run(["tee", path], input=text)
+
     # --- asking ----------------------------------------------------------------------------------------------------
 
     def teagent(

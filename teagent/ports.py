@@ -18,7 +18,7 @@ from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
 from teagent.model.scorecard import Scorecard
 from teagent.model.traffic import Column, FlowBatch, MatrixSpan, TrafficMatrix
-from teagent.model.witness import Sighting
+from teagent.model.witness import Sighting, WitnessKind
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -179,9 +179,12 @@ class SessionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessHealth:
-    """One router's account. `told`: its whole table has come. `routes` are those of our own prefixes."""
+    """One router's account, by one of its ways to tell. `told`: its whole table has come. `routes` are those of our own
+    prefixes.
+    """
 
     router: str
+    kind: WitnessKind
     connected: bool
     since: datetime
     reason: str

@@ -151,6 +151,16 @@ METRICS: tuple[MetricSpec, ...] = (
     _counter(
         "teagent_bmp_strangers_total", "", "BMP connections from elsewhere, refused", "routers.NAME.bmp.addresses"
     ),
+    _gauge(
+        "teagent_witness_session_up",
+        "router",
+        "1 while the second iBGP session with the router is up",
+        "teagent status",
+    ),
+    _counter("teagent_witness_session_messages_total", "router", "BGP messages taken on it"),
+    _counter(
+        "teagent_witness_session_undecoded_total", "router", "BGP messages that made no sense", "the router's software"
+    ),
     _counter("teagent_reconciled_total", "action", "overrides put back or withdrawn by reconciling", "teagent log"),
     _counter(
         "teagent_jobs_total", "job outcome", "runs of the daemon's jobs: ok, failed, misfired", "the log says why"

@@ -74,19 +74,24 @@ def _speaker(document: Document) -> str:
     return fields(rows) or "  none"
 
 
+WAYS = {"bmp": "bmp", "ibgp": "witness session"}
+
+
 def _witness(document: Document) -> list[str]:
-    """Who proves what was announced; nothing where BMP is not configured."""
+    """Who proves what was announced; nothing where nobody is asked."""
     if document["witness"] is None:
         return []
     now = document["at"]
     rows: list[tuple[str, object]] = []
     for row in document["witness"]:
-        up = sum(bool(session["up"]) for session in row["sessions"])
+        way = WAYS.get(row["kind"], row["kind"])
         if row["connected"]:
+            up = sum(bool(session["up"]) for session in row["sessions"])
+            more = f", {plural(up, 'session')} up" if row["kind"] == "bmp" else f", {plural(row['routes'], 'route')}"
             telling = "" if row["told"] else ", telling its table"
-            rows.append((row["router"], f"bmp up {age(row['since'], now)}, {plural(up, 'session')} up{telling}"))
+            rows.append((row["router"], f"{way} up {age(row['since'], now)}{more}{telling}"))
         else:
-            rows.append((row["router"], f"no bmp for {age(row['since'], now)}: {row['reason']}"))
+            rows.append((row["router"], f"no {way} for {age(row['since'], now)}: {row['reason']}"))
         rows += [("", _down(session, now)) for session in row["sessions"] if not session["up"]]
     rows += [
         (row["prefix"], f"{row['router']} holds an override that nobody owns") for row in document["stray_overrides"]

@@ -45,6 +45,7 @@ def border_router(config: Config, router: RouterConfig) -> BorderRouter:
             next_hop_ipv4=config.bgp.next_hop_ipv4,
             next_hop_ipv6=config.bgp.next_hop_ipv6,
             bmp=bmp_station(config) if router.bmp_addresses else None,
+            witness=None if router.witness_session is None else router.witness_session.local_address,
         )
     except ValueError as error:
         raise Refused(str(error)) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from teagent.config import effective as e
-from teagent.config.check import bmp_of, exporters_of, home_of, neighbor_of, short_window_of
+from teagent.config.check import bmp_of, exporters_of, home_of, identifier_of, neighbor_of, short_window_of
 from teagent.config.clickhouse import columns_of, interfaces_of, table_of
 from teagent.config.flow_schema import ClickHouse, FlowTrust
 from teagent.config.policy_schema import (
@@ -248,7 +248,15 @@ def _router(name: str, row: RouterRow, secrets: Mapping[str, Secret]) -> e.Route
         bmp_addresses=bmp_of(row),
         sampling_rate=row.flows.sampling,
         active_timeout_seconds=row.flows.active_timeout,
+        witness_session=_witness_session(row),
     )
+
+
+def _witness_session(row: RouterRow) -> e.WitnessSessionConfig | None:
+    identifier = identifier_of(row)
+    if row.witness_session is None or identifier is None:
+        return None
+    return e.WitnessSessionConfig(local_address=row.witness_session.local_address, router_id=identifier)
 
 
 def _snmp(row: SnmpV2cRow | SnmpV3Row, secrets: Mapping[str, Secret]) -> e.Snmp:

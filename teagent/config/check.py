@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from teagent.config.clickhouse import check_clickhouse
 from teagent.config.document import Keys
@@ -49,6 +49,14 @@ def bmp_of(router: RouterRow) -> tuple[Address, ...]:
     return tuple(router.bmp.addresses) or tuple(dict.fromkeys(address for address in known if address is not None))
 
 
+def identifier_of(router: RouterRow) -> IPv4Address | None:
+    """Ours on the witness session; None where there is none, or it is not given."""
+    session = router.witness_session
+    if session is None or session.router_id is not None:
+        return None if session is None else session.router_id
+    return session.local_address if isinstance(session.local_address, IPv4Address) else None
+
+
 def short_window_of(flows: Flows) -> float:
     """As given, else a minute where that divides the window, else the window."""
     if flows.short_window is not None:
@@ -81,6 +89,7 @@ def check(file: ConfigFile) -> Iterator[Finding]:
     yield from _prefixes(file)
     yield from _links(file)
     yield from _routers(file)
+    yield from _witness_sessions(file)
     yield from _bgp(file)
     yield from _times(file)
     yield from _advisor(file)
@@ -202,6 +211,32 @@ def _routers(file: ConfigFile) -> Iterator[Finding]:
             if other != name:
                 given = (*at, "bmp", "addresses") if router.bmp.addresses else (*at, "address")
                 yield Finding(given, f"{address} is where {other} sends BMP from already")
+
+
+def _witness_sessions(file: ConfigFile) -> Iterator[Finding]:
+    machines = {address: name for name, r in file.routers.items() if (address := neighbor_of(r))}
+    with_links = {link.router for link in file.links.values()}
+    for name, router in file.routers.items():
+        if router.witness_session is None:
+            continue
+        at: Keys = ("routers", name, "witness_session")
+        local, neighbor = router.witness_session.local_address, neighbor_of(router)
+        if local == file.bgp.local_address:
+            message = f"{local} is bgp.local_address: the router tells its two sessions with us apart by the address"
+            yield Finding((*at, "local_address"), message)
+        elif local in machines:
+            yield Finding((*at, "local_address"), f"{local} is the address of {machines[local]}, not of this machine")
+        elif neighbor is not None and neighbor.version != local.version:
+            message = f"the router's {neighbor} cannot be reached from {local}: IPv4 and IPv6"
+            yield Finding((*at, "local_address"), message)
+        if name not in with_links:
+            yield Finding(at, f"{name} has no link: it hears no override, and there is nothing to prove")
+        identifier = identifier_of(router)
+        if identifier is None:
+            yield Finding((*at, "router_id"), f"required key is missing, since {local} is no IPv4 address")
+        elif identifier == file.local.router_id:
+            message = f"{identifier} is local.router_id, ExaBGP's: each BGP speaker needs an identifier of its own"
+            yield Finding((*at, "router_id" if router.witness_session.router_id else "local_address"), message)
 
 
 def _bgp(file: ConfigFile) -> Iterator[Finding]:

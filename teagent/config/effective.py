@@ -71,6 +71,14 @@ Snmp: TypeAlias = SnmpV2c | SnmpV3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSessionConfig:
+    """Our end of a second iBGP session with a router; the other is the router's `neighbor`."""
+
+    local_address: Address
+    router_id: IPv4Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig:
     """A router that is polled, exports flows and hears our overrides.
 
@@ -88,6 +96,7 @@ class RouterConfig:
     bmp_addresses: tuple[Address, ...]
     sampling_rate: int | None = None
     active_timeout_seconds: float | None = None
+    witness_session: WitnessSessionConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

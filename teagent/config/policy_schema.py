@@ -199,9 +199,9 @@ class ConfirmRow(Row):
     )
     unproven: Annotated[str, one_of(*Unproven, what="answer")] = Field(
         default="allow",
-        description="`refuse`: a change is neither approved nor confirmed while a router cannot prove, by `bmp`, that "
-        "it holds it. `allow`: the proposal says that it is unproven. What a router says that it refused goes home "
-        "either way.",
+        description="`refuse`: a change is neither approved nor confirmed while a router cannot prove, by `bmp` "
+        "or on a `witness_session`, that it holds it. `allow`: the proposal says that it is unproven. What a router "
+        "says that it refused goes home either way.",
     )
     revert_if: list[GuardRow] = Field(default=[], description="Any of these sends the change home at once.")
 

@@ -14,6 +14,7 @@ from teagent.config.effective import (
 from teagent.config.fields import (
     Host,
     IpAddress,
+    Ipv4,
     Row,
     SecretReference,
     Truth,
@@ -105,6 +106,23 @@ class RouterBmp(Row):
     )
 
 
+class WitnessSession(Row):
+    """A second iBGP session, from a second address of this machine: on it the router reflects its best route of each of
+    our prefixes. We connect, and announce nothing.
+    """
+
+    local_address: IpAddress = Field(
+        description="Where we speak from, an address of this machine. Not `bgp.local_address`: the router tells the "
+        "two sessions apart by it.",
+        examples=["192.0.2.251"],
+    )
+    router_id: Ipv4 | None = Field(
+        default=None,
+        description="The session's BGP identifier, which no other BGP speaker of ours has. Without it: "
+        "`local_address`; needed where that is an IPv6 address.",
+    )
+
+
 class RouterRow(Row):
     """A router that is polled, that exports flows, and that hears our overrides."""
 
@@ -116,3 +134,8 @@ class RouterRow(Row):
     bgp: RouterBgp = Field(default_factory=RouterBgp, description="The session with ExaBGP.")
     flows: RouterFlows = Field(default_factory=RouterFlows, description="The flow export.")
     bmp: RouterBmp = Field(default_factory=RouterBmp, description="The proof that it holds what it was told.")
+    witness_session: WitnessSession | None = Field(
+        default=None,
+        description="The proof that it prefers what it was told, where it has no BMP, or beside it.",
+        examples=["{local_address: 192.0.2.251}"],
+    )

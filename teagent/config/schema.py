@@ -236,7 +236,7 @@ class Bgp(Row):
 
 
 class Bmp(Row):
-    """The witness: routers tell by BMP (RFC 7854) what they hold."""
+    """Routers tell by BMP (RFC 7854) what they hold; those that cannot have a `witness_session`."""
 
     listen: ListenAddress = Field(
         description="Where routers connect to. The port has no default, 1790 is usual.",

@@ -36,6 +36,7 @@ from teagent.daemon.build import (
     flow_source,
     origin_source,
     refuse_allow_list,
+    session_witness,
     snmp_target,
 )
 from teagent.daemon.control import ControlServer
@@ -62,6 +63,7 @@ from teagent.service.reconcile import Reconciler, Routes
 from teagent.service.score import Scorer
 from teagent.service.watch import Watcher
 from teagent.service.witness_log import WitnessLog
+from teagent.service.witnesses import Witnesses
 
 log = structlog.get_logger("daemon")
 
@@ -160,12 +162,15 @@ class App:
             if self.speaker is None
             else Applier(book=self.book, routes=self.routes, speaker=self.speaker, home=home, clock=self.clock)
         )
-        self.witness = bmp_witness(config, clock=self.clock, origins=self.origin_source)
+        self.bmp = bmp_witness(config, clock=self.clock, origins=self.origin_source)
+        asked = [each for each in (self.bmp, session_witness(config, clock=self.clock)) if each is not None]
+        self.witness = Witnesses(asked, clock=self.clock) if asked else None
         self.witness_log = WitnessLog(self.witness)
         self.prover = Prover(
             witness=self.witness,
             speaker=self.speaker,
-            routers=[router.name for router in speaking_routers(config)],
+            routes=self.routes,
+            neighbors={router.name: router.neighbor for router in speaking_routers(config)},
             network=network,
             book=self.book,
             store=self.store,

@@ -15,9 +15,11 @@ from teagent.adapters.clickhouse.statement import Columns
 from teagent.adapters.exabgp.allow_list import says, write_allow_list
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.adapters.flow.several import SeveralSources
+from teagent.adapters.ibgp.session import SessionEnds
+from teagent.adapters.ibgp.witness import SessionWitness
 from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.target import SnmpTarget
-from teagent.config.derived import allow_list, from_clickhouse, sampling_rates
+from teagent.config.derived import allow_list, engineered, from_clickhouse, sampling_rates
 from teagent.config.effective import (
     Config,
     FlowListen,
@@ -182,6 +184,24 @@ def origin_source(config: Config) -> OriginFile | BmpOrigins | None:
         return None
     file = None if wanted.path is None else OriginFile(wanted.path)
     return BmpOrigins(file) if wanted.bmp or file is None else file
+
+
+def session_witness(config: Config, *, clock: Clock) -> SessionWitness | None:
+    """None where no router has a witness session."""
+    sessions = [
+        SessionEnds(
+            router=router.name,
+            neighbor=router.neighbor,
+            local_address=router.witness_session.local_address,
+            identifier=router.witness_session.router_id,
+        )
+        for router in config.routers.values()
+        if router.witness_session is not None
+    ]
+    if not sessions:
+        return None
+    own = [each.prefix for each in engineered(config)]
+    return SessionWitness(sessions, asn=int(config.network.asn), prefixes=own, clock=clock)
 
 
 def bmp_witness(config: Config, *, clock: Clock, origins: OriginFile | BmpOrigins | None = None) -> BmpWitness | None:

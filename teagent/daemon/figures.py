@@ -12,7 +12,7 @@ from teagent.adapters.metrics import Figure
 from teagent.model.link import NoData, Utilisation
 from teagent.model.proposal import FINAL, ProposalState
 from teagent.model.scorecard import ScoreKind
-from teagent.model.witness import ProofState
+from teagent.model.witness import ProofState, WitnessKind
 
 if TYPE_CHECKING:
     from teagent.daemon.app import App
@@ -179,10 +179,15 @@ def _proofs(app: App) -> Iterator[Figure]:
         yield Figure("teagent_stray_overrides", len(app.prover.stray()))
     for outcome, name in (("asked", "repeats"), ("failed", "repeat_failures")):
         yield Figure("teagent_repeats_total", app.prover.counters[name], (outcome,))
-    if app.witness is None:
+    for health in () if app.witness is None else app.witness.health():
+        if health.kind is WitnessKind.IBGP:
+            yield Figure("teagent_witness_session_up", health.connected, (health.router,))
+            yield Figure("teagent_witness_session_messages_total", health.messages, (health.router,))
+            yield Figure("teagent_witness_session_undecoded_total", health.undecoded, (health.router,))
+    if app.bmp is None:
         return
-    yield Figure("teagent_bmp_strangers_total", app.witness.counters["strangers"])
-    for health in app.witness.health():
+    yield Figure("teagent_bmp_strangers_total", app.bmp.counters["strangers"])
+    for health in app.bmp.health():
         yield Figure("teagent_bmp_up", health.connected, (health.router,))
         yield Figure("teagent_bmp_messages_total", health.messages, (health.router,))
         yield Figure("teagent_bmp_undecoded_total", health.undecoded, (health.router,))

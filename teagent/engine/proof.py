@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,21 +26,52 @@ class Judgement:
     patience_seconds: float = 0.0
 
 
+def joined(seen: Sequence[Sighting | NoData]) -> Sighting | NoData:
+    """What one router tells in several ways, at least one. Where they tell of the same, the first counts."""
+    told = [each for each in seen if isinstance(each, Sighting)]
+    if not told:
+        silent = [each for each in seen if isinstance(each, NoData)]
+        return NoData(since=max(each.since for each in silent), reason=", and ".join(each.reason for each in silent))
+    knows = next((each for each in told if each.session_up is not None), told[0])
+    receives = next((each for each in told if each.tells_received), told[0])
+    accepts = next((each for each in told if each.tells_accepted), told[0])
+    selects = next((each for each in told if each.tells_selected), told[0])
+    return Sighting(
+        session_up=knows.session_up,
+        session_reason=knows.session_reason,
+        complete=all(each.complete for each in told),
+        tells_received=receives.tells_received,
+        received=receives.received,
+        tells_accepted=accepts.tells_accepted,
+        accepted=accepts.accepted,
+        tells_selected=selects.tells_selected,
+        selected=selects.selected,
+        home=next((each.home for each in told if each.home is not None), None),
+        refusals={refusal: at for each in reversed(told) for refusal, at in each.refusals.items()},
+    )
+
+
 def judge(
     sighting: Sighting | NoData, wanted: Collection[LargeCommunity] | None, *, asn: int, since: datetime
 ) -> Judgement:
     """`wanted` are the signals that the router was told `since`, None where it was told to go home. `asn` is ours."""
     if isinstance(sighting, NoData):
         return Judgement(state=ProofState.UNPROVEN, reason=sighting.reason)
-    if sighting.session_up is None:
+    selected = sighting.tells_selected and (wanted is None or _signals(sighting.selected, asn) == frozenset(wanted))
+    if sighting.session_up is None and not selected:
         return Judgement(state=ProofState.UNPROVEN, reason="does not tell of its session with ExaBGP")
     if wanted is None:
         return _at_home(sighting, asn)
-    if not sighting.session_up:
+    if sighting.session_up is False:
         why = f": {sighting.session_reason}" if sighting.session_reason else ""
         return Judgement(state=ProofState.WAITING, reason=f"has no session with ExaBGP{why}")
     if sighting.home is False:
-        return _rejected("has lost its own route of the prefix, only the override is left")
+        bare = sighting.tells_selected and sighting.selected is None
+        return _rejected(
+            "has no route of the prefix, neither the override nor its own"
+            if bare
+            else "has lost its own route of the prefix, only the override is left"
+        )
     return _held(sighting, frozenset(wanted), asn, since)
 
 
@@ -65,12 +96,25 @@ def _held(sighting: Sighting, wanted: frozenset[LargeCommunity], asn: int, since
     if accepted is not None and _signals(accepted, asn) != wanted:
         return _rejected(f"holds it with other signals: {_named(accepted, asn)}")
     if sighting.tells_selected:
-        return _rejected("hides it: another route of the prefix is preferred")
+        return _not_selected(sighting, asn)
     if accepted is not None:
         return Judgement(state=ProofState.PROVEN, reason="has accepted it")
     if sighting.complete:
         return Judgement(state=ProofState.UNPROVEN, reason="tells neither what it accepts nor what it selects")
     return Judgement(state=ProofState.WAITING, reason="has not told its whole table yet")
+
+
+def _not_selected(sighting: Sighting, asn: int) -> Judgement:
+    if sighting.selected is None and not sighting.complete:
+        return Judgement(state=ProofState.WAITING, reason="has not told its whole table yet")
+    if sighting.accepted is not None:
+        return _rejected("hides it: another route of the prefix is preferred")
+    if sighting.selected is not None and _signals(sighting.selected, asn):
+        return _rejected(f"prefers it with other signals: {_named(sighting.selected, asn)}")
+    return _rejected(
+        "prefers another route of the prefix: the override is filtered, its next hop cannot be used, its path has an AS"
+        " loop, or home weighs more"
+    )
 
 
 def _missing(sighting: Sighting, asn: int, since: datetime) -> Judgement:

@@ -73,7 +73,8 @@ class LargeCommunity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathAttributes:
     """What a route carries. `as_path` are all numbers in the order of the path, those of sets as well; it is empty for
-    what our own AS originates. `communities` are (high, low) after RFC 1997. None is what was not there.
+    what our own AS originates. `communities` are (high, low) after RFC 1997. `reflected`: it comes from another speaker
+    of our AS (RFC 4456), not from the one that tells it. None is what was not there.
     """
 
     next_hop: Address | None
@@ -82,3 +83,4 @@ class PathAttributes:
     local_pref: int | None = None
     communities: frozenset[tuple[int, ...]] = frozenset()
     large_communities: frozenset[LargeCommunity] = frozenset()
+    reflected: bool = False

@@ -10,6 +10,13 @@ from enum import StrEnum
 from teagent.model.bgp import PathAttributes
 
 
+class WitnessKind(StrEnum):
+    """How a router tells."""
+
+    BMP = "bmp"
+    IBGP = "ibgp"  # a second session, on which it tells its best routes
+
+
 class Refusal(StrEnum):
     """Why a router says that it dropped a route; none of them names the route."""
 

@@ -15,7 +15,7 @@ from teagent.model.diagnosis import Diagnosis, Verdict
 from teagent.model.link import Link, NoData
 from teagent.model.network import Network
 from teagent.model.units import format_bps, format_duration, format_share
-from teagent.model.witness import ProofState
+from teagent.model.witness import ProofState, WitnessKind
 from teagent.ports import SessionSeen, SpeakerState, Witness, WitnessHealth
 from teagent.service.exporters import ExporterWatch
 from teagent.service.ingest import Ingest
@@ -27,6 +27,7 @@ PORT_TOLERANCE = 0.01
 """Between a configured capacity and the speed of its port, which both are round figures."""
 BY_TEXT = "teagent doctor --router-config {router}=FILE, with what the router's `show running-config` says"
 SHARED_HINT = "docs/how-to/connect-a-router.md"
+CHECK = {WitnessKind.BMP: "bmp", WitnessKind.IBGP: "witness_session"}
 
 Finding: TypeAlias = tuple[Verdict, str, str]
 """Verdict, message, remedy."""
@@ -73,15 +74,19 @@ class Doctor:
     def _all(self, state: SpeakerState | NoData, now: datetime) -> Iterator[Diagnosis]:
         yield _say("relay", "", "relay", self._relay(state))
         yield _say("allow_list", "", "allow_list", self._allow_list(state))
-        told = {health.router: health for health in (() if self._witness is None else self._witness.health())}
+        told: dict[str, dict[WitnessKind, WitnessHealth]] = {}
+        for health in () if self._witness is None else self._witness.health():
+            told.setdefault(health.router, {})[health.kind] = health
         for router, address in self._neighbors.items():
             links = [link for link in self._network.links.values() if link.router == router]
             yield _say("session", router, str(address), self._session(state, address))
-            yield _say("bmp", router, "bmp", _told(told.get(router)))
+            ways = told.get(router, {})
+            for kind in ways or {WitnessKind.BMP}:
+                yield _say(CHECK[kind], router, CHECK[kind], _told(kind, ways.get(kind)))
             yield _say("wins", router, "overrides", self._wins(router))
             yield _say("home", router, "network", self._home(router, links))
             for link in links:
-                yield _say("upstream", router, link.name, _upstream(link, told.get(router)))
+                yield _say("upstream", router, link.name, _upstream(link, ways.get(WitnessKind.BMP)))
                 yield _say("signals", router, link.name, _unseen(router))
         for link in self._network.links.values():
             yield _say("snmp", link.router, link.name, self._counted(link, now))
@@ -218,15 +223,18 @@ def _say(check: str, router: str, subject: str, found: Finding) -> Diagnosis:
     return Diagnosis(verdict=verdict, check=check, router=router, subject=subject, message=message, remedy=remedy)
 
 
-def _told(health: WitnessHealth | None) -> Finding:
+def _told(kind: WitnessKind, health: WitnessHealth | None) -> Finding:
     if health is None:
         return (
             Verdict.ASSUMED,
-            "it has no BMP: every change there is unproven",
-            "bmp in the configuration; " + SHARED_HINT,
+            "it has neither BMP nor a witness session: every change there is unproven",
+            "bmp or witness_session in the configuration; " + SHARED_HINT,
         )
     if not health.connected:
-        return Verdict.WRONG, f"sends no BMP: {health.reason}", "docs/explanation/witness.md"
+        silent = "sends no BMP" if kind is WitnessKind.BMP else "has lost its witness session"
+        return Verdict.WRONG, f"{silent}: {health.reason}", "docs/explanation/witness.md"
+    if kind is WitnessKind.IBGP:
+        return Verdict.PROVEN, "tells on its witness session what it prefers", ""
     return Verdict.PROVEN, "tells by BMP what it holds", ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -12,7 +13,7 @@ from teagent.engine.lifecycle import owners
 from teagent.engine.proof import Judgement, judge
 from teagent.errors import Refused, SpeakerError, StoreError
 from teagent.model.announcement import Override, signal_community
-from teagent.model.bgp import LargeCommunity, Prefix
+from teagent.model.bgp import Address, LargeCommunity, Prefix
 from teagent.model.link import NoData
 from teagent.model.network import Network
 from teagent.model.policy import Policy, Unproven
@@ -20,6 +21,7 @@ from teagent.model.proposal import Proposal, ProposalState
 from teagent.model.witness import Proof, ProofState, RouterProof, Sighting, worst
 from teagent.ports import Clock, Speaker, Store, StoredEvent, Witness
 from teagent.service.proposals import ProposalBook
+from teagent.service.reconcile import Routes
 
 log = structlog.get_logger("prove")
 
@@ -29,19 +31,22 @@ RENEW_SECONDS = 60.0
 """A router that finds a next hop unusable later on may say so only when it is told again (FRR 8.4)."""
 CONNECT_SECONDS = 15.0
 """After a start, for routers to connect: until then their silence says nothing new."""
-NO_WITNESS = "sends no BMP: bmp.listen is not configured"
+NO_WITNESS = "has no witness: neither bmp nor a witness_session"
 NOBODY = ""
 
 
 class Prover:
-    """`routers` are those that hear overrides. Without a witness everything is unproven."""
+    """`neighbors` are the routers that hear overrides, and where ExaBGP speaks to them. Without a witness everything is
+    unproven.
+    """
 
     def __init__(
         self,
         *,
         witness: Witness | None,
         speaker: Speaker | None,
-        routers: Sequence[str],
+        routes: Routes,
+        neighbors: Mapping[str, Address],
         network: Network,
         book: ProposalBook,
         store: Store,
@@ -49,7 +54,9 @@ class Prover:
     ) -> None:
         self._witness = witness
         self._speaker = speaker
-        self._routers = tuple(routers)
+        self._routes = routes
+        self._neighbors = {router: str(address) for router, address in neighbors.items()}
+        self._routers = tuple(neighbors)
         self._network = network
         self._home = network.home()
         self._book = book
@@ -179,7 +186,18 @@ class Prover:
     def _sighting(self, router: str, prefix: Prefix) -> Sighting | NoData:
         if self._witness is None:
             return NoData(since=self._clock.now(), reason=NO_WITNESS)
-        return self._witness.sighting(router, prefix)
+        seen = self._witness.sighting(router, prefix)
+        if isinstance(seen, Sighting) and seen.session_up is None:
+            # A router that does not tell of its session with ExaBGP: the other end of it does.
+            return replace(seen, session_up=self._heard_by(router))
+        return seen
+
+    def _heard_by(self, router: str) -> bool | None:
+        """Whether the relay says that ExaBGP has a session with the router; None where it does not say."""
+        state = self._routes.state
+        neighbors = () if isinstance(state, NoData) else state.neighbors
+        known = next((each.state for each in neighbors if each.address == self._neighbors[router]), "")
+        return {"up": True, "down": False}.get(known)
 
     def _wanted(self, proposal: Proposal, prefix: Prefix) -> frozenset[LargeCommunity] | None:
         """The signals of the proposal's override; None where it goes home."""
@@ -211,6 +229,9 @@ class Prover:
         except SpeakerError:
             # Without it what the router says first stands.
             self.counters["repeat_failures"] += 1
+        if doubtful:
+            # An ExaBGP that has just lost the router has not been refused by it.
+            await self._routes.refresh()
 
     async def _remember(self, proposal: Proposal, proof: Proof) -> None:
         """A new state goes into the log and the store; the same one is kept with its latest words."""

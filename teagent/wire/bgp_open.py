@@ -1,4 +1,4 @@
-"""Of a BGP OPEN (RFC 4271 section 4.2) what says how the UPDATEs after it are to be read: additional paths."""
+"""The capabilities of a BGP OPEN (RFC 4271 section 4.2, RFC 5492), and of them what says how UPDATEs are to be read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_path_families(*, sent: bytes, received: bytes) -> frozenset[int]:
 
 def _modes(message: bytes) -> Iterator[tuple[int, int]]:
     """(family, send/receive) of each unicast family in the capability."""
-    for code, value in _capabilities(message):
+    for code, value in capabilities(message):
         if code == ADD_PATH:
             for at in range(0, len(value) - 3, 4):
                 family = FAMILY_OF_AFI.get(value[at] << 8 | value[at + 1])
@@ -35,7 +35,8 @@ def _modes(message: bytes) -> Iterator[tuple[int, int]]:
                     yield family, value[at + 3]
 
 
-def _capabilities(message: bytes) -> Iterator[tuple[int, bytes]]:
+def capabilities(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """(code, value) of each. Raises BadVersion for what is no OPEN, and Truncated."""
     if len(message) < HEADER_OCTETS + 10:
         raise Truncated(f"bgp open takes {HEADER_OCTETS + 10} octets, {len(message)} are there", offset=0)
     if message[:16] != MARKER or message[18] != OPEN:

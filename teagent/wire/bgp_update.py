@@ -10,7 +10,7 @@ The attributes stay octets until somebody asks for them: of a full table only th
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
@@ -31,6 +31,7 @@ NEXT_HOP: Final = 3
 MED: Final = 4
 LOCAL_PREF: Final = 5
 COMMUNITIES: Final = 8
+ORIGINATOR_ID: Final = 9
 MP_REACH: Final = 14
 MP_UNREACH: Final = 15
 AS4_PATH: Final = 17
@@ -61,6 +62,11 @@ class Update:
     withdrawn: tuple[Net, ...]
     attributes: bytes
     end_of_rib: int | None = None
+
+
+def own_nets(prefixes: Iterable[Prefix]) -> dict[tuple[int, int, int], Prefix]:
+    """Each prefix by what it is in an UPDATE."""
+    return {(prefix.version, int(prefix.network_address), prefix.prefixlen): prefix for prefix in prefixes}
 
 
 def decode_update(message: bytes, *, add_path: Collection[int] = ()) -> Update:
@@ -202,6 +208,7 @@ def path_attributes(attributes: bytes, *, as_octets: int = 4) -> PathAttributes:
         large_communities=frozenset(
             LargeCommunity(*row) for row in _rows(LARGE_COMMUNITIES, value(LARGE_COMMUNITIES), ">III")
         ),
+        reflected=ORIGINATOR_ID in values,
     )
 
 

@@ -14,7 +14,7 @@ from teagent.adapters.flow.listener import MOST_UNTAKEN_RECORDS, QUEUE_SIZE, Flo
 from teagent.adapters.metrics import METRICS
 from teagent.config.build import build_trust
 from teagent.config.flow_schema import FlowTrust
-from teagent.config.show import duration_text, share_text
+from teagent.config.quantities import duration_text, share_text
 from teagent.daemon.build import exporter_bounds
 from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.engine.measure.trust import COVERAGE_LIMITS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -20,6 +20,7 @@ from teagent.ports import WitnessHealth
 from teagent.service.witness_log import WitnessLog
 from tests.fakes import bmp as b
 from tests.fakes.clock import FakeClock
+from tests.fakes.until import until
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,12 +58,6 @@ class Setting:
 
     def seen(self) -> Sighting | NoData:
         return self.witness.sighting("edge", PREFIX)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110  # a counter has no event to wait for
-            await asyncio.sleep(0.002)
 
 
 def witness(clock: FakeClock, *, router: str = "127.0.0.1", resync_seconds: float | None = None) -> BmpWitness:
@@ -248,5 +243,5 @@ async def test_who_tells_and_who_does_not_is_logged_once(setting: Setting, capsy
     log.look()
     log.look()
     said = capsys.readouterr().out
-    assert said.count("router tells by bmp") == 1
-    assert said.count("router tells no more by bmp") == 1
+    assert said.count("router tells what it holds") == 1
+    assert said.count("router tells no more") == 1

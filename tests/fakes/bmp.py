@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
+ROUTER_ID = IPv4Address("10.0.0.1")
 MARKER = b"\xff" * 16
 VIEW_FLAGS = {"pre_policy": 0, "post_policy": 0x40, "out_pre_policy": 0x10, "out_post_policy": 0x50, "loc_rib": 0}
 
@@ -35,7 +36,7 @@ def peer(
         distinguisher,
         packed,
         asn,
-        bytes((10, 0, 0, 1)),
+        ROUTER_ID.packed,
         seconds,
         round((at - seconds) * 1e6),
     )
@@ -117,7 +118,7 @@ def monitoring(update_: bytes, address: str = "192.0.2.66", **more: object) -> b
 
 def open_(asn: int = 65000, *, capabilities: bytes = b"") -> bytes:
     options = bytes((2, len(capabilities))) + capabilities if capabilities else b""
-    body = struct.pack(">BHH4sB", 4, asn, 30, bytes((10, 0, 0, 1)), len(options))
+    body = struct.pack(">BHH4sB", 4, asn, 30, ROUTER_ID.packed, len(options))
     return bgp(1, body + options)
 
 

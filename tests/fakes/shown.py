@@ -49,7 +49,7 @@ from teagent.model.proposal import HistoryEntry, Proposal, ProposalEvent, Propos
 from teagent.model.scorecard import Scorecard, ScoredLink, ScoredSource, ScoreKind
 from teagent.model.traffic import Demand, Source, TrafficMatrix, build_matrix
 from teagent.model.units import format_time
-from teagent.model.witness import Proof, ProofState, RouterProof
+from teagent.model.witness import Proof, ProofState, RouterProof, WitnessKind
 from teagent.ports import (
     ExporterHealth,
     NeighborState,
@@ -339,6 +339,7 @@ PROOF = Proof(
 )
 WITNESS = WitnessHealth(
     router="edge1",
+    kind=WitnessKind.BMP,
     connected=True,
     since=ago(3600),
     reason="",
@@ -351,6 +352,20 @@ WITNESS = WitnessHealth(
         SessionSeen(address="192.0.2.250", asn=64500, up=True, since=ago(3600), reason=""),
         SessionSeen(address="192.0.2.9", asn=64510, up=False, since=ago(90), reason="the peer closed it: cease"),
     ),
+)
+
+WITNESS_SESSION = WitnessHealth(
+    router="edge2",
+    kind=WitnessKind.IBGP,
+    connected=True,
+    since=ago(1800),
+    reason="",
+    told=True,
+    system="",
+    messages=42,
+    undecoded=0,
+    routes=2,
+    sessions=(),
 )
 
 

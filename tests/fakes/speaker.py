@@ -20,6 +20,7 @@ class FakeSpeaker:
         self.down = False
         self.is_frozen = False
         self.freeze_file = False
+        self.neighbor = "up"
         self.allow_list: str | None = None
 
     def lose_ack(self) -> None:
@@ -61,7 +62,7 @@ class FakeSpeaker:
             raise SpeakerDown("the relay cannot be reached")
         return SpeakerState(
             overrides=tuple(self.held.values()),
-            neighbors=(NeighborState(address="192.0.2.65", state="up", since=None),),
+            neighbors=(NeighborState(address="192.0.2.65", state=self.neighbor, since=None),),
             frozen=self.is_frozen or self.freeze_file,
             counters={},
             freeze_file=self.freeze_file,

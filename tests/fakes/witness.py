@@ -9,7 +9,7 @@ from teagent.model.announcement import signal_community
 from teagent.model.bgp import PathAttributes, Prefix
 from teagent.model.link import NoData
 from teagent.model.network import Network
-from teagent.model.witness import Sighting
+from teagent.model.witness import Sighting, WitnessKind
 from teagent.ports import Clock, SessionSeen, WitnessHealth
 from tests.fakes.speaker import FakeSpeaker
 
@@ -18,7 +18,8 @@ class FakeWitness:
     """Implements ports.Witness for routers that are spoken to by `speaker`.
 
     `drops`: they receive and do not accept. `late`: they say that they dropped it until they are told again. `losing`:
-    they do not receive. `silent` is the reason for saying nothing. `home` is whether their own routes are there.
+    they do not receive. `silent` is the reason for saying nothing. `home` is whether their own routes are there. With
+    `kind` IBGP they tell what they prefer, and nothing else.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class FakeWitness:
         self.network = network
         self.clock = clock
         self.routers = tuple(routers)
+        self.kind = WitnessKind.BMP
         self.drops: set[str] = set()
         self.losing: set[str] = set()
         self.late = False
@@ -53,6 +55,10 @@ class FakeWitness:
         received = None if router in self.losing else self._told(prefix)
         told_again = ("repeat", "") in self.speaker.log
         accepted = None if router in self.drops or (self.late and not told_again) else received
+        if self.kind is WitnessKind.IBGP:
+            own = PathAttributes(next_hop=None)
+            tells = {"tells_received": False, "tells_accepted": False, "tells_selected": True}
+            return replace(seen, session_up=None, selected=accepted or own, **tells)
         return replace(seen, received=received, accepted=accepted or self.stale.get(prefix))
 
     def _told(self, prefix: Prefix) -> PathAttributes | None:
@@ -73,6 +79,7 @@ class FakeWitness:
         return tuple(
             WitnessHealth(
                 router=router,
+                kind=self.kind,
                 connected=not self.silent,
                 since=self.clock.now(),
                 reason=self.silent,

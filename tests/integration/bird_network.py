@@ -34,6 +34,7 @@ DUAL = {
     "neighbors": [{"address": EDGE, "families": ["ipv4", "ipv6"]}],
 }
 UPSTREAM = "127.0.0.3"
+WITNESS = "127.0.0.4"
 UPSTREAM_ASN = 64510
 
 
@@ -73,7 +74,9 @@ class Bird:
 
 
 class Network:
-    def __init__(self, exabgp: ExabgpOnLoopback, edge: Bird, upstream: Bird) -> None:
+    def __init__(self, exabgp: ExabgpOnLoopback, edge: Bird, upstream: Bird, *, port: int) -> None:
+        """`port`: on which the edge listens."""
+        self.port = port
         self.exabgp = exabgp
         self.edge = edge
         self.upstream = upstream
@@ -107,10 +110,11 @@ def edge_config(port: int, upstream_port: int) -> str:
         prefixes=tuple(ip_network(row["prefix"]) for row in DUAL["prefixes"]),
         next_hop_ipv4=ip_address("192.0.2.254"),
         next_hop_ipv6=ip_address("2001:db8:ffff::254"),
+        witness=ip_address(WITNESS),
     )
     generated = router_config(router, "bird")
     listening = f"local as {ASN};"
-    assert generated.count(listening) == 1
+    assert generated.count(listening) == 2
     return f"""
 router id 192.0.2.1;
 protocol device {{}}
@@ -155,7 +159,7 @@ def bird_network() -> Iterator[Network]:
             upstream.start()
             edge.start()
             exabgp.start()
-            network = Network(exabgp, edge, upstream)
+            network = Network(exabgp, edge, upstream, port=port)
             exabgp.ready(session="up", seconds=60)
             network.until_path("64500", seconds=30)
             yield network

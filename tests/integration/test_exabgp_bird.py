@@ -5,18 +5,27 @@ Without root: three addresses of loopback, high ports, no kernel table. What the
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 
-from tests.integration.bird_network import DUAL, PREFIX, PREFIX6, Network, bird_network
-from tests.integration.exabgp_on_loopback import until
+from teagent.adapters.clock import SystemClock
+from teagent.adapters.ibgp.session import SessionEnds
+from teagent.adapters.ibgp.witness import SessionWitness
+from teagent.model.bgp import LargeCommunity
+from teagent.model.witness import Sighting
+from tests.fakes.until import until as until_async
+from tests.integration.bird_network import DUAL, PREFIX, PREFIX6, WITNESS, Network, bird_network
+from tests.integration.exabgp_on_loopback import ASN, EDGE, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -109,6 +118,58 @@ def test_ipv6_over_the_ipv4_session_beats_home_and_stays_out_of_the_fib(network)
     assert "large_community" not in network.edge.ask("show", "route", "table", "teagent_fib6", PREFIX6, "all")
     assert network.exabgp.ask("withdraw", prefix=PREFIX6, owner="p-1")["ok"]
     until(lambda: "large_community" not in network.edge.ask("show", "route", PREFIX6, "all"), what="home")
+
+
+def test_on_a_witness_session_bird_tells_its_best_route_and_hears_none(network):
+    """In both families over one session: home, the override with its signals, and home again."""
+
+    async def live() -> list[tuple[bool | None, frozenset[LargeCommunity]]]:
+        here = SessionEnds(
+            router="edge",
+            neighbor=ip_address(EDGE),
+            local_address=ip_address(WITNESS),
+            identifier=IPv4Address("192.0.2.4"),
+        )
+        prefixes = [ip_network(PREFIX), ip_network(PREFIX6)]
+        witness = SessionWitness([here], asn=ASN, prefixes=prefixes, clock=SystemClock(), port=network.port)
+        await witness.start()
+        try:
+            found = [await told(witness, lambda seen: seen.complete)]
+            for prefix in (PREFIX, PREFIX6):
+                assert (await asyncio.to_thread(network.announce, 1, prefix=prefix))["ok"]
+            found.append(await told(witness, lambda seen: seen.home is None))
+            for prefix in (PREFIX, PREFIX6):
+                withdraw = {"prefix": prefix, "owner": "p-1"}
+                assert (await asyncio.to_thread(network.exabgp.ask, "withdraw", **withdraw))["ok"]
+            found.append(await told(witness, lambda seen: seen.home is True))
+            heard = await asyncio.to_thread(network.edge.ask, "show", "protocols", "all", "teagent_witness")
+            assert re.findall(r"Import updates:\s+(\d+)", heard) == ["0", "0"]
+            return found
+        finally:
+            await witness.stop()
+
+    signals = frozenset({LargeCommunity(ASN, 1, 11), LargeCommunity(ASN, 1, 20)})
+    assert asyncio.run(live()) == [(True, frozenset()), (None, signals), (True, frozenset())]
+
+
+async def told(
+    witness: SessionWitness, enough: Callable[[Sighting], bool]
+) -> tuple[bool | None, frozenset[LargeCommunity]]:
+    """Whether home is best, and the signals of the best route; the same of both prefixes."""
+
+    def all_enough() -> bool:
+        seen = [witness.sighting("edge", ip_network(prefix)) for prefix in (PREFIX, PREFIX6)]
+        return all(isinstance(each, Sighting) and enough(each) for each in seen)
+
+    await until_async(all_enough)
+    rows = set()
+    for prefix in (PREFIX, PREFIX6):
+        seen = witness.sighting("edge", ip_network(prefix))
+        assert isinstance(seen, Sighting)
+        assert seen.selected is not None
+        rows.add((seen.home, seen.selected.large_communities))
+    (row,) = rows
+    return row
 
 
 def test_standard_communities_are_read_back_from_exabgp_as_they_were_given(network):

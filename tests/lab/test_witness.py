@@ -96,6 +96,11 @@ class Edge:
         words = [word for line in ("configure terminal", *lines, "end") for word in ("-c", line)]
         self._node.run(["vtysh", *words])
 
+    def load(self, text: str) -> None:
+        """From a file, as a person would."""
+        self._node.run(["tee", "/run/frr/loaded.conf"], input=text)
+        self._node.run(["vtysh", "-f", "/run/frr/loaded.conf"])
+
     def run(self, *words: str) -> str:
         return str(self._node.run(list(words)).stdout)
 
@@ -154,12 +159,6 @@ class LoopedPath(ClosedLoop):
             f"#!/bin/sh\n{command[1]} | sed -u '/announce route/s/$/ as-path [ 65000 ]/'\n",
         )
         self.write("/run/teagent/exabgp.conf", file.replace(command[0], "run /bin/sh /run/teagent/loop.sh;"))
-
-    def read(self, path: str) -> str:
-        return self._node_run(["cat", path]).stdout
-
-    def write(self, path: str, text: str) -> None:
-        self._node_run(["tee", path], input=text)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +231,7 @@ def live(loop: LoopedPath, running: RunningLab) -> Life:
     return seen
 
 
-def doctor(loop: LoopedPath, edge: Edge) -> dict[tuple[str, str], dict[str, Any]]:
+def doctor(loop: ClosedLoop, edge: Edge) -> dict[tuple[str, str], dict[str, Any]]:
     """By check and subject, the worst of each: with what the edge says that it runs."""
     loop.write("/run/teagent/edge.conf", edge.run("vtysh", "-c", "show running-config"))
     words = ("doctor", "--config", str(loop.config), "--router-config", "edge=/run/teagent/edge.conf", "--json")

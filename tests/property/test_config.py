@@ -18,17 +18,9 @@ from teagent.config import effective as e
 from teagent.config.clickhouse import COLUMNS
 from teagent.config.document import AMBIGUOUS, DecimalNumber, parse, resolve
 from teagent.config.load import load
+from teagent.config.quantities import decimal_text, duration_text, rate_text, share_text
 from teagent.config.secrets import Secret
-from teagent.config.show import (
-    decimal_text,
-    digest_of,
-    document_of,
-    duration_text,
-    policy_document,
-    rate_text,
-    share_text,
-    to_yaml,
-)
+from teagent.config.show import digest_of, document_of, policy_document, to_yaml
 from teagent.errors import ConfigError, Problem
 from teagent.model.bgp import Asn
 from teagent.model.link import Link, LinkKind, Percentile
@@ -303,6 +295,11 @@ def bmps(draw: st.DrawFn) -> e.BmpConfig:
     )
 
 
+def witness_sessions() -> st.SearchStrategy[e.WitnessSessionConfig | None]:
+    session = e.WitnessSessionConfig(local_address=IPv4Address("192.0.2.251"), router_id=IPv4Address("192.0.2.251"))
+    return st.sampled_from([None, session, dataclasses.replace(session, router_id=IPv4Address("192.0.2.252"))])
+
+
 @st.composite
 def origin_configs(draw: st.DrawFn, *, bmp: bool) -> e.OriginsConfig:
     """Of a file, of BMP where there is any, or of both."""
@@ -333,6 +330,9 @@ def configs(draw: st.DrawFn) -> e.Config:
                 bmp_addresses=(addresses[2 * n], addresses[2 * n + 1])[: draw(st.integers(0, 2))],
                 sampling_rate=draw(st.one_of(st.none(), st.integers(1, 10**6))),
                 active_timeout_seconds=draw(st.one_of(st.none(), st.floats(1, 3600, allow_nan=False))),
+                witness_session=draw(witness_sessions())
+                if any(link.router == name for link in network.links.values())
+                else None,
             )
             for n, name in enumerate(router_names)
         },

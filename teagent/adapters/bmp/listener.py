@@ -15,16 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 
-from teagent.adapters.bmp.table import RouterTable, own_nets
+from teagent.adapters.bmp.table import RouterTable
+from teagent.adapters.tcp import READ_OCTETS, next_octets
 from teagent.errors import TeagentError, WireError
 from teagent.model.bgp import Address, Prefix
 from teagent.model.link import NoData
-from teagent.model.witness import Sighting
+from teagent.model.witness import Sighting, WitnessKind
 from teagent.ports import Clock, SessionSeen, WitnessHealth
-from teagent.wire.bgp_update import Update
+from teagent.wire.bgp_update import Update, own_nets
 from teagent.wire.bmp import BmpStream, RouteMonitoring, Termination
 
-READ_OCTETS = 1 << 16
 GRACE_SECONDS = 10.0
 """How long what a router said holds after it was made to tell it anew."""
 RECHECK_SECONDS = 5.0
@@ -96,7 +96,7 @@ class BmpWitness:
     ) -> None:
         self._host, self._port = host, port
         self._names = dict(routers)
-        self._own = own_nets(tuple(prefixes))
+        self._own = own_nets(prefixes)
         self._speaker = speaker
         self._clock = clock
         self._resync_seconds = resync_seconds
@@ -170,7 +170,7 @@ class BmpWitness:
         """Until the end of the connection; why it came. Raises WireError and OSError."""
         stream = BmpStream()
         said = "the router closed the connection"
-        while (octets := await _next(reader)) != b"":
+        while (octets := await next_octets(reader, within_seconds=LOOK_SECONDS)) != b"":
             now, uptime = self._clock.now(), self._clock.monotonic()
             for message in stream.feed(octets or b""):
                 update = table.take(message, now, uptime)
@@ -245,6 +245,7 @@ class BmpWitness:
         sessions = () if table is None else table.sessions.values()
         return WitnessHealth(
             router=router.name,
+            kind=WitnessKind.BMP,
             connected=router.writer is not None or router.resyncing,
             since=router.since,
             reason=router.reason,
@@ -265,15 +266,6 @@ class BmpWitness:
                 if session.up is not None
             ),
         )
-
-
-async def _next(reader: asyncio.StreamReader) -> bytes | None:
-    """What came next, empty at the end; None where nothing comes for a while."""
-    try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            return await reader.read(READ_OCTETS)
-    except TimeoutError:
-        return None
 
 
 def _peer_address(writer: asyncio.StreamWriter) -> Address | None:

@@ -12,7 +12,7 @@ from teagent.errors import WireError
 from teagent.model.bgp import Address, PathAttributes, Prefix
 from teagent.model.witness import Refusal, Sighting
 from teagent.wire.bgp_open import add_path_families
-from teagent.wire.bgp_update import Net, Update, decode_update, path_attributes
+from teagent.wire.bgp_update import Update, decode_update, path_attributes
 from teagent.wire.bmp import Initiation, Message, Peer, PeerDown, PeerUp, RouteMonitoring, Statistics, Undecoded, View
 
 MOST_SESSIONS: Final = 4096
@@ -221,8 +221,3 @@ class RouterTable:
         """
         own = (s for s in self.sessions.values() if s.address is not None and s.address.is_unspecified)
         return frozenset(prefix for session in own for (_, prefix), paths in session.routes.items() if paths)
-
-
-def own_nets(prefixes: tuple[Prefix, ...]) -> dict[tuple[int, int, int], Prefix]:
-    """Each prefix by what it is in an UPDATE."""
-    return {Net(prefix.version, int(prefix.network_address), prefix.prefixlen)[:3]: prefix for prefix in prefixes}

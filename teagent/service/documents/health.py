@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # its state is shown, nothing of it is run: the graph's libra
 
 WARNING = "warning"
 CRITICAL = "critical"
+SILENT = {"bmp": "sends no BMP", "ibgp": "has no witness session"}
 
 
 def freeze_document(*, since: datetime, by: str, reason: str) -> Document:
@@ -190,7 +191,9 @@ def _witness(status: Mapping[str, object]) -> list[Document]:
         for row in _rows(status, "stray_overrides")
     ]
     problems += [
-        _problem(WARNING, row["router"], f"{row['router']} sends no BMP since {row['since']}: {row['reason']}")
+        _problem(
+            WARNING, row["router"], f"{row['router']} {SILENT[str(row['kind'])]} since {row['since']}: {row['reason']}"
+        )
         for row in _rows(status, "witness")
         if not row["connected"]
     ]

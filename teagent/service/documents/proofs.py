@@ -26,6 +26,7 @@ def witness_document(health: WitnessHealth) -> Document:
     """`told`: the whole table has come. `routes` are those of our own prefixes."""
     return {
         "router": health.router,
+        "kind": health.kind.value,
         "connected": health.connected,
         "since": format_time(health.since),
         "reason": health.reason,

@@ -3,6 +3,7 @@
 - `preference 250` beats static (200) and direct (240).
 - The FIB gets a table of its own, filled by a pipe that leaves overrides out. A filter on the kernel protocol alone
   would take home out of the FIB; `export all` could make the prefix unreachable.
+- The witness session reflects the best route of each of our prefixes to us, and takes nothing.
 - Only our prefixes, and only with a signal community (functions 1 and 2), come in; they are stripped on export.
 """
 
@@ -49,6 +50,7 @@ def _block(router: BorderRouter) -> Iterator[str]:
     yield from _next_hops(router)
     yield from _tables(router)
     yield from _session(router)
+    yield from _witness(router)
     for link in router.sorted_links():
         yield from _export(router, link)
     yield END
@@ -90,6 +92,35 @@ def _session(router: BorderRouter) -> Iterator[str]:
         yield f"    import filter teagent_import{version};"
         yield f"    import limit {router.max_prefixes} action block;"
         yield "    export none;"
+        yield "  };"
+    yield "}"
+    yield ""
+
+
+def _witness(router: BorderRouter) -> Iterator[str]:
+    """As a client of route reflection: what came in by iBGP goes out by iBGP to nobody else (RFC 4456).
+
+    Home is told with a next hop of its family: over a session of the other one BIRD has none of its own, and is silent.
+    """
+    if router.witness is None:
+        return
+    for version in _versions(router):
+        yield f"filter teagent_witness{version} {{"
+        yield f"  if net ~ TEAGENT_OURS{version} then accept;"
+        yield "  reject;"
+        yield "}"
+    yield "protocol bgp teagent_witness {"
+    yield f"  local as {router.asn};"
+    yield f"  neighbor {router.witness} as {router.asn};"
+    yield "  passive;"
+    yield "  rr client;"
+    for version, hop in ((4, router.next_hop_ipv4), (6, router.next_hop_ipv6)):
+        if version not in _versions(router):
+            continue
+        yield f"  ipv{version} {{"
+        yield "    import none;"
+        yield f"    next hop address {hop};"
+        yield f"    export filter teagent_witness{version};"
         yield "  };"
     yield "}"
     yield ""

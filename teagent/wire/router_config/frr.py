@@ -5,6 +5,7 @@
 - An override stays out of the FIB (table-map): home, connected or static, decides forwarding.
 - Only the signal communities (functions 1 and 2) count: a route that carries another community of our ASN is left
   alone. An expanded list is matched against all communities of the route at once, hence the underscores.
+- The witness session reflects the best route of each of our prefixes to us, and takes nothing.
 - BMP reports what came in and what was taken of it (bgpd -M bmp); what is proven by it: docs/explanation/witness.md.
 - On export, the entries at sequence 10 to 17 (IPv4) and 20 to 27 (IPv6) come before the operator's own, and only look
   at our prefixes: nobody else's route is prepended by carrying a community.
@@ -40,6 +41,7 @@ def frr_block(router: BorderRouter) -> Iterator[str]:
     yield from _next_hops(router)
     yield from _session(router)
     yield from _bmp(router)
+    yield from _witness(router)
     yield from _inbound(router)
     for link in router.sorted_links():
         yield from _export(router, link)
@@ -128,6 +130,32 @@ def _bmp(router: BorderRouter) -> Iterator[str]:
     # the counters that say why it dropped a route
     yield f"  bmp stats interval {STATISTICS_MILLISECONDS}"
     yield " exit"
+    yield "exit"
+    yield "!"
+
+
+def _witness(router: BorderRouter) -> Iterator[str]:
+    """As a client of route reflection: what came in by iBGP goes out by iBGP to nobody else (RFC 4456)."""
+    witness = router.witness
+    if witness is None:
+        return
+    for version in _versions(router):
+        yield f"route-map TEAGENT-WITNESS permit {FIRST_SEQUENCE[version]}"
+        yield _match_ours(version)
+        yield "exit"
+    yield "!"
+    yield f"router bgp {router.asn}"
+    yield f" neighbor {witness} remote-as {router.asn}"
+    yield f" neighbor {witness} description teagent, the witness"
+    yield f" neighbor {witness} passive"
+    for version in _versions(router):
+        yield f" address-family ipv{version} unicast"
+        yield f"  neighbor {witness} activate"
+        yield f"  neighbor {witness} route-reflector-client"
+        yield f"  neighbor {witness} route-map TEAGENT-NOTHING in"
+        yield f"  neighbor {witness} route-map TEAGENT-WITNESS out"
+        yield f"  neighbor {witness} maximum-prefix 1"
+        yield " exit-address-family"
     yield "exit"
     yield "!"
 

@@ -52,6 +52,8 @@ class _Checkup:
             yield self._say("home_path", link.name, partial(self._home_path, link))
         if self._router.bmp is not None:
             yield self._say("bmp", "bmp", self._bmp)
+        if self._router.witness is not None:
+            yield self._say("witness_session", str(self._router.witness), self._witness)
 
     def _say(self, check: str, subject: str, look: Callable[[], tuple[str, str]]) -> Diagnosis:
         """`look` returns what is wrong, or "", and what is proven; it may raise UnknownClauseError."""
@@ -91,29 +93,32 @@ class _Checkup:
     # --- in --------------------------------------------------------------------------------------------------------
 
     def _session(self) -> tuple[str, str]:
+        wrong = self._ibgp(self._speaker, "where ExaBGP speaks from")
+        return wrong, "an iBGP session with ExaBGP, bounded by maximum-prefix"
+
+    def _ibgp(self, neighbor: str, who: str) -> str:
+        """What is wrong with our end of an iBGP session."""
         text, asn = self._text, self._router.asn
         if text.asn != asn:
-            return f"the text has no `router bgp {asn}`", ""
-        if self._speaker not in text.neighbors:
-            return f"there is no neighbor {self._speaker}, where ExaBGP speaks from", ""
+            return f"the text has no `router bgp {asn}`"
+        if neighbor not in text.neighbors:
+            return f"there is no neighbor {neighbor}, {who}"
         for version in self._versions:
-            lines = list(text.said(self._speaker, version))
-            remote = text.value(self._speaker, version, "remote-as")
+            lines = list(text.said(neighbor, version))
+            remote = text.value(neighbor, version, "remote-as")
             if remote not in {str(int(asn)), "internal"}:
-                return f"neighbor {self._speaker} has remote-as {remote}, not {asn}", ""
+                return f"neighbor {neighbor} has remote-as {remote}, not {asn}"
             if ("shutdown",) in [line[:1] for line in lines]:
-                return f"neighbor {self._speaker} is shut down", ""
+                return f"neighbor {neighbor} is shut down"
             by_default = version == 4 and "no bgp default ipv4-unicast" not in text.defaults
             if not (by_default or ("activate",) in lines):
-                return f"neighbor {self._speaker} is not activated for ipv{version}", ""
+                return f"neighbor {neighbor} is not activated for ipv{version}"
             if not any(line[0] == "maximum-prefix" for line in lines):
-                return f"neighbor {self._speaker} has no maximum-prefix for ipv{version}", ""
-        return "", "an iBGP session with ExaBGP, bounded by maximum-prefix"
+                return f"neighbor {neighbor} has no maximum-prefix for ipv{version}"
+        return ""
 
     def _inbound(self, prefix: Prefix, large: frozenset[str]) -> Route | None:
-        name = self._text.value(self._speaker, prefix.version, "route-map", last="in")
-        route = Route(prefix=prefix, large=large)
-        return route if name is None else apply(self._text, name, route)
+        return self._through(self._speaker, "in", Route(prefix=prefix, large=large))
 
     def _wins(self) -> tuple[str, str]:
         for prefix in self._router.prefixes:
@@ -226,6 +231,28 @@ class _Checkup:
                 if f"bmp monitor ipv{version} unicast {table}" not in self._text.bmp:
                     return f"BMP does not monitor ipv{version} unicast {table}", ""
         return "", "it reports by BMP what it receives and what it takes"
+
+    def _witness(self) -> tuple[str, str]:
+        """It hears the best route with its signals, and is heard in nothing."""
+        neighbor = str(self._router.witness)
+        if wrong := self._ibgp(neighbor, "where the witness session comes from"):
+            return wrong, ""
+        for version in self._versions:
+            if ("route-reflector-client",) not in self._text.said(neighbor, version):
+                return f"neighbor {neighbor} is no route-reflector-client for ipv{version}: overrides stay untold", ""
+        for prefix in self._router.prefixes:
+            if self._through(neighbor, "in", Route(prefix=prefix, large=self._a_vector())) is not None:
+                return f"a route of {prefix} would be accepted from the witness session", ""
+            for large in (self._a_vector(), frozenset[str]()):
+                told = self._through(neighbor, "out", Route(prefix=prefix, large=large))
+                if told is None or told.large != large:
+                    return f"{prefix} is not told with its signals on the witness session", ""
+        return "", "it tells its best routes on the witness session, and takes nothing from it"
+
+    def _through(self, neighbor: str, way: str, route: Route) -> Route | None:
+        """An iBGP session without a route-map passes all on."""
+        name = self._text.value(neighbor, route.prefix.version, "route-map", last=way)
+        return route if name is None else apply(self._text, name, route)
 
 
 def _prepends(count: int | None) -> str:

@@ -38,7 +38,8 @@ class BorderRouter:
     """`speaker` is ExaBGP's address. `prefixes` are those that overrides may name; only their families are configured.
 
     `next_hop_*` is what overrides carry as next hop: an address of no host, with a blackhole host route, so that an
-    override never decides forwarding. `bmp` is where the router reports what it holds to: address and port.
+    override never decides forwarding. `bmp` is where the router reports what it holds to: address and port. `witness`
+    is where it tells its best routes on a second session.
 
     Raises ValueError where a family has prefixes and no next hop.
     """
@@ -52,6 +53,7 @@ class BorderRouter:
     next_hop_ipv6: IPv6Address | None = None
     max_prefixes: int = MAX_PREFIXES
     bmp: tuple[Address, int] | None = None
+    witness: Address | None = None
 
     def __post_init__(self) -> None:
         if not self.links:

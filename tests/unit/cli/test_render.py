@@ -303,7 +303,17 @@ def test_status_shows_who_tells_by_bmp_and_which_of_their_sessions_are_down() ->
     ]
 
 
-def test_without_bmp_status_shows_no_witness() -> None:
+def test_status_shows_who_tells_on_a_witness_session() -> None:
+    lost = replace(shown.WITNESS_SESSION, router="edge3", connected=False, reason="the router closed it")
+    rows = [documents.witness_document(row) for row in (shown.WITNESS_SESSION, lost)]
+    assert render_status.status(shown.status_document(witness=rows)).split("\n\n")[2].splitlines() == [
+        "witness",
+        "  edge2  witness session up 30m, 2 routes",
+        "  edge3  no witness session for 30m: the router closed it",
+    ]
+
+
+def test_without_a_witness_status_shows_none() -> None:
     assert "witness" not in render_status.status(shown.status_document())
 
 

@@ -146,6 +146,37 @@ def test_two_routers_do_not_send_bmp_from_one_address(files: Files) -> None:
     assert "routers.edge2.bmp.addresses: 192.0.2.1 is where edge1 sends BMP from already" in problem
 
 
+def with_session(files: Files, session: str) -> list[str]:
+    files.bend("edge1: {address: 192.0.2.1,", f"edge1: {{address: 192.0.2.1, witness_session: {session},")
+    return files.problems()
+
+
+def test_a_witness_session_comes_from_an_address_of_its_own(files: Files) -> None:
+    assert with_session(files, "{local_address: 192.0.2.251}") == []
+    session = load(files.config, environment=SECRETS).routers["edge1"].witness_session
+    assert session is not None
+    assert str(session.router_id) == "192.0.2.251"
+
+
+@pytest.mark.parametrize(
+    ("session", "problem"),
+    [
+        ("{local_address: 192.0.2.250}", "local_address: 192.0.2.250 is bgp.local_address: the router tells its two"),
+        ("{local_address: 192.0.2.2}", "local_address: 192.0.2.2 is the address of edge2, not of this machine"),
+        ('{local_address: "2001:db8::1", router_id: 192.0.2.251}', "cannot be reached from 2001:db8::1: IPv4 and IPv6"),
+        ("{local_address: 192.0.2.251, router_id: 192.0.2.250}", "router_id: 192.0.2.250 is local.router_id, ExaBGP's"),
+        ("{}", "local_address: required key is missing"),
+    ],
+)
+def test_a_witness_session_that_could_not_be_is_named(files: Files, session: str, problem: str) -> None:
+    assert any(problem in said for said in with_session(files, session)), files.problems()
+
+
+def test_on_ipv6_a_witness_session_needs_an_identifier(files: Files) -> None:
+    said = with_session(files, '{local_address: "2001:db8::1"}')
+    assert any("router_id: required key is missing, since 2001:db8::1 is no IPv4 address" in row for row in said)
+
+
 def test_where_every_address_is_listened_on_routers_connect_to_the_one_that_exabgp_speaks_from(files: Files) -> None:
     files.bend("policies: policies", BMP.replace("192.0.2.250", "0.0.0.0"))
     assert bmp_station(load(files.config, environment=SECRETS)) == (ip_address("192.0.2.250"), 1790)

@@ -9,7 +9,8 @@ import yaml
 from teagent.config.document import parse
 from teagent.config.effective import Config
 from teagent.config.load import load
-from teagent.config.show import document_of, duration_text, policy_document, rate_text, share_text, to_yaml
+from teagent.config.quantities import duration_text, rate_text, share_text
+from teagent.config.show import document_of, policy_document, to_yaml
 from tests.conftest import ROOT
 from tests.unit.config.conftest import SECRETS, Files
 

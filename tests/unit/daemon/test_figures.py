@@ -107,3 +107,16 @@ async def test_figures_of_a_lost_router_are_absent_and_not_zero(app: App) -> Non
 
 async def test_every_metric_that_needs_action_says_which() -> None:
     assert all(spec.action for spec in METRICS if spec.name.endswith(("failures_total", "stuck", "no_data")))
+
+
+async def test_a_witness_session_that_is_down_is_told_apart_from_bmp(place: Site) -> None:
+    place.config.write_text(
+        place.config.read_text().replace("vendor: frr,", "vendor: frr, witness_session: {local_address: 127.0.0.9},")
+    )
+    app = App(load(place.config, environment=ENVIRONMENT))
+    await app.start()
+    found = taken(app)
+    await app.stop(reverting=False)
+    assert found["teagent_witness_session_up"] == {("edge1",): 0}
+    assert found["teagent_witness_session_undecoded_total"] == {("edge1",): 0}
+    assert "teagent_bmp_up" not in found

@@ -80,13 +80,13 @@ async def test_routers_tell_origins_by_bmp(place: Site) -> None:
     place.write()
     app = App(load(place.config, environment=ENVIRONMENT))
     await app.start()
-    assert app.witness is not None
+    assert app.bmp is not None
     assert app.origins is not None
-    _, writer = await asyncio.open_connection("127.0.0.1", app.witness.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", app.bmp.port)
     writer.write(
         b.peer_up("192.0.2.9") + b.monitoring(b.update(["10.0.0.0/8"], path=[64501]), "192.0.2.9", view="post_policy")
     )
-    while not sum(row.messages for row in app.witness.health()) >= 2:
+    while not sum(row.messages for row in app.bmp.health()) >= 2:
         await app.clock.sleep(0.005)
     await app.origins.reload()
     assert app.origins.table is not None

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from teagent.engine.proof import ABSENT_SECONDS, REFUSED_SECONDS, Judgement, judge
+from teagent.engine.proof import ABSENT_SECONDS, REFUSED_SECONDS, Judgement, joined, judge
 from teagent.model.bgp import LargeCommunity, PathAttributes
 from teagent.model.link import NoData
 from teagent.model.witness import ProofState, Refusal, RouterProof, Sighting, worst
@@ -126,6 +126,79 @@ def test_an_override_without_home_behind_it_is_rejected():
 @pytest.mark.parametrize("home", [True, None])
 def test_home_that_is_there_or_not_told_of_is_no_objection(home):
     assert judged(home=home).state is ProofState.PROVEN
+
+
+ON_A_SESSION = Sighting(
+    session_up=True,
+    complete=True,
+    tells_received=False,
+    tells_accepted=False,
+    tells_selected=True,
+    selected=replace(ROUTE, reflected=True),
+    refusals={},
+)
+HOME = PathAttributes(next_hop=ip_address("192.0.2.65"))
+
+
+def told(wanted: frozenset[LargeCommunity] | None = WANTED, **changes: object) -> Judgement:
+    """By a router that tells its best routes on a second session, and nothing else."""
+    return judge(replace(ON_A_SESSION, **changes), wanted, asn=ASN, since=TOLD_AT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("session_up", [True, None])
+def test_the_best_route_proves_an_override_whether_or_not_the_relay_answers(session_up):
+    assert told(session_up=session_up) == Judgement(state=ProofState.PROVEN, reason="has selected it")
+
+
+def test_a_best_route_without_signals_is_a_rejection_that_names_what_it_may_be():
+    found = told(selected=HOME, home=True)
+    assert (found.state, found.patience_seconds) == (ProofState.REJECTED, REFUSED_SECONDS)
+    assert found.reason.startswith("prefers another route of the prefix: ")
+
+
+def test_a_best_route_with_other_signals_is_a_rejection():
+    other = replace(ROUTE, large_communities=frozenset({LargeCommunity(ASN, 1, 12)}))
+    assert told(selected=other).reason == "prefers it with other signals: 64500:1:12"
+
+
+def test_a_router_without_any_route_of_the_prefix_has_lost_its_own_as_well():
+    found = told(selected=None, home=False)
+    assert found.state is ProofState.REJECTED
+    assert found.reason == "has no route of the prefix, neither the override nor its own"
+
+
+def test_no_best_route_is_waited_for_while_the_table_is_told():
+    assert told(selected=None, complete=False).state is ProofState.WAITING
+
+
+def test_a_best_route_without_signals_rejects_nothing_while_exabgp_has_no_session():
+    assert told(selected=HOME, session_up=False).state is ProofState.WAITING
+    assert told(selected=HOME, session_up=None).state is ProofState.UNPROVEN
+
+
+@pytest.mark.parametrize("session_up", [True, False, None])
+def test_home_is_proven_by_a_best_route_without_signals(session_up):
+    assert told(None, selected=HOME, session_up=session_up).state is ProofState.PROVEN
+
+
+def test_a_session_adds_what_is_selected_to_what_bmp_tells():
+    both = joined([SEEN, ON_A_SESSION])
+    assert isinstance(both, Sighting)
+    assert (both.tells_received, both.tells_accepted, both.tells_selected) == (True, True, True)
+    assert judge(both, WANTED, asn=ASN, since=TOLD_AT).reason == "has selected it"
+    hidden = joined([SEEN, replace(ON_A_SESSION, selected=HOME)])
+    assert judge(hidden, WANTED, asn=ASN, since=TOLD_AT).reason == "hides it: another route of the prefix is preferred"
+
+
+def test_what_one_way_does_not_tell_the_other_may():
+    silent = NoData(since=TOLD_AT, reason="has lost its witness session: it is gone")
+    assert joined([SEEN, silent]) == SEEN
+    assert joined([replace(SEEN, home=None), replace(ON_A_SESSION, home=True)]).home is True  # type: ignore[union-attr]
+
+
+def test_of_several_silences_all_are_named():
+    early, late = NoData(since=TOLD_AT, reason="a"), NoData(since=TOLD_AT + timedelta(seconds=1), reason="b")
+    assert joined([early, late]) == NoData(since=late.since, reason="a, and b")
 
 
 def test_home_is_proven_by_the_absence_of_overrides():

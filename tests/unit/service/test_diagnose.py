@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from teagent.model.diagnosis import Diagnosis, Verdict
+from teagent.model.witness import WitnessKind
 from teagent.service.diagnose import Doctor
 from tests.fakes.clock import FakeClock
 from tests.fakes.witness import FakeWitness
@@ -83,6 +84,23 @@ async def test_all_that_is_not_proven_has_a_remedy(world: DecidingWorld) -> None
     found = (await examine(world)).values()
     assert all(each.remedy for each in found if each.verdict is not Verdict.PROVEN)
     assert not any(each.remedy for each in found if each.verdict is Verdict.PROVEN)
+
+
+@pytest.mark.parametrize(("kind", "check"), [(WitnessKind.BMP, "bmp"), (WitnessKind.IBGP, "witness_session")])
+async def test_a_witness_that_tells_is_proven_and_one_that_does_not_is_wrong(
+    world: DecidingWorld, kind: WitnessKind, check: str
+) -> None:
+    assert world.witness is not None
+    world.witness.kind = kind
+    assert (await examine(world))[check, check].verdict is Verdict.PROVEN
+    world.witness.silent = "it is gone"
+    assert (await wrong(world))[check, check].endswith(": it is gone")
+
+
+async def test_where_there_is_no_witness_it_is_said(world: DecidingWorld) -> None:
+    world.witness = None
+    world.build()
+    assert "neither BMP nor a witness session" in (await examine(world))["bmp", "bmp"].message
 
 
 async def test_whether_overrides_win_is_assumed_until_a_router_holds_one(world: DecidingWorld) -> None:

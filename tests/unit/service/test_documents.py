@@ -333,6 +333,13 @@ def test_a_router_that_sends_no_bmp_is_a_warning_and_a_stray_override_critical()
     ]
 
 
+def test_a_lost_witness_session_is_a_warning() -> None:
+    lost = replace(shown.WITNESS_SESSION, connected=False, reason="the router closed it")
+    status = shown.status_document(witness=[documents.witness_document(lost)])
+    (problem,) = documents.check_document(status)["problems"]  # type: ignore[misc,attr-defined]
+    assert problem["message"] == "edge2 has no witness session since 2026-01-12T19:10:30Z: the router closed it"
+
+
 def test_a_router_that_sends_bmp_is_no_problem() -> None:
     status = shown.status_document(witness=[documents.witness_document(shown.WITNESS)])
     assert documents.check_document(status)["level"] == "ok"

@@ -10,7 +10,7 @@ from teagent.errors import DiskFull, Refused, SpeakerDown
 from teagent.model.bgp import PathAttributes
 from teagent.model.policy import Unproven
 from teagent.model.proposal import Proposal
-from teagent.model.witness import ProofState
+from teagent.model.witness import ProofState, WitnessKind
 from tests.fakes.witness import FakeWitness
 from tests.unit.service.world import HEAVY, POLICY, M, World
 
@@ -117,6 +117,46 @@ async def test_a_lost_bmp_connection_rejects_nothing(seen):
     assert proof(seen, proposal) == "proven"
 
 
+@pytest.fixture
+def on_a_session(seen: World) -> World:
+    """Its router tells what it prefers, and nothing of its session with ExaBGP."""
+    seen.witness.kind = WitnessKind.IBGP
+    return seen
+
+
+async def test_what_the_router_prefers_is_proven(on_a_session):
+    proposal = await on_a_session.applied()
+    await ticks(on_a_session, 1)
+    assert proof(on_a_session, proposal) == "proven"
+
+
+async def test_what_the_router_does_not_prefer_is_taken_back_within_ten_seconds(on_a_session):
+    on_a_session.witness.drops.add("edge1")
+    proposal = await on_a_session.applied()
+    await ticks(on_a_session, 9)
+    assert on_a_session.state(proposal) == "reverted"
+    assert trip(on_a_session, proposal)[1].startswith("edge1 prefers another route of the prefix")
+
+
+async def test_what_the_router_lost_with_its_session_is_not_taken_for_a_refusal(on_a_session):
+    proposal = await on_a_session.active()
+    await ticks(on_a_session, 2)
+    on_a_session.witness.losing.add("edge1")
+    on_a_session.speaker.neighbor = "down"
+    await ticks(on_a_session, 60)
+    assert on_a_session.state(proposal) == "active"
+    assert proof(on_a_session, proposal) == "waiting"
+
+
+async def test_while_the_relay_is_away_nobody_says_that_the_router_could_have_it(on_a_session):
+    proposal = await on_a_session.active()
+    on_a_session.witness.losing.add("edge1")
+    on_a_session.speaker.down = True
+    await ticks(on_a_session, 60)
+    assert on_a_session.state(proposal) == "active"
+    assert proof(on_a_session, proposal) == "unproven"
+
+
 async def test_without_a_witness_a_change_is_unproven_and_may_be_confirmed(world):
     world.telemetry.rates["edge1"]["eth1"] = 40 * M
     proposal = await world.applied()
@@ -131,7 +171,7 @@ def refuse_unproven(world: World) -> None:
 
 async def test_a_policy_may_refuse_to_approve_what_could_not_be_proven(world):
     refuse_unproven(world)
-    with pytest.raises(Refused, match="would be unproven: edge1 sends no BMP"):
+    with pytest.raises(Refused, match="would be unproven: edge1 has no witness"):
         await world.applied()
     assert world.on_wire() == {}
 

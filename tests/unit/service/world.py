@@ -128,7 +128,8 @@ class World:
         self.prover = Prover(
             witness=self.witness,
             speaker=speaker,
-            routers=["edge1"],
+            routes=self.routes,
+            neighbors={"edge1": ip_address("192.0.2.65")},
             network=self.network,
             book=self.book,
             store=self.store,

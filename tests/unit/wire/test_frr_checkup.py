@@ -26,6 +26,7 @@ ROUTER = BorderRouter(
     next_hop_ipv4=IPv4Address("192.0.2.254"),
     next_hop_ipv6=IPv6Address("2001:db8::254"),
     bmp=(ip_address("192.0.2.66"), 1790),
+    witness=ip_address("192.0.2.67"),
 )
 HOMES = {(ONE, "transit-a"): 0, (ONE, "transit-b"): 2, (TWO, "transit-b"): 0, (SIX, "transit-a"): 0}
 OWN = """
@@ -113,6 +114,11 @@ def test_loading_the_text_twice_changes_nothing() -> None:
         (" set as-path prepend 65000 65000\nexit\nroute-map TO-B permit 1010", "exit\nroute-map TO-B permit 1010",
          "home_path transit-b", "with 0 prepends, configured is with 2 prepends"),
         ("  bmp monitor ipv4 unicast pre-policy\n", "", "bmp bmp", "pre-policy"),
+        (" neighbor 192.0.2.67 remote-as 65000\n", "", "witness_session 192.0.2.67", "has remote-as None"),
+        ("  neighbor 192.0.2.67 route-reflector-client\n", "", "witness_session 192.0.2.67", "overrides stay untold"),
+        ("  neighbor 192.0.2.67 route-map TEAGENT-NOTHING in\n", "", "witness_session 192.0.2.67", "would be accepted"),
+        ("route-map TEAGENT-WITNESS permit 10\n", "route-map TEAGENT-WITNESS deny 10\n", "witness_session 192.0.2.67",
+         "is not told with its signals"),
     ],
 )  # fmt: skip
 def test_a_sabotaged_text_is_named_where_it_breaks(old: str, new: str, where: str, words: str) -> None:
@@ -160,4 +166,5 @@ def test_any_text_gives_a_diagnosis_of_every_check(lines: list[str]) -> None:
     found = frr_checkup(ROUTER, "\n".join(lines), HOMES)
     assert {each.check for each in found} == {
         "session", "wins", "only_ours", "fib", "next_hop", "home", "signals", "home_path", "bmp",
+        "witness_session",
     }  # fmt: skip

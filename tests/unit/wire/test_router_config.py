@@ -19,7 +19,10 @@ STATION = (ip_address("192.0.2.66"), 1790)
 
 
 def border_router(
-    *prefixes: str, links: tuple[BorderLink, ...] | None = None, bmp: tuple[Address, int] | None = None
+    *prefixes: str,
+    links: tuple[BorderLink, ...] | None = None,
+    bmp: tuple[Address, int] | None = None,
+    witness: Address | None = None,
 ) -> BorderRouter:
     default_links = (
         BorderLink(name="transit-b", link_id=2, neighbor=ip_address("192.0.2.6"), export_map="TO-B"),
@@ -34,6 +37,7 @@ def border_router(
         next_hop_ipv4=ip_address("192.0.2.254"),
         next_hop_ipv6=ip_address("2001:db8:ffff::254"),
         bmp=bmp,
+        witness=witness,
     )
 
 
@@ -61,6 +65,17 @@ def test_frr_reports_by_bmp_what_came_in_and_what_was_taken_of_it_in_both_famili
 
 def test_without_bmp_in_the_configuration_the_router_is_told_nothing_of_it():
     assert "bmp" not in router_config(border_router("10.0.0.0/24"), "frr").lower()
+
+
+@pytest.mark.parametrize(("vendor", "reflects"), [("frr", "route-reflector-client"), ("bird", "rr client;")])
+def test_on_the_witness_session_the_router_reflects_and_takes_nothing(vendor: str, reflects: str) -> None:
+    prefixes = ("10.0.0.0/24", "2001:db8:10::/48")
+    with_it = router_config(border_router(*prefixes, witness=ip_address("192.0.2.67")), vendor)
+    without = router_config(border_router(*prefixes), vendor)
+    added = [line.strip() for line in with_it.splitlines() if line not in without.splitlines()]
+    assert any(reflects in line for line in added)
+    assert "192.0.2.67" not in without
+    assert "witness" not in without.lower()
 
 
 def test_frr_export_entries_come_before_the_operators_own_at_1000():
@@ -132,7 +147,8 @@ def test_a_map_name_that_would_say_something_else_to_the_router_is_refused(name)
 
 @pytest.mark.skipif(shutil.which("bird") is None, reason="bird is not installed")
 def test_bird_reads_what_is_generated_for_it(tmp_path):
-    generated = router_config(border_router("10.0.0.0/24", "2001:db8:10::/48"), "bird")
+    router = border_router("10.0.0.0/24", "2001:db8:10::/48", witness=ip_address("192.0.2.67"))
+    generated = router_config(router, "bird")
     config = tmp_path / "bird.conf"
     config.write_text(
         "router id 192.0.2.1;\nprotocol device {}\n"

@@ -8,9 +8,10 @@ import pytest
 
 from teagent.adapters.bmp import table as module
 from teagent.adapters.bmp.listener import HomeRoutes
-from teagent.adapters.bmp.table import TOLD_AFTER_SECONDS, RouterTable, own_nets
+from teagent.adapters.bmp.table import TOLD_AFTER_SECONDS, RouterTable
 from teagent.model.bgp import LargeCommunity
 from teagent.model.witness import Refusal, Sighting
+from teagent.wire.bgp_update import own_nets
 from teagent.wire.bmp import BmpStream
 from tests.fakes import bmp as b
 

@@ -1,0 +1,1 @@
+"""A second iBGP session: routers without BMP tell what they prefer."""
