@@ -118,8 +118,10 @@ class Server:
         self._clients.connected.add(client)
         try:
             await self._converse(client)
-        except (OSError, TimeoutError):
-            pass
+        except (OSError, TimeoutError) as error:
+            # The reader keeps the error, and by its traceback the error keeps the reader: a ring that holds all that
+            # was read and not answered until the collector comes by, long after the next clients.
+            error.__traceback__ = None
         finally:
             self._clients.connected.discard(client)
             writer.close()
