@@ -54,9 +54,12 @@ class ClosedLoop:
 
     # --- ExaBGP with the relay -------------------------------------------------------------------------------------
 
+    def write_exabgp_files(self) -> None:
+        self.teagent("exabgp-config", "--config", str(self.config), "--user", "root", "--output", RUN)
+
     def start_exabgp(self) -> None:
         """Its two files are those that `teagent exabgp-config` writes."""
-        self.teagent("exabgp-config", "--config", str(self.config), "--user", "root", "--output", RUN)
+        self.write_exabgp_files()
         log = self._log("exabgp")
         self._exabgp = self.lab.node(NODE).popen(
             [str(BIN / "exabgp"), "server", f"{RUN}/exabgp.conf"],

@@ -19,6 +19,7 @@ FAULTS = {
     "power_cut": "tests.faults.power_cut",
     "clients": "tests.faults.clients",
     "wire": "tests.faults.wire",
+    "rejects": "tests.faults.rejects",
     "guard": "tests.faults.guard",
     "kills": "tests.faults.kills",
 }

@@ -106,7 +106,7 @@ def until(what: str, look: Callable[[], Any], *, seconds: float, every: float = 
 
 @contextmanager
 def teagent_on_two_transits(
-    *, window: str = "90s", edits: tuple[tuple[str, str], ...] = ()
+    *, window: str = "90s", edits: tuple[tuple[str, str], ...] = (), loop_type: type[Loop] = Loop
 ) -> Iterator[tuple[Loop, Ears, Scenario]]:
     """Converged, live, and at home; everything has ended afterwards. `edits` are made to the policy's text."""
     scenario = load_scenario(LAB / "scenario.yaml")
@@ -129,7 +129,7 @@ def teagent_on_two_transits(
             text = text.replace(old, new)
         (directory / "policies" / "10-transit-a.yaml").write_text(text, encoding="utf-8")
         ears = Ears(lab, scenario)
-        with Loop(lab, directory / "teagent.yaml", logs=directory) as loop:
+        with loop_type(lab, directory / "teagent.yaml", logs=directory) as loop:
             loop.start_daemon()
             loop.start_exabgp()
             loop.wait_for("daemon and session", loop.ready, seconds=90)

@@ -13,7 +13,7 @@ from tests.faults.__main__ import FAULTS, load
 from tests.faults.figure import Figure, Options, quantile
 
 SHORT = {"requests": 0.002, "floods": 0.004, "power_cut": 0.1, "clients": 0.1}
-ON_ROUTERS = {"wire": 0.1, "kills": 0.03}
+ON_ROUTERS = {"wire": 0.1, "rejects": 0.1, "kills": 0.03}
 
 
 def missed(name: str, scale: float) -> list[Figure]:

@@ -17,7 +17,7 @@ from labs.demo import expected_paths, proven
 from labs.scenario import Paths, received_paths, wait_for_paths
 from tests.faults.real_routers import Loop
 from tests.lab.conftest import LABS, RunningLab
-from tests.lab.test_witness import NOTICED_WITHIN_SECONDS, Edge, doctor, in_state, refused
+from tests.lab.test_witness import NOTICED_WITHIN_SECONDS, doctor, in_state, refused
 
 pytestmark = pytest.mark.lab
 
@@ -71,7 +71,7 @@ def without_bmp(loop: Loop, edge: Edge) -> None:
 def life(two_transit: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Life:
     directory = tmp_path_factory.mktemp("session")
     with Loop(two_transit.lab, session_config(directory), logs=directory) as loop:
-        without_bmp(loop, Edge(two_transit))
+        without_bmp(loop, Edge(two_transit.lab))
         loop.start_daemon()
         loop.start_exabgp()
         loop.wait_for("daemon and session", loop.ready, seconds=60, every=0.5)
@@ -85,7 +85,7 @@ def told(loop: Loop) -> bool:
 
 
 def live(loop: Loop, running: RunningLab) -> Life:
-    seen, edge = Life(home=received_paths(running.lab, running.scenario)), Edge(running)
+    seen, edge = Life(home=received_paths(running.lab, running.scenario)), Edge(running.lab)
     seen.sessions = json.loads(edge.run("vtysh", "-c", "show bgp neighbors json"))
     first = loop.propose((1, 0))
     loop.teagent("proposal", first, "approve", "--yes")
