@@ -271,9 +271,11 @@ class Store(Protocol):
         """Oldest first."""
 
     # proposals
-    async def add_proposal(self, proposal: Proposal) -> None: ...
-    async def save_proposals(self, *proposals: Proposal) -> None:
-        """New state and appended history of all, in one transaction; history rows that exist are never changed."""
+    async def add_proposal(self, proposal: Proposal, *, events: Sequence[StoredEvent] = ()) -> None: ...
+    async def save_proposals(self, *proposals: Proposal, events: Sequence[StoredEvent] = ()) -> None:
+        """New state and appended history of all, and what the log says of it, in one transaction; history rows that
+        exist are never changed.
+        """
 
     async def proposal(self, id: str) -> Proposal | None: ...  # noqa: A002
     async def proposals(self, *, live_only: bool = False, limit: int = 200) -> Sequence[Proposal]:

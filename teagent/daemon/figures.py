@@ -74,7 +74,6 @@ def _routers(app: App) -> Iterator[Figure]:
         app.observer,
         app.ingest,
         app.decider,
-        app.book,
         app.prover,
         app.predicting.evidence,
         app.predicting.scorecards,

@@ -39,7 +39,8 @@ class Applier:
     async def apply(self, proposal: Proposal, *, policy: Policy, actor: str) -> Proposal:
         """approved -> applying -> confirming; on any failure -> reverting, and the error is raised.
 
-        The deadline is durable, and with the relay, before the first router hears of the change.
+        `proposal` need not be stored as approved yet. That, and the deadline, are durable before the relay hears of the
+        change, and with the relay before the first router does.
         """
         applying = begin_apply(
             proposal, actor=actor, now=self._clock.now(), confirm_window_seconds=policy.confirm.window_seconds

@@ -79,11 +79,11 @@ class Approver:
                     differences=differences,
                     hint=_how_to_ask_again(proposal),
                 )
-            approved = await self._book.move(
-                proposal, event, actor=actor, reason=f"approved plan {proposal.plan.digest[:6]}"
-            )
+            reason = f"approved plan {proposal.plan.digest[:6]}"
             if event is ProposalEvent.ENDORSE:
-                return approved
+                return await self._book.move(proposal, event, actor=actor, reason=reason)
+            # Stored together with what follows at once: a commit less before the routers hear of it.
+            approved = advance(proposal, event, actor=actor, now=self._clock.now(), reason=reason)
             return await applier.apply(approved, policy=policy, actor=actor)
 
     async def _refuse_expired(self, proposal: Proposal, now: datetime) -> None:

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from teagent.engine.lifecycle import advance, create, owners, proposal_id, replaced_by, resolve_id, supersedes
-from teagent.errors import NotFound, StoreError
+from teagent.errors import NotFound
 from teagent.model.bgp import Prefix
 from teagent.model.plan import Considered
 from teagent.model.policy import Policy
-from teagent.model.proposal import FINAL, ON_WIRE, Proposal, ProposalEvent, ProposalState
+from teagent.model.proposal import FINAL, ON_WIRE, HistoryEntry, Proposal, ProposalEvent, ProposalState
 from teagent.ports import Clock, Store, StoredEvent
 
 log = structlog.get_logger("proposals")
@@ -126,27 +126,30 @@ class ProposalBook:
             reason=why,
             experiment=experiment,
         )
-        await self._store.add_proposal(proposal)
+        event = _event(proposal, proposal.history[0], "proposed", f"plan {proposal.plan.digest[:6]} waits for approval")
+        await self._store.add_proposal(proposal, events=[event])
         self._keep(proposal)
+        _tell(event)
         for other in self.all():
             if other.id != proposal.id and supersedes(proposal.plan, other):
                 await self.move(
                     other, ProposalEvent.SUPERSEDE, actor=actor, reason=f"{proposal.id} is newer on the same ground"
                 )
         self.counters["created"] += 1
-        await self._tell(proposal, "proposed", actor, f"plan {proposal.plan.digest[:6]} waits for approval")
         return proposal
 
     async def save(self, *moved: Proposal) -> Proposal:
-        """Stores what was advanced already, all in one transaction, then remembers it; returns the first."""
-        await self._store.save_proposals(*moved)
+        """Stores what was advanced already, by one step or more, all in one transaction with what the log says of it;
+        then remembers it. Returns the first.
+        """
+        steps = [(each, entry) for each in moved for entry in each.history[len(self._proposals[each.id].history) :]]
+        events = [_event(each, entry, _kind(entry), entry.reason) for each, entry in steps]
+        await self._store.save_proposals(*moved, events=events)
         for each in moved:
-            new_rows = each.history[len(self._proposals[each.id].history) :]
             self._keep(each)
-            for entry in new_rows:
-                self.counters[f"to_{entry.to_state.value}"] += 1
-                kind = "endorsed" if entry.event is ProposalEvent.ENDORSE else entry.to_state.value
-                await self._tell(each, kind, entry.actor, entry.reason)
+        for (_, entry), event in zip(steps, events, strict=True):
+            self.counters[f"to_{entry.to_state.value}"] += 1
+            _tell(event)
         return moved[0]
 
     async def move(self, proposal: Proposal, event: ProposalEvent, *, actor: str, reason: str = "") -> Proposal:
@@ -164,19 +167,22 @@ class ProposalBook:
         ]
         return await self.save(confirmed, *replaced)
 
-    async def _tell(self, proposal: Proposal, kind: str, actor: str, message: str) -> None:
-        log.info("proposal", proposal=proposal.id, state=proposal.state.value, actor=actor, reason=message or None)
-        event = StoredEvent(
-            at=self._clock.now(),
-            kind=f"proposal.{kind}",
-            actor=actor,
-            subject=proposal.id,
-            message=message,
-            fields={"policy": proposal.policy, "state": proposal.state.value, "digest": proposal.plan.digest},
-        )
-        try:
-            await self._store.log(event)
-        except StoreError as error:
-            # The step itself is stored, with its history: what follows from it must not stop here.
-            self.counters["store_failures"] += 1
-            log.error("event could not be stored", proposal=proposal.id, event_kind=event.kind, error=error.message)
+
+def _event(proposal: Proposal, entry: HistoryEntry, kind: str, message: str) -> StoredEvent:
+    return StoredEvent(
+        at=entry.at,
+        kind=f"proposal.{kind}",
+        actor=entry.actor,
+        subject=proposal.id,
+        message=message,
+        fields={"policy": proposal.policy, "state": entry.to_state.value, "digest": proposal.plan.digest},
+    )
+
+
+def _kind(entry: HistoryEntry) -> str:
+    return "endorsed" if entry.event is ProposalEvent.ENDORSE else entry.to_state.value
+
+
+def _tell(event: StoredEvent) -> None:
+    state = event.fields["state"]
+    log.info("proposal", proposal=event.subject, state=state, actor=event.actor, reason=event.message or None)

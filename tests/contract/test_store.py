@@ -415,6 +415,21 @@ async def test_of_several_proposals_all_are_saved_or_none(store: Store) -> None:
     assert await store.proposals() == [confirmed, replaced]
 
 
+async def test_a_step_is_saved_with_its_line_in_the_log_or_neither_is(store: Store) -> None:
+    pending = example_proposal()
+    await store.add_proposal(pending, events=[event("p-7f3c", "first")])
+    rejected = advance(pending, ProposalEvent.REJECT, actor="bob", now=NOW)
+    with pytest.raises(StoreError, match="there is no proposal p-0003"):
+        await store.save_proposals(rejected, example_proposal("p-0003"), events=[event("p-7f3c", "second")])
+    with pytest.raises(TypeError):
+        await store.save_proposals(rejected, events=[replace(event("p-7f3c", "second"), fields={"at": NOW})])
+    assert await store.proposal("p-7f3c") == pending
+    assert [each.message for each in await store.events()] == ["first"]
+    await store.save_proposals(rejected, events=[event("p-7f3c", "second")])
+    assert await store.proposal("p-7f3c") == rejected
+    assert [each.message for each in await store.events()] == ["second", "first"]
+
+
 async def test_a_proposal_whose_history_does_not_lead_to_its_state_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="does not lead to approved"):
         await store.add_proposal(replace(example_proposal(), state=ProposalState.APPROVED))

@@ -117,17 +117,20 @@ class MemoryStore:
 
     # proposals
 
-    async def add_proposal(self, proposal: Proposal) -> None:
+    async def add_proposal(self, proposal: Proposal, *, events: Sequence[StoredEvent] = ()) -> None:
         _check_history(proposal)
+        _check_fields(events)
         self._writing()
         if proposal.id in self._proposals:
             raise StoreError(f"proposal {proposal.id} is in the store already", proposal=proposal.id)
         self._proposals[proposal.id] = proposal
         self._append_history(proposal, 0)
+        self._append_events(events)
 
-    async def save_proposals(self, *proposals: Proposal) -> None:
+    async def save_proposals(self, *proposals: Proposal, events: Sequence[StoredEvent] = ()) -> None:
         for given in proposals:
             _check_history(given)
+        _check_fields(events)
         self._writing()
         known = dict(self._proposals)
         added: list[tuple[Proposal, int]] = []
@@ -144,6 +147,7 @@ class MemoryStore:
         self._proposals = known
         for given, start in added:
             self._append_history(given, start)
+        self._append_events(events)
 
     async def proposal(self, id: str) -> Proposal | None:  # noqa: A002  # the port's name
         self._reading()
@@ -195,10 +199,15 @@ class MemoryStore:
     # the log and small facts
 
     async def log(self, event: StoredEvent) -> None:
-        fields = json.dumps(dict(event.fields))
+        _check_fields([event])
         self._writing()
-        self._events.append(event)
-        self._append("event", {"at": event.at.isoformat(), "kind": event.kind, "fields": fields})
+        self._append_events([event])
+
+    def _append_events(self, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            self._events.append(event)
+            fields = json.dumps(dict(event.fields))
+            self._append("event", {"at": event.at.isoformat(), "kind": event.kind, "fields": fields})
 
     async def events(self, *, limit: int = 200, subject: str | None = None) -> Sequence[StoredEvent]:
         self._reading()
@@ -319,6 +328,11 @@ def _check_history(proposal: Proposal) -> None:
     seqs = [entry.seq for entry in proposal.history]
     if not seqs or seqs != list(range(len(seqs))) or proposal.history[-1].to_state is not proposal.state:
         raise ValueError(f"the history of {proposal.id} does not lead to {proposal.state.value}")
+
+
+def _check_fields(events: Sequence[StoredEvent]) -> None:
+    for event in events:
+        json.dumps(dict(event.fields))
 
 
 def _fixed(proposal: Proposal) -> tuple[object, ...]:

@@ -154,7 +154,6 @@ async def _store(directory: Path, proposals: int) -> tuple[int, int, int]:
         proposal = example_proposal(f"p-{number:04x}")
         await store.add_proposal(proposal)
         approved = advance(proposal, ProposalEvent.APPROVE, actor="kim", now=NOW)
-        await store.save_proposals(approved)
         applying = begin_apply(approved, actor="kim", now=NOW, confirm_window_seconds=60)
         await store.save_proposals(applying)
         # Here the announcement goes out.

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from teagent.adapters.store.proposals import append_to_chain
-from teagent.adapters.store.serialise import from_text, load, time_of, time_text
+from teagent.adapters.store.serialise import dump, from_text, load, time_of, time_text
 from teagent.model.plan import Decision
 from teagent.ports import StoredEvent
 
@@ -41,16 +42,24 @@ def prune_decisions(connection: sqlite3.Connection, *, until: str) -> int:
     ).rowcount
 
 
-def add_event(connection: sqlite3.Connection, event: StoredEvent, fields: str) -> None:
-    row = {
-        "at": time_text(event.at),
-        "kind": event.kind,
-        "actor": event.actor,
-        "subject": event.subject,
-        "message": event.message,
-        "fields": fields,
-    }
-    append_to_chain(connection, "event", row)
+def told(given: Iterable[StoredEvent]) -> list[dict[str, str]]:
+    """Events in the form in which they are stored. Raises TypeError for fields that JSON cannot hold."""
+    return [
+        {
+            "at": time_text(event.at),
+            "kind": event.kind,
+            "actor": event.actor,
+            "subject": event.subject,
+            "message": event.message,
+            "fields": dump(dict(event.fields)),
+        }
+        for event in given
+    ]
+
+
+def add_events(connection: sqlite3.Connection, rows: Iterable[Mapping[str, str]]) -> None:
+    for row in rows:
+        append_to_chain(connection, "event", row)
 
 
 def events(connection: sqlite3.Connection, *, limit: int, subject: str | None) -> list[StoredEvent]:

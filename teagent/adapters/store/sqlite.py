@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -86,15 +87,27 @@ class SqliteStore:
 
     # proposals
 
-    async def add_proposal(self, proposal: Proposal) -> None:
-        """Raises StoreError when the id is taken, ValueError when its history does not lead to its state."""
-        row = proposals.row_of(proposal)
-        await self._database.write(lambda c: proposals.add_proposal(c, row))
+    async def add_proposal(self, proposal: Proposal, *, events: Sequence[StoredEvent] = ()) -> None:
+        """With what the log says of it, or not at all. Raises StoreError when the id is taken, ValueError when its
+        history does not lead to its state.
+        """
+        row, told = proposals.row_of(proposal), log.told(events)
 
-    async def save_proposals(self, *given: Proposal) -> None:
+        def add(connection: sqlite3.Connection) -> None:
+            proposals.add_proposal(connection, row)
+            log.add_events(connection, told)
+
+        await self._database.write(add)
+
+    async def save_proposals(self, *given: Proposal, events: Sequence[StoredEvent] = ()) -> None:
         """All or none. Raises StoreError when one is unknown, has another plan, or has moved on since it was read."""
-        rows = [proposals.row_of(proposal) for proposal in given]
-        await self._database.write(lambda c: proposals.save_proposals(c, rows))
+        rows, told = [proposals.row_of(proposal) for proposal in given], log.told(events)
+
+        def save(connection: sqlite3.Connection) -> None:
+            proposals.save_proposals(connection, rows)
+            log.add_events(connection, told)
+
+        await self._database.write(save)
 
     async def proposal(self, id: str) -> Proposal | None:  # noqa: A002  # the port's name
         return await self._database.read(lambda c: proposals.proposal(c, id))
@@ -129,8 +142,8 @@ class SqliteStore:
 
     async def log(self, event: StoredEvent) -> None:
         """Raises TypeError for fields that JSON cannot hold."""
-        fields = dump(dict(event.fields))
-        await self._database.write(lambda c: log.add_event(c, event, fields))
+        told = log.told([event])
+        await self._database.write(lambda c: log.add_events(c, told))
 
     async def events(self, *, limit: int = 200, subject: str | None = None) -> Sequence[StoredEvent]:
         """Newest first."""

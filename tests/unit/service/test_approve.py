@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from teagent.errors import Expired, Frozen, IllegalTransition, NotFound, Refused, SpeakerRejected, StalePlan
-from teagent.model.proposal import ProposalEvent
+from teagent.model.proposal import Proposal, ProposalEvent
 from tests.unit.service.world import HEAVY, OTHER, POLICY, World
 
 pytestmark = pytest.mark.asyncio
@@ -80,6 +81,30 @@ async def test_an_approval_of_another_digest_than_was_shown_changes_nothing(worl
     with pytest.raises(StalePlan):
         await world.approver.approve(proposal.id, digest="0" * 64, actor="kim")
     assert world.state(proposal) == "pending"
+
+
+async def test_before_the_announcement_the_store_is_written_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the store, then the wire: and each commit in between is time in which the link stays full."""
+    proposal = await world.propose()
+    order: list[str] = []
+    save, announce = world.store.save_proposals, world.speaker.announce
+
+    async def saving(*proposals: Proposal, **more: Any) -> None:
+        order.append(f"store {proposals[0].state.value}")
+        await save(*proposals, **more)
+
+    async def announcing(*words: Any, **more: Any) -> None:
+        order.append("wire")
+        await announce(*words, **more)
+
+    monkeypatch.setattr(world.store, "save_proposals", saving)
+    monkeypatch.setattr(world.speaker, "announce", announcing)
+    await world.approver.approve(proposal.id, digest=None, actor="kim")
+    assert order == ["store applying", "wire", "store confirming"]
+    stored = await world.store.proposal(proposal.id)
+    assert stored is not None
+    states = [entry.to_state.value for entry in stored.history]
+    assert states == ["pending", "approved", "applying", "confirming"]
 
 
 async def test_what_is_applied_already_cannot_be_approved_again(world: World) -> None:

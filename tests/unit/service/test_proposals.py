@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teagent.errors import DiskFull, IllegalTransition, NotFound
-from teagent.model.proposal import ProposalEvent, ProposalState
+from teagent.model.proposal import ProposalEvent
 from tests.unit.service.world import HEAVY, OTHER, World
 
 pytestmark = pytest.mark.asyncio
@@ -28,18 +28,23 @@ async def test_a_step_that_cannot_be_stored_is_not_taken(world: World) -> None:
     assert world.state(proposal) == "pending"
 
 
-async def test_a_step_that_is_stored_stands_although_the_log_does_not_take_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_each_step_is_in_the_log_with_the_state_that_it_led_to(world: World) -> None:
+    proposal = await world.applied()
+    told = [(event.kind, event.fields["state"]) for event in await world.store.events(subject=proposal.id)]
+    assert told[::-1] == [
+        ("proposal.proposed", "pending"),
+        ("proposal.approved", "approved"),
+        ("proposal.applying", "applying"),
+        ("proposal.confirming", "confirming"),
+    ]
+
+
+async def test_a_step_that_cannot_be_stored_is_not_in_the_log_either(world: World) -> None:
     proposal = await world.propose()
-
-    async def refuse(_event: object) -> None:
-        raise FULL
-
-    monkeypatch.setattr(world.store, "log", refuse)
-    moved = await world.book.move(proposal, ProposalEvent.REJECT, actor="kim")
-    assert moved.state is ProposalState.REJECTED
-    assert world.book.counters["store_failures"] == 1
+    world.store.fail_with = FULL
+    with pytest.raises(DiskFull):
+        await world.book.move(proposal, ProposalEvent.REJECT, actor="kim")
+    assert [event.kind for event in await world.store.events(subject=proposal.id)] == ["proposal.proposed"]
 
 
 async def test_an_event_that_the_state_does_not_take_changes_nothing(world: World) -> None:
