@@ -32,7 +32,7 @@ def proposals(document: Document, *, wide: bool = False) -> str:
     rows = [
         (
             row["id"],
-            row["state"],
+            "in doubt" if row["doubts"] else row["state"],
             row["policy"],
             short(row["digest"]),
             len(row["changes"]),
@@ -69,6 +69,8 @@ def proposal(document: Document) -> str:
     head = f"proposal {document['id']}  {document['state']}  plan {short(plan['digest'])}  policy {document['policy']}"
     if document["experiment"]:
         head += f"\nexperiment: {clean(document['experiment'])}; it can be approved in its hour only"
+    if document["doubts"]:
+        head += "\n" + "\n".join(f"in doubt: {clean(reason)}" for reason in document["doubts"])
     parts = [head, body(plan, document["dry_run"], document["verdict"])]
     if document.get("outcome"):
         parts.append(_outcome(document["outcome"]))
@@ -122,6 +124,11 @@ def standing(document: Document) -> str:
     match document["state"]:
         case "pending" if document["bgp_dry_run"]:
             return "nothing has been announced, and nothing will be: bgp.dry_run is true"
+        case "pending" if document["doubts"]:
+            return (
+                "nothing has been announced, and it would be refused now: what it rests on is in doubt. "
+                f"expires at {document['expires_at']}. to look again: teagent proposal {id_}"
+            )
         case "pending" if document["approvals"]:
             given = ", ".join(document["approvals"])
             return (

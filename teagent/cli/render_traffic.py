@@ -9,6 +9,7 @@ from teagent.cli.text import (
     GAP,
     Column,
     age,
+    clean,
     fields,
     percent,
     plural,
@@ -130,6 +131,7 @@ def link(document: Document) -> str:
         rows.append(("state", f"above target since {trigger['above_since']}"))
     else:
         rows.append(("state", "ok"))
+    rows += [("in doubt", clean(reason)) for reason in document["doubts"]]
     if trigger:
         rows.append(("trigger", f"{'firing' if trigger['firing'] else 'quiet'}: {trigger['message']}"))
     return f"{head}\n{fields(rows)}{_history(document.get('history') or [])}"

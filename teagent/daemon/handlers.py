@@ -128,7 +128,7 @@ class Handlers:
     async def link_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         app, now = self._app, self._now
         since = arguments.get("since_seconds")
-        readings, triggers = app.observer.readings(now), self._triggers()
+        readings, triggers, doubts = app.observer.readings(now), self._triggers(), app.observer.doubts()
         rows = []
         for link in app.config.network.links.values():
             history = None
@@ -142,6 +142,7 @@ class Handlers:
                     latest=readings[link.name],
                     p95=await self._p95(link.name, now),
                     trigger=triggers.get(link.name),
+                    doubts=doubts.get(link.name, ()),
                     history=history,
                 )
             )
@@ -159,6 +160,7 @@ class Handlers:
             latest=app.observer.readings(now)[name],
             p95=await self._p95(name, now),
             trigger=self._triggers().get(name),
+            doubts=app.observer.doubts().get(name, ()),
             history=await app.store.utilisation(since=now - timedelta(seconds=span), until=now, link=name),
         )
 
@@ -298,7 +300,10 @@ class Handlers:
         return self._proposal_document(self._app.book.find(text_of(arguments, "id")))
 
     def _summary(self, proposal: Proposal) -> Document:
-        return documents.proposal_summary_document(proposal, proof=self._app.prover.proof(proposal.id))
+        app = self._app
+        return documents.proposal_summary_document(
+            proposal, proof=app.prover.proof(proposal.id), doubts=app.decider.doubts(proposal)
+        )
 
     def _proposal_document(self, proposal: Proposal) -> Document:
         app = self._app
@@ -311,6 +316,7 @@ class Handlers:
             dry_run=app.config.bgp.dry_run,
             confirm_window_seconds=None if policy is None else policy.confirm.window_seconds,
             proof=app.prover.proof(proposal.id),
+            doubts=app.decider.doubts(proposal),
             approvers=None if policy is None else policy.approval.approvers,
         ) | {
             "outcome": None if outcome is None else documents.outcome_document(outcome),

@@ -29,8 +29,9 @@ class Busy:
 class Snapshot:
     """`latest[link]` is the newest reading; `history[link]` the readings that triggers look back on, oldest first.
 
-    `flow_doubts[link]` says why its flows are not to be trusted, `coverage_limits` between which shares of what its
-    interface counts they have to be. Bands are `widening` times as wide as the model has them, for it was wrong lately.
+    `counter_doubts[link]` says why its readings are not to be trusted, `flow_doubts[link]` why its flows, and
+    `coverage_limits` between which shares of what its interface counts these have to be. Bands are `widening` times as
+    wide as the model has them, for it was wrong lately.
     """
 
     taken_at: datetime
@@ -44,5 +45,6 @@ class Snapshot:
     distrust: tuple[str, ...]  # reasons not to decide on this telemetry; empty when it is trusted
     digest: str
     flow_doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    counter_doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     coverage_limits: tuple[float, float] = (0.5, 1.5)
     widening: float = 1.0

@@ -15,6 +15,7 @@ from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import inputs_digest, with_digest
 from teagent.engine.choose.recheck import recheck
 from teagent.engine.choose.release import release
+from teagent.engine.choose.verdict import Case, telemetry_doubts
 from teagent.engine.choose.what_if import WhatIf, what_if
 from teagent.engine.measure.trust import distrust
 from teagent.errors import NotFound, Refused, StoreError, TeagentError
@@ -105,10 +106,27 @@ class Decider:
             reasons = (*reasons, f"the store cannot be written: {self._observer.store_trouble}")
         return reasons
 
-    async def snapshot(self) -> Snapshot:
+    def doubts(self, proposal: Proposal) -> tuple[str, ...]:
+        """Why the telemetry that a proposal rests on is not trusted now; empty when it is, and where nobody is asked
+        for an answer.
+        """
+        policy = self._policies.get(proposal.policy)
+        if proposal.state is not ProposalState.PENDING or policy is None:
+            return ()
         now = self._clock.now()
+        return telemetry_doubts(
+            Case(snapshot=self._look(now), policy=policy, plan=proposal.plan, dry_run=proposal.dry_run, now=now)
+        )
+
+    async def snapshot(self) -> Snapshot:
+        snapshot = self._look(self._clock.now())
+        self._taken_at = snapshot.taken_at
+        return await asyncio.to_thread(with_digest, snapshot)
+
+    def _look(self, now: datetime) -> Snapshot:
+        """Without the digest, which takes its time where there are many demands."""
         live = self._routes.live()
-        snapshot = Snapshot(
+        return Snapshot(
             taken_at=now,
             network=self._network,
             live=self._network.home() if isinstance(live, NoData) else live,
@@ -120,11 +138,10 @@ class Decider:
             distrust=self.distrust(now),
             digest="",
             flow_doubts=self._ingest.flow_doubts(now),
+            counter_doubts=self._observer.doubts(),
             coverage_limits=self._ingest.coverage_limits,
             widening=self._predictor.widening,
         )
-        self._taken_at = now
-        return await asyncio.to_thread(with_digest, snapshot)
 
     def _busy(self) -> dict[Prefix, Busy]:
         busy: dict[Prefix, Busy] = {}
@@ -295,7 +312,8 @@ class Decider:
 
     async def recheck(self, proposal: Proposal, policy: Policy, now: datetime) -> Sequence[str]:
         """Differences between what the proposal was shown on and what is now, in words; empty when it may stand."""
-        snapshot = await self.snapshot()
+        snapshot = self._look(now)
+        self._taken_at = snapshot.taken_at
         return recheck(
             proposal,
             snapshot,

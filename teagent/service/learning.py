@@ -71,6 +71,7 @@ class Learning:
                 latest=latest,
                 matrix=matrix,
                 covered=[link] if counted.get(link, 0.0) >= noticeable else [],
+                counter_doubts=self._observer.doubts(),
                 flow_doubts=doubts,
                 coverage_limits=self._ingest.coverage_limits,
             )

@@ -10,17 +10,22 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from teagent.engine.measure.counters import difference, no_counters
+from teagent.engine.measure.counters import difference, no_counters, was_reset
 from teagent.engine.measure.interfaces import find_interface
 from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
 from teagent.model.link import CounterSample, Interface, Link, NoData, Reading, Utilisation
-from teagent.model.units import format_bps
+from teagent.model.units import format_bps, format_duration
 from teagent.ports import Clock, RouterReading, Store, Telemetry
 
 log = structlog.get_logger("observe")
 
 BREAKER_FAILURES = 5
 BREAKER_PROBE_SECONDS = 60.0
+RESETS_TRUSTED = 2
+RESETS_WITHIN_SECONDS = 900.0
+"""A restart resets counters once, and an operator who clears them may do so twice; an agent that does it more often
+loses what was carried in between, and who knows what else.
+"""
 SHRUNK_BELOW = 0.99
 """Of its own earlier speed: figures are rounded to whole megabits."""
 
@@ -74,6 +79,7 @@ class Observer:
         self._samples: dict[str, CounterSample] = {}
         self._interfaces: dict[str, Interface] = {}
         self._widest_bps: dict[str, float] = {}
+        self._resets: dict[str, deque[float]] = {name: deque(maxlen=100) for name in links}
         self._latest: dict[str, Reading] = {}
         self._history: dict[str, deque[Utilisation]] = {name: deque() for name in links}
         self._started_at = clock.now()
@@ -189,7 +195,10 @@ class Observer:
             self._samples.pop(link.name, None)
             self._set_no_data(link.name, no_counters(interface, reading.at).reason, reading.at)
             return
-        result = difference(self._samples.get(link.name), sample, capacity_bps=link.capacity_bps, link=link.name)
+        before = self._samples.get(link.name)
+        result = difference(before, sample, capacity_bps=link.capacity_bps, link=link.name)
+        if was_reset(before, sample):
+            self._resets[link.name].append(self._clock.monotonic())
         self._samples[link.name] = sample
         if isinstance(result, NoData):
             self._set_no_data(link.name, result.reason, reading.at)
@@ -270,6 +279,17 @@ class Observer:
             (link.router, self._interfaces[name].if_index): name
             for name, link in self._links.items()
             if name in self._interfaces
+        }
+
+    def doubts(self) -> dict[str, tuple[str, ...]]:
+        """By link, why its readings are not to be trusted although there are some."""
+        since = self._clock.monotonic() - RESETS_WITHIN_SECONDS
+        counts = {name: sum(at > since for at in resets) for name, resets in self._resets.items()}
+        within = format_duration(RESETS_WITHIN_SECONDS)
+        return {
+            name: (f"the counters of {name} began anew {count} times within {within}, limit {RESETS_TRUSTED}",)
+            for name, count in counts.items()
+            if count > RESETS_TRUSTED
         }
 
     def shrunk(self) -> tuple[str, ...]:

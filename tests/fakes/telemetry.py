@@ -64,4 +64,11 @@ class FakeTelemetry:
             seconds=0.001,
         )
 
+    def restart(self, router: str) -> None:
+        """Of the agent: its uptime and its counters begin anew."""
+        self.boot_monotonic = self._clock.monotonic()
+        for key in self._octets:
+            if key[0] == router:
+                self._octets[key] = 0.0
+
     async def stop(self) -> None: ...

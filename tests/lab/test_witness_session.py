@@ -17,6 +17,7 @@ from labs.demo import expected_paths, proven
 from labs.scenario import Paths, received_paths, wait_for_paths
 from tests.faults.real_routers import Loop
 from tests.lab.conftest import LABS, RunningLab
+from tests.lab.refusing_edge import Edge
 from tests.lab.test_witness import NOTICED_WITHIN_SECONDS, doctor, in_state, refused
 
 pytestmark = pytest.mark.lab

@@ -93,20 +93,21 @@ def _decide(
     if not links:
         return _none(policy, snapshot, now, (), "no link matches the policy")
     if not triggered:
-        return _none(policy, snapshot, now, triggers, "; ".join(f"{s.link}: {s.message}" for s in triggers))
+        quiet = "; ".join(f"{s.link}: {s.message}" for s in triggers)
+        return _none(policy, snapshot, now, triggers, *_untrusted(snapshot.distrust, quiet))
     doubts = distrust(
         now=now,
         links=triggered,
         latest=snapshot.latest,
         matrix=snapshot.matrix,
         covered=triggered,
+        counter_doubts=snapshot.counter_doubts,
         flow_doubts=snapshot.flow_doubts,
         coverage_limits=snapshot.coverage_limits,
     )
     doubts = tuple(dict.fromkeys((*snapshot.distrust, *doubts)))
     if doubts or scene is None:
-        reasons = tuple(Reason(rule="telemetry_trusted", ok=False, message=message) for message in doubts)
-        return _none(policy, snapshot, now, triggers, f"telemetry is not trusted: {'; '.join(doubts)}", reasons)
+        return _none(policy, snapshot, now, triggers, *_untrusted(doubts))
     taken = {name: earlier.relieved[name] for name in triggered if name in earlier.relieved}
     triggered = tuple(name for name in triggered if name not in taken)
     if not triggered:
@@ -209,6 +210,13 @@ def _relief(best: Considered, triggered: tuple[str, ...]) -> str:
         for f in best.dry_run.links
         if f.link in triggered or gains(f)
     )
+
+
+def _untrusted(doubts: Sequence[str], otherwise: str = "") -> tuple[str, tuple[Reason, ...]]:
+    """A decision's message and reasons. What is said `otherwise` stands behind the doubts: it may come from them."""
+    against = f"telemetry is not trusted: {'; '.join(doubts)}" if doubts else ""
+    reasons = tuple(Reason(rule="telemetry_trusted", ok=False, message=message) for message in doubts)
+    return ". ".join(filter(None, (against, otherwise))), reasons
 
 
 def _none(

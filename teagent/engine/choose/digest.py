@@ -75,6 +75,7 @@ def snapshot_digest(snapshot: Snapshot) -> str:
             "frozen": snapshot.frozen,
             "distrust": sorted(snapshot.distrust),
             "flow_doubts": snapshot.flow_doubts,
+            "counter_doubts": snapshot.counter_doubts,
             "coverage_limits": snapshot.coverage_limits,
             "widening": snapshot.widening,
         }

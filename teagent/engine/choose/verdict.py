@@ -65,25 +65,32 @@ def _frozen(case: Case) -> Iterator[Reason]:
     yield Reason(rule="frozen", ok=not frozen, message="changes are frozen" if frozen else "not frozen")
 
 
-def _telemetry_trusted(case: Case) -> Iterator[Reason]:
+def telemetry_doubts(case: Case) -> tuple[str, ...]:
+    """Why the telemetry that the plan rests on is not to be trusted now; empty when it is."""
     snapshot = case.snapshot
-    links = sorted({a.link for a in case.plan.after} | {a.link for a in case.plan.before} | set(case.triggered))
-    lost = sorted({shift.from_link for shift in case.dry_run.shifts})
     found = distrust(
         now=case.now,
-        links=links,
+        links=_rests_on(case),
         latest=snapshot.latest,
         matrix=snapshot.matrix,
-        covered=lost,
+        covered=sorted({shift.from_link for shift in case.dry_run.shifts}),
+        counter_doubts=snapshot.counter_doubts,
         flow_doubts=snapshot.flow_doubts,
         coverage_limits=snapshot.coverage_limits,
     )
-    against = list(dict.fromkeys((*snapshot.distrust, *found)))
+    return tuple(dict.fromkeys((*snapshot.distrust, *found)))
+
+
+def _rests_on(case: Case) -> list[str]:
+    return sorted({a.link for a in case.plan.after} | {a.link for a in case.plan.before} | set(case.triggered))
+
+
+def _telemetry_trusted(case: Case) -> Iterator[Reason]:
+    against = telemetry_doubts(case)
     yield from (Reason(rule="telemetry_trusted", ok=False, message=message) for message in against)
     if not against:
-        yield Reason(
-            rule="telemetry_trusted", ok=True, message=f"{', '.join(links)} measured, flows and counters agree"
-        )
+        links = ", ".join(_rests_on(case))
+        yield Reason(rule="telemetry_trusted", ok=True, message=f"{links} measured, flows and counters agree")
 
 
 def _engineer(case: Case) -> Iterator[Reason]:

@@ -24,6 +24,7 @@ CLOCK_SLACK_SHARE = 0.2
 # Some agents compute the time of discontinuity anew from the wall clock, and it trembles.
 DISCONTINUITY_JITTER_TICKS = 100
 TICKS_PER_SECOND = 100
+BITS_THAT_DO_NOT_WRAP = 64
 NOT_PASSING = frozenset({"down", "notPresent", "lowerLayerDown", "testing", "dormant"})
 
 
@@ -58,6 +59,22 @@ def difference(
             return NoData(since=current.at, reason=rate)
         rates.append(rate)
     return Utilisation(link=link, at=current.at, in_bps=rates[0], out_bps=rates[1], seconds=seconds)
+
+
+def was_reset(previous: CounterSample | None, current: CounterSample) -> bool:
+    """Whether the agent began to count anew between two samples of an interface: by its own word
+    (ifCounterDiscontinuityTime), because it restarted, or because a 64-bit counter, which does not wrap in a lifetime
+    (RFC 2863 section 3.1.6), went back.
+    """
+    if previous is None or previous.if_index != current.if_index:
+        return False
+    if _discontinuity(previous, current):
+        return True
+    before, after = previous.sys_uptime_seconds, current.sys_uptime_seconds
+    if before is not None and after is not None and after < before:
+        return isinstance(_agent_interval(previous, current, (current.at - previous.at).total_seconds()), str)
+    went_back = current.in_octets < previous.in_octets or current.out_octets < previous.out_octets
+    return previous.bits == current.bits == BITS_THAT_DO_NOT_WRAP and went_back
 
 
 def no_counters(interface: Interface, at: datetime) -> NoData:

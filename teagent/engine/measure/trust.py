@@ -39,6 +39,7 @@ def distrust(
     latest: Mapping[str, Reading],
     matrix: TrafficMatrix | NoData,
     covered: Iterable[str] = (),
+    counter_doubts: Mapping[str, Sequence[str]] | None = None,
     flow_doubts: Mapping[str, Sequence[str]] | None = None,
     coverage_limits: tuple[float, float] = COVERAGE_LIMITS,
     previous: datetime | None = None,
@@ -47,9 +48,9 @@ def distrust(
     """Why a decision that rests on `links` must not be made now; empty when it may.
 
     With no `links` only what concerns all decisions is looked at: the clock and the age of the matrix. Readings
-    are asked of `links`, flow coverage and `flow_doubts` of `covered` (the links that traffic is to be moved from): one
-    dead router holds up only those decisions that its links are part of. `previous` is when the last snapshot was
-    taken.
+    and `counter_doubts` are asked of `links`, flow coverage and `flow_doubts` of `covered` (the links that traffic is
+    to be moved from): one dead router holds up only those decisions that its links are part of. `previous` is when the
+    last snapshot was taken.
     """
     reasons: list[str] = []
     if previous is not None and now < previous:
@@ -57,6 +58,7 @@ def distrust(
     reasons += _matrix(matrix, now, bounds)
     for link in links:
         reasons += _reading(link, latest.get(link), now, bounds)
+        reasons += (counter_doubts or {}).get(link, ())
     for link in covered:
         if not isinstance(matrix, NoData):
             reasons += _coverage(link, matrix, coverage_limits)

@@ -221,6 +221,16 @@ def _telemetry(status: Mapping[str, object]) -> list[Document]:
         for row in _rows(status, "exporters")
         for doubt in (row["doubts"] if isinstance(row["doubts"], list) else ())
     ]
+    problems += [
+        _problem(WARNING, row["name"], str(doubt))
+        for row in _rows(status, "links")
+        for doubt in (row["doubts"] if isinstance(row["doubts"], list) else ())
+    ]
+    problems += [
+        _problem(WARNING, row["id"], f"proposal {row['id']} is in doubt, and would be refused now")
+        for row in _rows(status, "proposals")
+        if row["doubts"]
+    ]
     for row in _rows(status, "links"):
         trigger = row["trigger"]
         if isinstance(trigger, dict) and trigger["firing"]:

@@ -266,8 +266,12 @@ def history_document(entry: HistoryEntry) -> Document:
     }
 
 
-def proposal_summary_document(proposal: Proposal, *, proof: Proof | None = None) -> Document:
-    """One row of the list of proposals; `proof` is what the routers said last."""
+def proposal_summary_document(
+    proposal: Proposal, *, proof: Proof | None = None, doubts: Sequence[str] = ()
+) -> Document:
+    """One row of the list of proposals; `proof` is what the routers said last, `doubts` why a pending one would not be
+    applied now.
+    """
     return {
         "id": proposal.id,
         "state": str(proposal.state),
@@ -282,6 +286,7 @@ def proposal_summary_document(proposal: Proposal, *, proof: Proof | None = None)
         "approvals": list(endorsers(proposal)),
         "on_wire": proposal.state in ON_WIRE,
         "proof": proof_document(proof),
+        "doubts": list(doubts),
         "final": proposal.state in FINAL,
         "can": [str(event) for event in legal_events(proposal.state) if event in OPERATOR_EVENTS],
     }
@@ -295,14 +300,15 @@ def proposal_document(
     dry_run: bool,
     confirm_window_seconds: float | None = None,
     proof: Proof | None = None,
+    doubts: Sequence[str] = (),
     approvers: int | None = None,
 ) -> Document:
     """A proposal as `proposal show` prints it; `dry_run` is bgp.dry_run, `confirm_window_seconds` and `approvers` are
-    the policy's, None where the policy is gone. `proof` is what the routers said last.
+    the policy's, None where the policy is gone. `proof` and `doubts` are as in the summary.
     """
     return {
         "at": format_time(at),
-        **proposal_summary_document(proposal, proof=proof),
+        **proposal_summary_document(proposal, proof=proof, doubts=doubts),
         "bgp_dry_run": dry_run,
         "confirm_window_seconds": confirm_window_seconds,
         "approvers": approvers,

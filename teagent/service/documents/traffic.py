@@ -72,9 +72,12 @@ def link_document(
     latest: Reading,
     p95: P95 | None = None,
     trigger: TriggerStatus | None = None,
+    doubts: Sequence[str] = (),
     history: Sequence[Utilisation] | None = None,
 ) -> Document:
-    """One link; with `history`, oldest first, where one link is shown on its own."""
+    """One link; with `history`, oldest first, where one link is shown on its own. `doubts`: why its readings are not
+    to be trusted.
+    """
     document: Document = {
         "name": link.name,
         "id": link.id,
@@ -94,6 +97,7 @@ def link_document(
         if p95 is None
         else {"month": p95.month, "bps": whole(p95.bps), "buckets": p95.buckets, "missing": p95.missing},
         "trigger": None if trigger is None else trigger_document(trigger),
+        "doubts": list(doubts),
     }
     if history is not None:
         document["history"] = [utilisation_document(row, capacity_bps=link.capacity_bps) for row in history]

@@ -145,6 +145,22 @@ def test_every_state_says_where_it_stands_and_what_is_next(state: ProposalState)
         assert said == f"{state.value}: nothing of it is announced"
 
 
+def test_what_waits_and_is_in_doubt_says_so_and_does_not_invite_to_approve_it() -> None:
+    doubted = shown.proposal_document() | {"doubts": ["flows are 33% of what the interface of transit-a counts"]}
+    text = render_proposal.proposal(doubted)
+    assert text.splitlines()[1] == "in doubt: flows are 33% of what the interface of transit-a counts"
+    assert "it would be refused now" in text
+    assert "approve" not in render_proposal.standing(doubted)
+    assert "in doubt" in render_proposal.proposals({"at": doubted["at"], "proposals": [doubted]})
+
+
+def test_a_link_whose_readings_are_in_doubt_says_so() -> None:
+    [link, _] = shown.link_documents()
+    assert "in doubt" not in render_traffic.link(link | {"at": "2026-01-12T19:40:30Z"})
+    doubted = link | {"doubts": ["the counters of transit-a began anew 3 times"]}
+    assert "in doubt  the counters of transit-a began anew 3 times" in render_traffic.link(doubted)
+
+
 def test_in_dry_run_a_proposal_does_not_invite_to_approve_it() -> None:
     document = documents.proposal_document(shown.proposal(), network=shown.NETWORK, at=shown.NOW, dry_run=True)
     assert render_proposal.standing(document) == (

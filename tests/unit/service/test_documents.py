@@ -274,6 +274,19 @@ def test_a_freeze_a_silent_router_and_distrust_are_warnings() -> None:
     assert [problem["subject"] for problem in check["problems"]] == ["frozen", "edge2", "telemetry"]
 
 
+def test_doubts_of_a_link_and_of_what_waits_are_warnings() -> None:
+    doubt = "the counters of transit-a began anew 3 times within 15m, limit 2"
+    link = documents.link_document(shown.NETWORK.links["transit-a"], latest=shown.SILENT, doubts=[doubt]) | {
+        "state": "ok"
+    }
+    waiting = documents.proposal_summary_document(shown.proposal(), doubts=[doubt])
+    check = documents.check_document(shown.status_document(links=[link], proposals=[waiting]))
+    assert [(row["subject"], row["message"]) for row in check["problems"]] == [
+        ("transit-a", doubt),
+        ("p-7f3c", "proposal p-7f3c is in doubt, and would be refused now"),
+    ]
+
+
 def test_lists_come_inside_an_object_with_the_time_of_the_answer() -> None:
     listing = documents.listing("links", shown.link_documents(), at=shown.NOW)
     assert listing["at"] == "2026-01-12T19:40:30Z"

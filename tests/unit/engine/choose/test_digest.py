@@ -74,6 +74,7 @@ def test_a_snapshot_digest_changes_with_every_input_but_itself() -> None:
         {"taken_at": datetime(2026, 1, 1, tzinfo=UTC)},
         {"latest": {}},
         {"history": {}},
+        {"counter_doubts": {"transit-a": ("x",)}},
     ]
     digests = {snapshot_digest(replace(snapshot, **change)) for change in changes}
     assert len(digests | {snapshot.digest}) == len(changes) + 1

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from teagent.engine.measure.counters import difference, no_counters
+from teagent.engine.measure.counters import difference, no_counters, was_reset
 from teagent.model.link import CounterSample, Interface, NoData, Utilisation
 
 T0 = datetime(2026, 1, 12, 19, 40, tzinfo=UTC)
@@ -229,3 +229,33 @@ def test_interface_without_counters_is_named():
     row = Interface(if_index=7, if_name="", if_descr="Null0", if_alias="", if_high_speed_bps=None, if_oper_status="up")
     assert no_counters(row, T0) == NoData(since=T0, reason="agent has no octet counters for Null0")
     assert no_counters(replace(row, if_descr=""), T0).reason.endswith("ifIndex:7")
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        sample(60, octets=500, discontinuity=101_000),
+        sample(60, octets=500, sys_uptime_seconds=3.0),
+        sample(60, octets=500, out=1_000),
+        sample(60, octets=1_000, out=500),
+    ],
+)
+def test_an_agent_that_began_to_count_anew_is_seen(current):
+    assert was_reset(sample(octets=1_000), current)
+
+
+@pytest.mark.parametrize(
+    ("previous", "current"),
+    [
+        (None, sample(60)),
+        (sample(octets=1_000), sample(60, octets=1_000)),
+        (sample(octets=1_000), sample(60, octets=500, if_index=8)),
+        # may be a wrap, and is not told from one without the speed of the line
+        (sample(octets=1_000, bits=32), sample(60, octets=500, bits=32)),
+        (sample(octets=1_000, bits=32), sample(60, octets=500, bits=64)),
+        # sysUpTime itself wraps after 497 days
+        (sample(sys_uptime_seconds=42_949_662.96), sample(60, octets=5, sys_uptime_seconds=50.0)),
+    ],
+)
+def test_what_may_have_another_cause_is_no_reset(previous, current):
+    assert not was_reset(previous, current)
