@@ -51,6 +51,8 @@ async def test_set_forward_it_goes_home_early_and_not_late(world: World) -> None
     await reconcile(world)
     assert world.state(proposal) == "reverted"
     assert world.on_wire() == {}
+    # and that is why, not that its readings are two hours old now
+    assert "nobody confirmed it in its window" in [entry.reason for entry in world.book.get(proposal.id).history]
 
 
 async def test_given_up_on_a_full_disk_it_is_not_announced_again_either(world: World) -> None:

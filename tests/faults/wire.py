@@ -1,4 +1,6 @@
-"""From an approval to the transit's wire; and home at the deadline when the daemon has been killed."""
+"""From an approval to the transit's wire; home at the deadline when the daemon has been killed, and at once when it is
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from tests.faults.real_routers import PREFIX, Ears, Loop, teagent_on_two_transit
 
 CHANGES = 50
 DEATHS = 5
+STOPS = 5
 WINDOW_SECONDS = 12
 P95_MS = 100.0
 LATE_SECONDS = 2.0
+STOPPED_SECONDS = 5.0
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -34,6 +38,9 @@ def run(options: Options) -> Iterator[Figure]:
         yield Figure(what="daemons killed with a change unconfirmed", value=len(late))
         yield Figure(what="home after the deadline, at the latest (s)", value=max(late), limit=LATE_SECONDS, timed=True)
         yield Figure(what="home before the deadline (s early, at most)", value=max(-min(late), 0.0), limit=0.5)
+        stops = [_stopped_unconfirmed(loop, ears, scenario, rng) for _ in range(options.count(STOPS))]
+        yield Figure(what="daemons stopped with a change unconfirmed", value=len(stops))
+        yield Figure(what="home after SIGTERM, at the latest (s)", value=max(stops), limit=STOPPED_SECONDS, timed=True)
 
 
 def _vectors(rng: random.Random) -> Iterator[tuple[int, int]]:
@@ -80,16 +87,38 @@ def _killed_unconfirmed(loop: Loop, ears: Ears, scenario: Scenario, rng: random.
     proposal = loop.propose((rng.randint(1, 3), 0))
     loop.client().call("proposal.approve", id=proposal)
     applied = time.time()
-    deadline = applied + WINDOW_SECONDS
     loop.kill_daemon()
+    back = _home(ears, scenario, since=applied + 1, seconds=WINDOW_SECONDS + 20)
+    _begin_again(loop)
+    return back - applied - WINDOW_SECONDS
+
+
+def _stopped_unconfirmed(loop: Loop, ears: Ears, scenario: Scenario, rng: random.Random) -> float:
+    """Seconds from SIGTERM to home on the wire of transit A."""
+    proposal = loop.propose((rng.randint(1, 3), 0))
+    loop.client().call("proposal.approve", id=proposal)
+    time.sleep(1)
+    stopped = time.time()
+    code = loop.stop_daemon()
+    assert code == 0, f"the daemon ended with {code}"
+    back = _home(ears, scenario, since=stopped, seconds=STOPPED_SECONDS)
+    _begin_again(loop)
+    return back - stopped
+
+
+def _home(ears: Ears, scenario: Scenario, *, since: float, seconds: float) -> float:
+    """When transit A heard the path that it has at home."""
     home = tuple(scenario.home["transit-a"][PREFIX] or ())
-    back = until(
-        "home by the relay alone",
-        lambda: [row for row in ears.heard(applied + 1) if row.node == "ta" and row.path == home],
-        seconds=WINDOW_SECONDS + 20,
+    rows = until(
+        "home without the daemon",
+        lambda: [row for row in ears.heard(since) if row.node == "ta" and row.path == home],
+        seconds=seconds,
         every=0.2,
     )
+    return float(rows[0].at)
+
+
+def _begin_again(loop: Loop) -> None:
     loop.start_daemon()
     loop.wait_for("the daemon's return", loop.ready, seconds=60)
     until("the daemon to see that it is home", lambda: _at_home(loop), seconds=20, every=0.2)
-    return float(back[0].at - deadline)
