@@ -12,6 +12,7 @@ from teagent.cli.output import answer
 from teagent.cli.settings import Settings
 from teagent.cli.text import Column, clean, plural, size, table
 from teagent.config.secrets import check_reference, process_environment, resolve
+from teagent.model.link import Interface
 from teagent.model.units import format_duration
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ def document(found: Probe) -> dict[str, object]:
 
 
 def _interface_document(row: ProbedInterface) -> dict[str, object]:
+    from teagent.service.documents.traffic import member_document
+
     interface, counters = row.interface, row.counters
     speed = interface.if_high_speed_bps
     return {
@@ -181,11 +184,12 @@ def _interface_document(row: ProbedInterface) -> dict[str, object]:
         "in_octets": None if counters is None else counters.in_octets,
         "out_octets": None if counters is None else counters.out_octets,
         "discontinuity": row.discontinuity,
+        "members": [member_document(member) for member in interface.members],
     }
 
 
 def text(found: Probe, *, wide: bool = False) -> str:
-    """For people: who it is, the interfaces, the oddities."""
+    """For people: who it is, the interfaces, what carries the bundles among them, the oddities."""
     up = "uptime unknown" if found.sys_uptime_seconds is None else f"up {format_duration(found.sys_uptime_seconds)}"
     head = [f"{clean(found.sys_name) or 'no name'}  {found.address}  {up}"]
     if found.sys_descr:
@@ -193,10 +197,20 @@ def text(found: Probe, *, wide: bool = False) -> str:
     parts = ["\n".join(head)]
     if found.interfaces:
         parts.append(table(COLUMNS, [_cells(row) for row in found.interfaces], wide=wide))
+    if bundles := [row.interface for row in found.interfaces if row.interface.members]:
+        parts.append("\n".join(["bundles", *(f"  {_bundle(interface)}" for interface in bundles)]))
     if found.sentences:
         parts.append("\n".join(["oddities", *(f"  {clean(sentence)}" for sentence in found.sentences)]))
     parts.append(f"{plural(len(found.interfaces), 'interface')}, read in {plural(found.pdus, 'PDU')}")
     return "\n\n".join(parts)
+
+
+def _bundle(interface: Interface) -> str:
+    each = (
+        f"{member.if_name} {member.state} {size(member.if_high_speed_bps) or 'speed unknown'}"
+        for member in interface.members
+    )
+    return clean(f"{interface.if_name or interface.if_descr}: {', '.join(each)}")
 
 
 def _cells(row: ProbedInterface) -> tuple[object, ...]:

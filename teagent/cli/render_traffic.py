@@ -112,6 +112,7 @@ def link(document: Document) -> str:
         ("neighbor", f"{document['neighbor']} AS{document['peer_asn']}"),
         ("home", f"prepend {document['home_prepend']}"),
         ("capacity", size(document["capacity_bps"])),
+        ("bundle", _bundle(document)),
         ("commit", size(document["commit_bps"])),
         ("price", None if price is None else f"{price:g} per Mbps"),
     ]
@@ -135,6 +136,17 @@ def link(document: Document) -> str:
     if trigger:
         rows.append(("trigger", f"{'firing' if trigger['firing'] else 'quiet'}: {trigger['message']}"))
     return f"{head}\n{fields(rows)}{_history(document.get('history') or [])}"
+
+
+def _bundle(document: Document) -> str | None:
+    """None where no members are told."""
+    members = document["members"]
+    if not members:
+        return None
+    up = sum(member["state"] == "up" for member in members)
+    named = ", ".join(f"{member['if_name']} {member['state']}" for member in members)
+    left = size(document["interface_bps"]) or "speed unknown"
+    return f"{up} of {plural(len(members), 'member')} up, {left}: {named}"
 
 
 def _history(history: Sequence[Document]) -> str:

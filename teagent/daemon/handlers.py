@@ -144,6 +144,8 @@ class Handlers:
                     trigger=triggers.get(link.name),
                     doubts=doubts.get(link.name, ()),
                     history=history,
+                    members=app.observer.members(link.name),
+                    left_bps=app.observer.left_bps(link.name),
                 )
             )
         return documents.listing("links", rows, at=now)
@@ -162,6 +164,8 @@ class Handlers:
             trigger=self._triggers().get(name),
             doubts=app.observer.doubts().get(name, ()),
             history=await app.store.utilisation(since=now - timedelta(seconds=span), until=now, link=name),
+            members=app.observer.members(name),
+            left_bps=app.observer.left_bps(name),
         )
 
     async def _p95(self, name: str, now: datetime) -> P95 | None:

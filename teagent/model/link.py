@@ -48,8 +48,26 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BundleMember:
+    """One port of an aggregate (IEEE 802.1AX). `state` is its ifOperStatus, `detached` where it is up and LACP does not
+    use it, and `gone` where the agent does not list it any more.
+    """
+
+    if_index: int
+    if_name: str
+    if_high_speed_bps: float | None
+    state: str
+
+    @property
+    def up(self) -> bool:
+        return self.state == "up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """A row of IF-MIB (RFC 2863). `if_high_speed_bps` is None where the agent has none or says 0."""
+    """A row of IF-MIB (RFC 2863). `if_high_speed_bps` is None where the agent has none or says 0. `members` are the
+    ports that carry it, empty where it is no bundle or the agent does not tell.
+    """
 
     if_index: int
     if_name: str
@@ -57,6 +75,7 @@ class Interface:
     if_alias: str
     if_high_speed_bps: float | None
     if_oper_status: str  # up, down, testing, unknown, dormant, notPresent, lowerLayerDown
+    members: tuple[BundleMember, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

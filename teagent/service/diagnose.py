@@ -173,8 +173,7 @@ class Doctor:
         return Verdict.PROVEN, "its counters are read", ""
 
     def _capacity(self, link: Link) -> Finding:
-        interface = self._observer.interface(link.name)
-        speed = None if interface is None else interface.if_high_speed_bps
+        speed = self._observer.left_bps(link.name)
         configured = format_bps(link.capacity_bps)
         if speed is None:
             return Verdict.ASSUMED, f"its interface tells no speed, configured are {configured}", "ask the provider"

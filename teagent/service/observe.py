@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from teagent.engine.measure.bundle import BundleMemory, left_bps, members, shrunk
 from teagent.engine.measure.counters import difference, no_counters, was_reset
 from teagent.engine.measure.interfaces import find_interface
 from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
-from teagent.model.link import CounterSample, Interface, Link, NoData, Reading, Utilisation
-from teagent.model.units import format_bps, format_duration
+from teagent.model.link import BundleMember, CounterSample, Interface, Link, NoData, Reading, Utilisation
+from teagent.model.units import format_duration
 from teagent.ports import Clock, RouterReading, Store, Telemetry
 
 log = structlog.get_logger("observe")
@@ -26,8 +27,6 @@ RESETS_WITHIN_SECONDS = 900.0
 """A restart resets counters once, and an operator who clears them may do so twice; an agent that does it more often
 loses what was carried in between, and who knows what else.
 """
-SHRUNK_BELOW = 0.99
-"""Of its own earlier speed: figures are rounded to whole megabits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +77,8 @@ class Observer:
         self._last: dict[str, RouterReading] = {}
         self._samples: dict[str, CounterSample] = {}
         self._interfaces: dict[str, Interface] = {}
-        self._widest_bps: dict[str, float] = {}
         self._resets: dict[str, deque[float]] = {name: deque(maxlen=100) for name in links}
+        self._bundles: dict[str, BundleMemory] = {}
         self._latest: dict[str, Reading] = {}
         self._history: dict[str, deque[Utilisation]] = {name: deque() for name in links}
         self._started_at = clock.now()
@@ -187,9 +186,9 @@ class Observer:
         if known is not None and known.if_index != interface.if_index:
             log.warning("interface has moved", link=link.name, was=known.if_index, now=interface.if_index)
             self._samples.pop(link.name, None)
-            self._widest_bps.pop(link.name, None)
+            self._bundles.pop(link.name, None)
         self._interfaces[link.name] = interface
-        self._widest_bps[link.name] = max(self._widest_bps.get(link.name, 0.0), interface.if_high_speed_bps or 0.0)
+        self._bundles[link.name] = BundleMemory.of(interface, self._bundles.get(link.name))
         sample = reading.counters.get(interface.if_index)
         if sample is None:
             self._samples.pop(link.name, None)
@@ -293,19 +292,21 @@ class Observer:
         }
 
     def shrunk(self) -> tuple[str, ...]:
-        """In words, the links whose interface has become slower than it was, and than what is configured: a bundle that
-        lost a member (IEEE 802.1AX: an aggregate is as fast as its active members). A speed that was always less is
-        not one of them: of virtual interfaces it is often made up.
-        """
-        found = []
-        for name, interface in self._interfaces.items():
-            speed, capacity = interface.if_high_speed_bps, self._links[name].capacity_bps
-            if speed is not None and speed < min(capacity, self._widest_bps.get(name, 0.0)) * SHRUNK_BELOW:
-                found.append(
-                    f"{name} has lost capacity: its interface has {format_bps(speed)}, configured are "
-                    f"{format_bps(capacity)}; a member of its bundle may be down"
-                )
-        return tuple(found)
+        """In words, the links that carry less than is configured, since a bundle lost a member."""
+        found = (
+            shrunk(self._links[name], interface, self._bundles[name]) for name, interface in self._interfaces.items()
+        )
+        return tuple(each for each in found if each is not None)
+
+    def left_bps(self, link: str) -> float | None:
+        """What its interface carries now, None where nobody tells."""
+        interface = self._interfaces.get(link)
+        return None if interface is None else left_bps(interface, self._bundles[link])
+
+    def members(self, link: str) -> tuple[BundleMember, ...]:
+        """Of the bundle that carries it; none where there is none, or the agent does not tell."""
+        interface = self._interfaces.get(link)
+        return () if interface is None else members(interface, self._bundles[link])
 
     def interface(self, link: str) -> Interface | None:
         return self._interfaces.get(link)

@@ -114,7 +114,13 @@ def as_graphs() -> AsGraphs:
 def documented() -> dict[str, Any]:
     """Section of json.md -> a document of that kind, made of real values with everything in them."""
     link = documents.link_document(
-        shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+        shown.A,
+        latest=shown.READING_A,
+        p95=shown.P95_A,
+        trigger=shown.FIRING,
+        history=shown.HISTORY_A,
+        members=shown.MEMBERS,
+        left_bps=10e9,
     )
     prefix = documents.prefix_document(
         shown.NETWORK.prefixes[0],

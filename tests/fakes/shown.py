@@ -12,7 +12,7 @@ from teagent.model.announcement import AnnouncementSet, difference
 from teagent.model.bgp import Asn, Prefix
 from teagent.model.diagnosis import Diagnosis, Verdict
 from teagent.model.experiment import Experiment, Lesson
-from teagent.model.link import P95, Interface, Link, LinkKind, NoData, Utilisation
+from teagent.model.link import P95, BundleMember, Interface, Link, LinkKind, NoData, Utilisation
 from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import (
     Allowed,
@@ -366,6 +366,11 @@ WITNESS_SESSION = WitnessHealth(
     undecoded=0,
     routes=2,
     sessions=(),
+)
+
+MEMBERS = (
+    BundleMember(if_index=511, if_name="xe-1/0/0", if_high_speed_bps=10e9, state="up"),
+    BundleMember(if_index=512, if_name="xe-1/0/1", if_high_speed_bps=10e9, state="down"),
 )
 
 

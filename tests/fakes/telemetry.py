@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teagent.errors import TelemetryError
-from teagent.model.link import CounterSample, Interface
+from teagent.model.link import BundleMember, CounterSample, Interface
 from teagent.ports import RouterReading
 from tests.fakes.clock import FakeClock
 
@@ -21,6 +21,7 @@ class FakeTelemetry:
         self.boot_monotonic = clock.monotonic() - 1000.0
         self.alias = ""
         self.speeds: dict[str, float] = {}  # by interface; the others tell none
+        self.members: dict[str, tuple[BundleMember, ...]] = {}  # by interface
 
     async def read(self, router: str) -> RouterReading:
         self.reads += 1
@@ -42,6 +43,7 @@ class FakeTelemetry:
                     if_alias=self.alias,
                     if_high_speed_bps=self.speeds.get(name),
                     if_oper_status="up",
+                    members=self.members.get(name, ()),
                 )
             )
             counters[index] = CounterSample(

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 IF_TABLE, IF_X_TABLE = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
 COLUMNS = {
     "ifDescr": f"{IF_TABLE}.2",
+    "ifType": f"{IF_TABLE}.3",
     "ifSpeed": f"{IF_TABLE}.5",
     "ifOperStatus": f"{IF_TABLE}.8",
     "ifInOctets": f"{IF_TABLE}.10",
@@ -34,6 +35,21 @@ COLUMNS = {
 STATES = ["?", "up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown"]
 DATA = Path(os.environ.get("TEAGENT_DATA", ROOT.parent / "shared" / "data")) / "snmp"
 RECORDINGS = sorted(DATA.glob("*.snmprec"))
+
+
+BUNDLES = [
+    ("arista_eos", "Port-Channel1", ["Ethernet43 up", "Ethernet44 up"]),
+    ("vrp_ne", "Eth-Trunk1", ["40GE0/3/0 up", "40GE0/3/1 up"]),
+    # a subinterface of a bundle, and a unit of one over units of its ports
+    ("vrp_ne", "Eth-Trunk1.2", ["40GE0/3/0 up", "40GE0/3/1 up"]),
+    ("junos_ex4600mp", "ae0.0", ["et-0/2/0.0 up", "et-1/2/0.0 up"]),
+    # of the type propVirtual, with a port that is down and stays listed
+    ("iosxe_c3850", "Po26", ["Gi1/0/26 up", "Gi2/0/26 down"]),
+    # listed nowhere
+    ("junos_ex4600mp", "ae0", []),
+    # no bundle
+    ("vrp_ne", "40GE0/3/0", []),
+]
 
 
 class Recording:
@@ -185,3 +201,26 @@ async def test_steady_poll_of_a_recording_agrees_with_the_full_look(simulator, p
         assert (sample.bits, sample.in_octets, sample.out_octets) == expected_counters(recording, index)
     assert second.interfaces == first.interfaces
     assert second.pdus == 1
+
+
+@pytest.fixture(scope="module")
+def probes() -> dict[str, Probe]:
+    """By recording, as far as tests have probed them."""
+    return {}
+
+
+@pytest.mark.parametrize(("recording", "interface", "members"), BUNDLES)
+@pytest.mark.asyncio
+async def test_members_of_bundles_are_told_as_each_vendor_lists_them(simulator, probes, recording, interface, members):
+    """By the probe, which walks the table, and by a poll, which asks for one interface."""
+    path = DATA / f"{recording}.snmprec"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    if recording not in probes:
+        probes[recording] = await probe(target(simulator, path), clock=SystemClock())
+    reader = SnmpTelemetry({"edge1": target(simulator, path)}, clock=SystemClock(), interests={"edge1": [interface]})
+    reading = await reader.read("edge1")
+    await reader.stop()
+    for rows in ([row.interface for row in probes[recording].interfaces], reading.interfaces):
+        (row,) = (row for row in rows if row.if_name == interface)
+        assert [f"{member.if_name} {member.state}" for member in row.members] == members

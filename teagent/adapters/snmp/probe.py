@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from teagent.adapters.snmp import oddities
-from teagent.adapters.snmp.reading import TICKS_PER_SECOND, fallbacks, interfaces, sample
+from teagent.adapters.snmp.bundle import below_by_table, find_bundles
+from teagent.adapters.snmp.reading import TICKS_PER_SECOND, fallbacks, interfaces, sample, with_bundles
 from teagent.adapters.snmp.session import SnmpSession
 from teagent.adapters.snmp.table import COUNTERS_64, IDENTITY, Column, Oddity, Table
 from teagent.adapters.snmp.target import SnmpTarget
@@ -47,11 +48,12 @@ async def probe(target: SnmpTarget, *, clock: Clock) -> Probe:
     walker = Walker(session, table, Limits(), clock.now)
     try:
         await walker.cells([(Column.SYS_DESCR, 0), (Column.SYS_NAME, 0)])
-        await walker.columns((*IDENTITY, *COUNTERS_64, Column.IF_DISCONTINUITY))
+        await walker.columns((*IDENTITY, *COUNTERS_64, Column.IF_DISCONTINUITY, Column.IF_TYPE))
         await walker.cells([cell for index in table.indexes() for cell in fallbacks(table, index)])
+        bundles = await find_bundles(table.indexes(), walker, table, await below_by_table(session))
     finally:
         await session.close()
-    rows = interfaces(table)
+    rows = tuple(with_bundles(interfaces(table), table, bundles).values())
     found = oddities.find(table, only=table.indexes())
     ticks = None if table.last is None else table.last.ticks
     return Probe(

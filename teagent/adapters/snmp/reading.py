@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from teagent.adapters.snmp.bundle import Bundle, attached
 from teagent.adapters.snmp.table import COUNTERS_32, COUNTERS_64, Column, Table
 from teagent.adapters.snmp.text import line
-from teagent.model.link import CounterSample, Interface
+from teagent.model.link import BundleMember, CounterSample, Interface
 
 # ifOperStatus (RFC 2863)
 OPER_STATUS = {1: "up", 2: "down", 3: "testing", 4: "unknown", 5: "dormant", 6: "notPresent", 7: "lowerLayerDown"}
@@ -16,6 +20,27 @@ TICKS_PER_SECOND = 100
 def interfaces(table: Table) -> tuple[Interface, ...]:
     """In the order of ifIndex."""
     return tuple(interface(table, index) for index in table.indexes())
+
+
+def with_bundles(rows: Iterable[Interface], table: Table, bundles: Mapping[int, Bundle]) -> dict[int, Interface]:
+    """By ifIndex."""
+    used = attached(table, bundles)
+    return {
+        row.if_index: replace(row, members=tuple(_member(table, each, used) for each in bundles[row.if_index].members))
+        if row.if_index in bundles
+        else row
+        for row in rows
+    }
+
+
+def _member(table: Table, index: int, used: frozenset[int]) -> BundleMember:
+    row = interface(table, index)
+    return BundleMember(
+        if_index=index,
+        if_name=row.if_name or row.if_descr,
+        if_high_speed_bps=row.if_high_speed_bps,
+        state="detached" if row.if_oper_status == "up" and index not in used else row.if_oper_status,
+    )
 
 
 def interface(table: Table, index: int) -> Interface:

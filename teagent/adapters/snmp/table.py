@@ -10,12 +10,16 @@ from teagent.adapters.snmp.message import Absent, Oid, Value
 
 
 class Column(Enum):
-    """Columns by their object identifier: SNMPv2-MIB (RFC 3418), ifTable and ifXTable (RFC 2863)."""
+    """Columns by their object identifier: SNMPv2-MIB (RFC 3418), ifTable and ifXTable (RFC 2863), and of
+    IEEE8023-LAG-MIB (IEEE 802.1AX) dot3adAggPortSelectedAggID and dot3adAggPortAttachedAggID, indexed by the port's
+    ifIndex.
+    """
 
     SYS_DESCR = (1, 3, 6, 1, 2, 1, 1, 1)
     SYS_UPTIME = (1, 3, 6, 1, 2, 1, 1, 3)
     SYS_NAME = (1, 3, 6, 1, 2, 1, 1, 5)
     IF_DESCR = (1, 3, 6, 1, 2, 1, 2, 2, 1, 2)
+    IF_TYPE = (1, 3, 6, 1, 2, 1, 2, 2, 1, 3)
     IF_SPEED = (1, 3, 6, 1, 2, 1, 2, 2, 1, 5)
     IF_OPER_STATUS = (1, 3, 6, 1, 2, 1, 2, 2, 1, 8)
     IF_IN_OCTETS = (1, 3, 6, 1, 2, 1, 2, 2, 1, 10)
@@ -26,6 +30,8 @@ class Column(Enum):
     IF_HIGH_SPEED = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 15)
     IF_ALIAS = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18)
     IF_DISCONTINUITY = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19)
+    LACP_SELECTED = (1, 2, 840, 10006, 300, 43, 1, 2, 1, 1, 12)
+    LACP_ATTACHED = (1, 2, 840, 10006, 300, 43, 1, 2, 1, 1, 13)
 
     @property
     def oid(self) -> Oid:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from teagent.adapters.snmp import oddities
-from teagent.adapters.snmp.reading import TICKS_PER_SECOND, fallbacks, interface, interfaces, sample
+from teagent.adapters.snmp.bundle import Bundle, below_by_asking, find_bundles
+from teagent.adapters.snmp.reading import TICKS_PER_SECOND, fallbacks, interface, interfaces, sample, with_bundles
 from teagent.adapters.snmp.session import SnmpSession
 from teagent.adapters.snmp.table import COUNTERS_32, COUNTERS_64, IDENTITY, NAMES, Column, Moment, Table
 from teagent.adapters.snmp.target import SnmpTarget
 from teagent.adapters.snmp.text import line
 from teagent.adapters.snmp.walk import Limits, Walker
 from teagent.engine.measure.interfaces import find_interface
-from teagent.errors import NotFound, SnmpNoSuchObject
+from teagent.errors import NotFound, SnmpNoSuchObject, SnmpTimeout
 from teagent.model.link import Interface
 from teagent.ports import Clock, RouterReading
 
@@ -24,6 +25,8 @@ from teagent.ports import Clock, RouterReading
 FULL_EVERY_SECONDS = 3600.0
 # While an interface is missing its return is looked for, but a mistyped name must not walk a large router all day.
 SEARCH_EVERY_SECONDS = 60.0
+# Which ports carry a bundle changes when somebody changes it; whether they are up is seen at each poll.
+BUNDLES_EVERY_SECONDS = 300.0
 
 Cell: TypeAlias = tuple[Column, int]
 
@@ -33,7 +36,8 @@ class _Known:
     """What the last full look found.
 
     `selected` are the interfaces of interest, `cells` what a steady poll asks for, `identity` those of them that must
-    read the same again. `complete` is whether every interest was found and counts.
+    read the same again. `complete` is whether every interest was found and counts. `bundles_due` is when to ask again
+    which ports carry the bundles among them.
     """
 
     table: Table
@@ -45,6 +49,8 @@ class _Known:
     identity: Mapping[Cell, int | bytes]
     full_at: float
     complete: bool
+    bundles: Mapping[int, Bundle] = field(default_factory=dict)
+    bundles_due: float = 0.0
 
 
 @dataclass(slots=True)
@@ -93,6 +99,8 @@ class SnmpTelemetry:
             state.known = None
             if known is None or not self._fresh(state, known) or not await self._steady(state, known):
                 known = await self._full(state)
+            if state.interests and self._clock.monotonic() >= known.bundles_due:
+                await self._look_for_bundles(state, known)
             state.known = known
             return self._reading(router, state, known, started=started, pdus=pdus)
 
@@ -145,16 +153,28 @@ class SnmpTelemetry:
             and all(sample(table, index) is not None for index in selected),
         )
 
+    async def _look_for_bundles(self, state: _Router, known: _Known) -> None:
+        """An agent that does not answer such questions must not be lost for it: it is left in peace for an hour."""
+        walker = Walker(state.session, known.table, state.limits, self._clock.now)
+        again = BUNDLES_EVERY_SECONDS
+        try:
+            known.bundles = await find_bundles(known.selected, walker, known.table, below_by_asking(state.session))
+        except SnmpTimeout:
+            known.bundles, again = {}, FULL_EVERY_SECONDS
+        known.bundles_due = self._clock.monotonic() + again
+        known.rows = with_bundles(known.rows.values(), known.table, known.bundles)
+
     async def _steady(self, state: _Router, known: _Known) -> bool:
         """Reads the cells that matter once more; False, and nothing changed, when the router is not as it was."""
         fresh = Table()
         walker = Walker(state.session, fresh, state.limits, self._clock.now)
-        if known.cells:
-            await walker.cells(known.cells)
+        wanted = known.cells + tuple(cell for each in known.bundles.values() for cell in each.cells(known.table))
+        if wanted:
+            await walker.cells(wanted)
         else:
             await walker.uptime()
         got = {(column, index): cell for column, rows in fresh.cells.items() for index, cell in rows.items()}
-        if any(cell not in got for cell in known.cells) or any(got[c] != value for c, value in known.identity.items()):
+        if any(cell not in got for cell in wanted) or any(got[c] != value for c, value in known.identity.items()):
             return False
         if fresh.last is None or _restarted(known.table.last, fresh.last):
             return False
@@ -162,7 +182,9 @@ class SnmpTelemetry:
             known.table.cells.setdefault(column, {})[index] = cell
         known.table.moments.update(fresh.moments)
         known.table.last = fresh.last
-        known.rows.update({index: interface(known.table, index) for index in known.selected})
+        known.rows.update(
+            with_bundles((interface(known.table, index) for index in known.selected), known.table, known.bundles)
+        )
         return True
 
     def _reading(self, router: str, state: _Router, known: _Known, *, started: float, pdus: int) -> RouterReading:

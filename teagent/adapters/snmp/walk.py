@@ -226,6 +226,7 @@ _NAMES = {
     Column.SYS_UPTIME: "sysUpTime",
     Column.SYS_NAME: "sysName",
     Column.IF_DESCR: "ifDescr",
+    Column.IF_TYPE: "ifType",
     Column.IF_SPEED: "ifSpeed",
     Column.IF_OPER_STATUS: "ifOperStatus",
     Column.IF_IN_OCTETS: "ifInOctets",
@@ -236,6 +237,8 @@ _NAMES = {
     Column.IF_HIGH_SPEED: "ifHighSpeed",
     Column.IF_ALIAS: "ifAlias",
     Column.IF_DISCONTINUITY: "ifCounterDiscontinuityTime",
+    Column.LACP_SELECTED: "dot3adAggPortSelectedAggID",
+    Column.LACP_ATTACHED: "dot3adAggPortAttachedAggID",
 }
 
 

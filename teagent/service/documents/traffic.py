@@ -10,7 +10,7 @@ import numpy as np
 from teagent.engine.measure.exporter_trust import ExporterFigures
 from teagent.model.announcement import Announcement, AnnouncementSet, Signal, signal_community
 from teagent.model.bgp import Prefix
-from teagent.model.link import P95, Link, NoData, Reading, Utilisation
+from teagent.model.link import P95, BundleMember, Link, NoData, Reading, Utilisation
 from teagent.model.network import Network, OwnPrefix
 from teagent.model.plan import TriggerStatus
 from teagent.model.traffic import TrafficMatrix
@@ -74,9 +74,11 @@ def link_document(
     trigger: TriggerStatus | None = None,
     doubts: Sequence[str] = (),
     history: Sequence[Utilisation] | None = None,
+    members: Sequence[BundleMember] = (),
+    left_bps: float | None = None,
 ) -> Document:
     """One link; with `history`, oldest first, where one link is shown on its own. `doubts`: why its readings are not
-    to be trusted.
+    to be trusted. `left_bps` is what its interface carries now.
     """
     document: Document = {
         "name": link.name,
@@ -87,6 +89,8 @@ def link_document(
         "neighbor": str(link.neighbor),
         "peer_asn": int(link.peer_asn),
         "capacity_bps": whole(link.capacity_bps),
+        "interface_bps": whole(left_bps),
+        "members": [member_document(member) for member in members],
         "commit_bps": whole(link.commit_bps),
         "price_per_mbps": link.price_per_mbps,
         "percentile": str(link.percentile),
@@ -102,6 +106,16 @@ def link_document(
     if history is not None:
         document["history"] = [utilisation_document(row, capacity_bps=link.capacity_bps) for row in history]
     return document
+
+
+def member_document(member: BundleMember) -> Document:
+    """A port of a bundle."""
+    return {
+        "if_index": member.if_index,
+        "if_name": member.if_name,
+        "if_high_speed_bps": whole(member.if_high_speed_bps),
+        "state": member.state,
+    }
 
 
 def router_document(name: str, *, address: str, links: Sequence[str], reading: RouterReading | NoData) -> Document:

@@ -13,7 +13,7 @@ from teagent.adapters.snmp.probe import Probe, ProbedInterface
 from teagent.adapters.snmp.table import Oddity
 from teagent.cli.probe import document, split_address, text
 from teagent.cli.root import teagent
-from teagent.model.link import CounterSample, Interface
+from teagent.model.link import BundleMember, CounterSample, Interface
 
 
 def row(index: int, name: str, **changes) -> ProbedInterface:
@@ -93,6 +93,16 @@ def test_router_without_anything_is_shown():
     assert shown == "no name  192.0.2.1:161  uptime unknown\n\n0 interfaces, read in 1 PDU"
 
 
+def test_what_carries_a_bundle_is_shown_below_the_interfaces():
+    members = (
+        BundleMember(if_index=1, if_name="xe-0/0/0", if_high_speed_bps=10e9, state="up"),
+        BundleMember(if_index=2, if_name="xe-0/0/1\x1b", if_high_speed_bps=None, state="down"),
+    )
+    shown = text(probed(row(9, "ae0", members=members), row(1, "xe-0/0/0")))
+    assert "bundles\n  ae0: xe-0/0/0 up 10G, xe-0/0/1 down speed unknown\n" in shown
+    assert [len(each["members"]) for each in document(probed(row(9, "ae0", members=members)))["interfaces"]] == [2]
+
+
 def test_json_has_exact_values_in_base_units():
     shown = json.loads(json.dumps(document(probed(row(7, "xe-0/0/0"), BARE))))
     assert shown["interfaces"] == [
@@ -107,6 +117,7 @@ def test_json_has_exact_values_in_base_units():
             "in_octets": 2**63,
             "out_octets": 17,
             "discontinuity": True,
+            "members": [],
         },
         {
             "if_index": 3,
@@ -119,6 +130,7 @@ def test_json_has_exact_values_in_base_units():
             "in_octets": None,
             "out_octets": None,
             "discontinuity": False,
+            "members": [],
         },
     ]
     assert shown["oddities"] == [{"kind": "no_name", "if_index": 3, "message": "Null0 has no ifName"}]

@@ -39,6 +39,13 @@ def test_one_link_shows_times_in_full_and_its_history() -> None:
     assert "lowest 5.00G, highest 8.90G" in text
 
 
+def test_a_link_on_a_bundle_shows_its_members_and_what_is_left() -> None:
+    document = documents.link_document(shown.A, latest=shown.READING_A, members=shown.MEMBERS, left_bps=10e9)
+    assert (
+        "  bundle    1 of 2 members up, 10G: xe-1/0/0 up, xe-1/0/1 down" in render_traffic.link(document).splitlines()
+    )
+
+
 def test_a_link_without_data_never_shows_a_zero() -> None:
     text = render_traffic.link(documents.link_document(shown.B, latest=shown.SILENT, history=()))
     assert "no data since 2026-01-12T19:38:30Z: edge2 did not answer within 2s" in text
