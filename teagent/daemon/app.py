@@ -8,33 +8,24 @@ from pathlib import Path
 
 import structlog
 
-from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.clock import SystemClock
 from teagent.adapters.exabgp.allow_list import digest
 from teagent.adapters.exabgp.speaker import RelaySpeaker
-from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.metrics import MetricsServer
-from teagent.adapters.origins import OriginFile
 from teagent.adapters.snmp.telemetry import SnmpTelemetry
 from teagent.adapters.store.sqlite import SqliteStore
 from teagent.config.derived import (
     active_timeouts,
     allow_list,
-    by_datagrams,
     exporters,
-    sampling_rates,
     speaking_routers,
 )
 from teagent.config.effective import Config
 from teagent.daemon.build import (
     advisor,
     allow,
-    binding,
     bmp_witness,
-    clickhouse_source,
     exporter_bounds,
-    flow_source,
-    origin_source,
     refuse_allow_list,
     session_witness,
     snmp_target,
@@ -42,6 +33,7 @@ from teagent.daemon.build import (
 from teagent.daemon.control import ControlServer
 from teagent.daemon.duties import schedule
 from teagent.daemon.handlers import Handlers
+from teagent.daemon.intake import Intake
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
 from teagent.daemon.predicting import Predicting, experiments
@@ -56,7 +48,6 @@ from teagent.service.exporters import ExporterWatch
 from teagent.service.freeze import FreezeSwitch
 from teagent.service.ingest import Ingest
 from teagent.service.observe import Observer
-from teagent.service.origins import Origins
 from teagent.service.proposals import ProposalBook
 from teagent.service.prove import Prover
 from teagent.service.reconcile import Reconciler, Routes
@@ -71,8 +62,7 @@ log = structlog.get_logger("daemon")
 class App:
     """Built inert from a configuration; `start` opens in order, `stop` closes in reverse.
 
-    `before` is the app whose place this one takes: a listener that would be the same is taken over from it, with the
-    templates that it has learned and with what arrives meanwhile, and so is a table of origins.
+    `before` is the app whose place this one takes: what of it would be the same is taken over.
     """
 
     def __init__(
@@ -98,21 +88,6 @@ class App:
                 for name in config.routers
             },
         )
-        self.listening = (
-            tuple(binding(listen) for listen in config.flows.listen),
-            by_datagrams(config),
-            sampling_rates(config),
-        )
-        self.listener: FlowListener | None = (
-            before.listener if before is not None and before.listening == self.listening else self._flow_listener()
-        )
-        self._listener_passed_on = False
-        self._origins_passed_on = False
-        kept = before if before is not None and before.config.flows.origins == config.flows.origins else None
-        self.origin_source: OriginFile | BmpOrigins | None = (
-            origin_source(config) if kept is None else kept.origin_source
-        )
-        self.origins: Origins | None = self._origins() if kept is None else kept.origins
         self.speaker = (
             None
             if config.bgp.dry_run
@@ -127,17 +102,18 @@ class App:
             stale_after_seconds=config.poll.stale_after_seconds,
             history_seconds=_look_back(config),
         )
-        self.clickhouse = clickhouse_source(config, observer=self.observer, clock=self.clock)
-        self.flows = flow_source(self.listener, self.clickhouse)
+        self.intake: Intake = Intake(
+            config, observer=self.observer, clock=self.clock, before=None if before is None else before.intake
+        )
         self.exporter_watch = ExporterWatch(
-            source=self.flows,
+            source=self.intake.flows,
             links={link.name: link.router for link in network.links.values()},
             clock=self.clock,
             bounds=exporter_bounds(config.flows.trust),
             active_timeouts=active_timeouts(config),
         )
         self.ingest = Ingest(
-            source=self.flows,
+            source=self.intake.flows,
             links=network.links,
             prefixes=[own.prefix for own in network.prefixes],
             exporters=exporters(config),
@@ -147,7 +123,7 @@ class App:
             window_seconds=config.flows.window_seconds,
             max_rows=config.flows.max_sources,
             short_window_seconds=config.flows.short_window_seconds,
-            origins=self.origins,
+            origins=self.intake.origins,
             exporter_watch=self.exporter_watch,
             coverage_limits=(config.flows.trust.coverage_low, config.flows.trust.coverage_high),
             source_prefix_ipv4=config.flows.source_prefix_ipv4,
@@ -162,7 +138,7 @@ class App:
             if self.speaker is None
             else Applier(book=self.book, routes=self.routes, speaker=self.speaker, home=home, clock=self.clock)
         )
-        self.bmp = bmp_witness(config, clock=self.clock, origins=self.origin_source)
+        self.bmp = bmp_witness(config, clock=self.clock, origins=self.intake.origin_source)
         asked = [each for each in (self.bmp, session_witness(config, clock=self.clock)) if each is not None]
         self.witness = Witnesses(asked, clock=self.clock) if asked else None
         self.witness_log = WitnessLog(self.witness)
@@ -253,12 +229,6 @@ class App:
         )
         self._stack = AsyncExitStack()
 
-    def _flow_listener(self) -> FlowListener | None:
-        bindings, known, rates = self.listening
-        if not bindings:
-            return None
-        return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=self.clock)
-
     def _advising(self, config: Config) -> Advising | None:
         """Beside everything else: nothing of this app holds it, and it changes nothing of what it is given."""
         model = advisor(config)
@@ -274,9 +244,6 @@ class App:
             clock=self.clock,
             suggest=config.advisor.suggest,
         )
-
-    def _origins(self) -> Origins | None:
-        return None if self.origin_source is None else Origins(source=self.origin_source, clock=self.clock)
 
     def admit(self, config: Config) -> None:
         """Raises Refused where `config` may not follow on this app."""
@@ -310,9 +277,8 @@ class App:
             if self.advising is not None:
                 await self.advising.load()
             stack.push_async_callback(self.telemetry.stop)
-            self.flows.start()
-            stack.callback(self._stop_flows)
-            stack.callback(self._stop_origins)
+            self.intake.start()
+            stack.callback(self.intake.stop)
             self.metrics.start()
             stack.callback(self.metrics.stop)
             if self.witness is not None:
@@ -365,23 +331,12 @@ class App:
                 await self.reconciler.cycle(self.clock.now())
             self.freeze.see(self.routes.state)
 
-    def _stop_flows(self) -> None:
-        if self.clickhouse is not None:
-            self.clickhouse.stop()
-        if self.listener is not None and not self._listener_passed_on:
-            self.listener.stop()
-
-    def _stop_origins(self) -> None:
-        if self.origin_source is not None and not self._origins_passed_on:
-            self.origin_source.stop()
-
     async def stop(self, *, reverting: bool, after: App | None = None) -> None:
         """In reverse. `reverting`: unconfirmed changes are taken back first, as a clean stop does.
 
         `after` is the app that takes this one's place. May be called twice.
         """
-        self._listener_passed_on = after is not None and after.listener is self.listener
-        self._origins_passed_on = after is not None and after.origin_source is self.origin_source
+        self.intake.pass_on(None if after is None else after.intake)
         # Nobody may ask for anything any more before it is looked what there is to take back.
         await self.control.stop()
         await self.jobs.stop()

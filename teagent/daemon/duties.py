@@ -37,9 +37,9 @@ class _Duties:
         jobs.every(config.poll.interval_seconds, "poll", app.observer.poll, at_once=True, breakable=True)
         jobs.every(DRAIN_SECONDS, "drain", self._drain)
         jobs.every(config.flows.short_window_seconds, "window", app.ingest.close_window)
-        if config.flows.origins is not None and app.origins is not None:
+        if config.flows.origins is not None and app.intake.origins is not None:
             every = ORIGINS_SECONDS if config.flows.origins.bmp else config.flows.origins.reload_seconds
-            jobs.every(every, "origins", app.origins.reload, at_once=True, breakable=True)
+            jobs.every(every, "origins", app.intake.origins.reload, at_once=True, breakable=True)
         app.predicting.schedule(jobs, app.decider.distrust)
         jobs.every(config.decide.interval_seconds, "decide", app.decider.cycle)
         jobs.every(WATCH_SECONDS, "watch", self._watch)

@@ -95,7 +95,7 @@ def _flows(app: App) -> Iterator[Figure]:
         for reason, count in health.undecoded.items():
             yield Figure("teagent_flow_undecoded_total", count, (health.exporter, reason))
     yield from _exporters(app, now)
-    for reason, count in app.flows.dropped().items():
+    for reason, count in app.intake.flows.dropped().items():
         yield Figure("teagent_flow_dropped_total", count, (reason,))
     matrix = app.ingest.latest(now)
     if isinstance(matrix, NoData):
@@ -128,10 +128,10 @@ def _exporters(app: App, now: datetime) -> Iterator[Figure]:
         yield Figure("teagent_flow_exporter_doubts", len(doubts.get(name, ())), (name,))
     for link in app.config.network.links:
         yield Figure("teagent_link_counted_once", link in app.ingest.counted_once, (link,))
-    if app.origins is not None:
-        yield Figure("teagent_origins_failures_total", app.origins.counters["failures"])
-        if app.origins.table is not None:
-            for family, count in app.origins.table.prefixes.items():
+    if app.intake.origins is not None:
+        yield Figure("teagent_origins_failures_total", app.intake.origins.counters["failures"])
+        if app.intake.origins.table is not None:
+            for family, count in app.intake.origins.table.prefixes.items():
                 yield Figure("teagent_origins_prefixes", count, (f"ipv{family}",))
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from teagent import __version__
 from teagent.daemon.advice import AdviceHandlers
-from teagent.daemon.arguments import count_of, own_prefix, seconds_of, text_of
+from teagent.daemon.arguments import count_of, own_prefix, text_of
 from teagent.daemon.control import Actor, Command, Handler, Right
+from teagent.daemon.measured import MeasuredHandlers
 from teagent.daemon.predictions import PredictionHandlers
-from teagent.daemon.which_matrix import matrix_of
 from teagent.engine.choose.explain import explain_prefix
-from teagent.engine.measure.percentile import percentile_95
 from teagent.errors import NotFound
-from teagent.model.bgp import ASN_MAX, Prefix
-from teagent.model.link import P95, NoData
-from teagent.model.plan import Decision, TriggerStatus
+from teagent.model.plan import Decision
 from teagent.model.policy import Policy
 from teagent.model.proposal import FINAL, Proposal
 from teagent.model.units import format_time
@@ -39,19 +36,13 @@ class Handlers:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._measured = MeasuredHandlers(app)
 
     def commands(self) -> Mapping[str, Command]:
         read: dict[str, Handler] = {
             "status": self.status,
             "check": self.check,
             "doctor": self.doctor,
-            "link.list": self.link_list,
-            "link.show": self.link_show,
-            "prefix.list": self.prefix_list,
-            "prefix.show": self.prefix_show,
-            "router.list": self.router_list,
-            "exporter.list": self.exporter_list,
-            "matrix.show": self.matrix_show,
             "policy.list": self.policy_list,
             "policy.explain": self.policy_explain,
             "proposal.list": self.proposal_list,
@@ -78,6 +69,7 @@ class Handlers:
             for right, handlers in ((Right.VIEW, read), (Right.APPROVE, decide), (Right.ADMINISTER, administer))
             for name, handler in handlers.items()
         }
+        commands |= self._measured.commands()
         commands |= PredictionHandlers(self._app).commands()
         commands |= AdviceHandlers(self._app, commands).commands()
         # Computing is reading; asking for approval is not.
@@ -96,7 +88,6 @@ class Handlers:
         app = self._app
         await app.look()
         now = self._now
-        links = await self.link_list(_actor, {})
         return documents.status_document(
             at=now,
             started_at=app.started_at,
@@ -108,9 +99,9 @@ class Handlers:
             witness=None if app.witness is None else list(map(documents.witness_document, app.witness.health())),
             stray_overrides=documents.stray_documents(app.prover.stray()),
             distrust=app.decider.distrust(now),
-            links=_rows(links, "links"),
-            routers=self._routers(),
-            exporters=self._exporters(now),
+            links=await self._measured.links(),
+            routers=self._measured.routers(),
+            exporters=self._measured.exporters(now),
             policies=[self._policy_document(policy) for policy in app.config.policies],
             proposals=[self._summary(each) for each in app.book.live()],
             as_graph=documents.as_graph_document(app.predicting.predictor),
@@ -124,145 +115,6 @@ class Handlers:
 
     async def doctor(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
         return documents.diagnoses_document(await self._app.doctor.examine(self._now), at=self._now)
-
-    async def link_list(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        app, now = self._app, self._now
-        since = arguments.get("since_seconds")
-        readings, triggers, doubts = app.observer.readings(now), self._triggers(), app.observer.doubts()
-        rows = []
-        for link in app.config.network.links.values():
-            history = None
-            if since is not None:
-                history = await app.store.utilisation(
-                    since=now - timedelta(seconds=seconds_of(since)), until=now, link=link.name
-                )
-            rows.append(
-                documents.link_document(
-                    link,
-                    latest=readings[link.name],
-                    p95=await self._p95(link.name, now),
-                    trigger=triggers.get(link.name),
-                    doubts=doubts.get(link.name, ()),
-                    history=history,
-                    members=app.observer.members(link.name),
-                    left_bps=app.observer.left_bps(link.name),
-                )
-            )
-        return documents.listing("links", rows, at=now)
-
-    async def link_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        app, now = self._app, self._now
-        name = text_of(arguments, "name")
-        link = app.config.network.links.get(name)
-        if link is None:
-            raise NotFound("link", name, known=list(app.config.network.links))
-        span = seconds_of(arguments.get("since_seconds") or 3600)
-        return documents.link_document(
-            link,
-            latest=app.observer.readings(now)[name],
-            p95=await self._p95(name, now),
-            trigger=self._triggers().get(name),
-            doubts=app.observer.doubts().get(name, ()),
-            history=await app.store.utilisation(since=now - timedelta(seconds=span), until=now, link=name),
-            members=app.observer.members(name),
-            left_bps=app.observer.left_bps(name),
-        )
-
-    async def _p95(self, name: str, now: datetime) -> P95 | None:
-        link = self._app.config.network.links[name]
-        month = datetime(now.year, now.month, 1, tzinfo=UTC)
-        buckets = await self._app.store.five_minute_buckets(link=name, since=month, until=now)
-        found = percentile_95(buckets, link=name, month=now.strftime("%Y-%m"), series=link.percentile, now=now)
-        return None if isinstance(found, NoData) else found
-
-    def _triggers(self) -> dict[str, TriggerStatus]:
-        """For each link the most alarming of what the policies say of it."""
-        found: dict[str, TriggerStatus] = {}
-        for decision in self._app.decider.last().values():
-            for trigger in decision.triggers:
-                known = found.get(trigger.link)
-                if known is None or (trigger.firing, trigger.above_since is not None) > (
-                    known.firing,
-                    known.above_since is not None,
-                ):
-                    found[trigger.link] = trigger
-        return found
-
-    def _routers(self) -> list[Document]:
-        app = self._app
-        return [
-            documents.router_document(
-                name,
-                address=router.address,
-                links=[link.name for link in app.config.network.links.values() if link.router == name],
-                reading=app.observer.reading(name),
-            )
-            for name, router in app.config.routers.items()
-        ]
-
-    async def router_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
-        return documents.listing("routers", self._routers(), at=self._now)
-
-    async def exporter_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
-        origins = self._app.origins
-        return documents.listing("exporters", self._exporters(self._now), at=self._now) | {
-            "origins": None if origins is None else documents.origins_document(origins)
-        }
-
-    def _exporters(self, now: datetime) -> list[Document]:
-        figures, doubts = self._app.exporter_watch.figures(), self._app.ingest.exporter_doubts(now)
-        return [
-            documents.exporter_document(each, figures=figures.get(each.exporter), doubts=doubts.get(each.exporter, ()))
-            for each in self._app.ingest.exporters()
-        ]
-
-    async def matrix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        link = arguments.get("link")
-        if link is not None and link not in self._app.config.network.links:
-            raise NotFound("link", str(link), known=list(self._app.config.network.links))
-        prefix = None if arguments.get("prefix") is None else self._own(arguments)
-        now = self._now
-        window, since = (
-            None if arguments.get(key) is None else seconds_of(arguments[key], key)
-            for key in ("window_seconds", "since_seconds")
-        )
-        return documents.matrix_document(
-            await matrix_of(self._app, now, window_seconds=window, since_seconds=since),
-            at=now,
-            link=None if link is None else str(link),
-            prefix=prefix,
-            source_as=None if arguments.get("source_as") is None else count_of(arguments, "source_as", 0, ASN_MAX),
-            top=count_of(arguments, "top", 20, MAX_TOP),
-        )
-
-    def _own(self, arguments: Mapping[str, object]) -> Prefix:
-        return own_prefix(self._app.config.network, text_of(arguments, "prefix"))
-
-    async def prefix_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
-        await self._app.look()
-        rows = [self._prefix_document(own.prefix, None) for own in self._app.config.network.prefixes]
-        return documents.listing("prefixes", rows, at=self._now)
-
-    async def prefix_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
-        own = self._own(arguments)
-        await self._app.look()
-        return self._prefix_document(own, 10)
-
-    def _prefix_document(self, prefix: Prefix, top: int | None) -> Document:
-        app = self._app
-        own = app.config.network.own(prefix)
-        assert own is not None  # noqa: S101 - both callers took it from the network
-        owner = app.book.owner(prefix)
-        return documents.prefix_document(
-            own,
-            network=app.config.network,
-            live=app.routes.live(),
-            owner=None if owner is None else owner.id,
-            changed_at=app.book.changed_at(prefix),
-            matrix=app.ingest.latest(self._now),
-            top=top,
-            proofs=app.prover.at(prefix) if own.engineer else (),
-        )
 
     def _policy_document(self, policy: Policy) -> Document:
         return documents.policy_document(policy, last=self._app.decider.last().get(policy.name))
@@ -330,7 +182,9 @@ class Handlers:
     async def explain_show(self, _actor: Actor, arguments: Mapping[str, object]) -> Document:
         snapshot = await self._app.decider.snapshot()
         decisions = tuple(self._app.decider.last().values())
-        explained = explain_prefix(snapshot, decisions, self._own(arguments))
+        explained = explain_prefix(
+            snapshot, decisions, own_prefix(self._app.config.network, text_of(arguments, "prefix"))
+        )
         proposals = {p.plan.digest: p.id for p in self._app.book.live()}
         return documents.explain_document(explained, at=self._now, proposals=proposals)
 
@@ -423,9 +277,3 @@ class Handlers:
         """The file is checked here and now, with all its problems in the answer; the exchange follows the answer."""
         self._app.request_reload(actor.user)
         return {"at": format_time(self._now), "reloading": str(self._app.config.path)}
-
-
-def _rows(document: Document, key: str) -> Sequence[Document]:
-    rows = document[key]
-    assert isinstance(rows, list)  # noqa: S101 - made by documents.listing
-    return rows

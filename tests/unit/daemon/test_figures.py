@@ -47,7 +47,9 @@ async def test_a_daemon_that_knows_nothing_yet_says_so(app: App) -> None:
 async def test_datagrams_are_counted_by_exporter_and_strangers_apart(app: App, place: Site) -> None:
     send(place.flows_port, [netflow5(record5(src=1, dst=2)), b"nonsense"])
     send(place.flows_port, [b"stranger"], source="127.0.0.9")
-    while sum(h.datagrams for h in app.flows.exporters()) < 2 or not app.flows.dropped()["unknown_exporter"]:
+    while (
+        sum(h.datagrams for h in app.intake.flows.exporters()) < 2 or not app.intake.flows.dropped()["unknown_exporter"]
+    ):
         await app.clock.sleep(0.005)
     found = taken(app)
     assert found["teagent_flow_datagrams_total"] == {("127.0.0.1",): 2}
@@ -60,7 +62,7 @@ async def test_what_an_sflow_agent_dropped_is_counted(app: App, place: Site) -> 
     frame = sflow.sampled_header(sflow.ethernet(sflow.ipv4("10.0.0.1", "198.51.100.1", sflow.udp(1, 2))))
     samples = [sflow.flow_sample(frame, sequence=n, drops=drops) for n, drops in ((1, 0), (2, 8))]
     send(place.flows_port, [sflow.datagram(*samples)])
-    while not any(h.samples for h in app.flows.exporters()):
+    while not any(h.samples for h in app.intake.flows.exporters()):
         await app.clock.sleep(0.005)
     found = taken(app)
     assert found["teagent_flow_samples_dropped_total"] == {("127.0.0.1",): 8}

@@ -154,12 +154,12 @@ async def test_flows_go_on_over_a_reload_that_does_not_concern_them(
         place.capacity = "2Gbps"
         await life.reload(place.text())
         await life.until(lambda: len(life.apps) == 2)
-        assert life.apps[1].listener is life.apps[0].listener
+        assert life.apps[1].intake.listener is life.apps[0].intake.listener
         place.flows_port = free_port()
         await life.reload(place.text())
         await life.until(lambda: len(life.apps) == 3)
-        assert life.apps[2].listener is not life.apps[1].listener
-        assert life.apps[2].listener.ports() == (place.flows_port,)
+        assert life.apps[2].intake.listener is not life.apps[1].intake.listener
+        assert life.apps[2].intake.listener.ports() == (place.flows_port,)
 
 
 async def test_a_reload_into_dry_run_is_refused_while_something_is_on_the_wire(
