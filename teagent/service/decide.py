@@ -97,7 +97,7 @@ class Decider:
             previous=self._taken_at,
         )
         # Shares of a capacity that is not there any more say nothing, of this link and of those that would take over.
-        reasons = (*reasons, *self._observer.shrunk())
+        reasons = (*reasons, *(each.reason for each in self._observer.shrunk()))
         live = self._routes.live()
         if isinstance(live, NoData):
             reasons = (*reasons, f"live announcements are not known: {live.reason}")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from teagent.engine.measure.bundle import BundleMemory, left_bps, members, shrunk
+from teagent.engine.measure.bundle import BundleMemory, Shrunk, left_bps, members, shrunk
 from teagent.engine.measure.counters import difference, no_counters, was_reset
 from teagent.engine.measure.interfaces import find_interface
 from teagent.errors import SnmpNoSuchObject, StoreError, TelemetryError
@@ -291,8 +291,8 @@ class Observer:
             if count > RESETS_TRUSTED
         }
 
-    def shrunk(self) -> tuple[str, ...]:
-        """In words, the links that carry less than is configured, since a bundle lost a member."""
+    def shrunk(self) -> tuple[Shrunk, ...]:
+        """The links that carry less than is configured, since a bundle lost a member."""
         found = (
             shrunk(self._links[name], interface, self._bundles[name]) for name, interface in self._interfaces.items()
         )

@@ -13,7 +13,7 @@ from teagent.errors import StoreError
 from teagent.model.link import Link, NoData, Reading, Utilisation
 from teagent.model.policy import AnnouncedLinksGuard, Guard, NoDataGuard, Policy, UtilisationGuard
 from teagent.model.proposal import FINAL, Proposal, ProposalEvent, ProposalState
-from teagent.model.units import format_duration, format_share
+from teagent.model.units import format_bps, format_duration, format_share
 from teagent.service.apply import Applier
 from teagent.service.observe import Observer
 from teagent.service.proposals import ProposalBook
@@ -41,6 +41,17 @@ def affected_links(proposal: Proposal) -> tuple[str, ...]:
     )
 
 
+def capacities(proposal: Proposal, links: Mapping[str, Link], left_bps: Mapping[str, float]) -> dict[str, float]:
+    """What each link carries, in bits per second. Of a bundle that has lost a member what is left counts where the
+    change brought traffic to it: a link that was relieved gains nothing by the way home.
+    """
+    gains = {each.link for each in proposal.dry_run.links if each.after.expected > each.before_bps}
+    return {
+        name: left_bps[name] if name in gains and name in left_bps else link.capacity_bps
+        for name, link in links.items()
+    }
+
+
 def applied_at(proposal: Proposal) -> datetime | None:
     """When the change was acknowledged; None while it was not."""
     entries = [e.at for e in proposal.history if e.event is ProposalEvent.ACKED]
@@ -53,12 +64,13 @@ def tripped(
     *,
     readings: Mapping[str, Reading],
     history: Mapping[str, Sequence[Utilisation]],
-    links: Mapping[str, Link],
+    capacity_bps: Mapping[str, float],
     now: datetime,
 ) -> tuple[str, str] | None:
     """(guard, reason) of the first guard that forces a revert, or None. Pure.
 
-    `history` are each link's readings, oldest first; only the last few are looked at.
+    `capacity_bps` is what each link carries now. `history` are each link's readings, oldest first; only the last few
+    are looked at.
     """
     since = applied_at(proposal)
     if since is None:
@@ -66,7 +78,13 @@ def tripped(
     settled_at = since + timedelta(seconds=policy.confirm.settle_seconds)
     for guard in policy.confirm.revert_if:
         reason = _breach(
-            guard, proposal, readings=readings, history=history, links=links, settled_at=settled_at, now=now
+            guard,
+            proposal,
+            readings=readings,
+            history=history,
+            capacity_bps=capacity_bps,
+            settled_at=settled_at,
+            now=now,
         )
         if reason:
             return guard_name(guard), reason
@@ -91,7 +109,7 @@ def _breach(
     *,
     readings: Mapping[str, Reading],
     history: Mapping[str, Sequence[Utilisation]],
-    links: Mapping[str, Link],
+    capacity_bps: Mapping[str, float],
     settled_at: datetime,
     now: datetime,
 ) -> str | None:
@@ -104,9 +122,11 @@ def _breach(
                 # Until the change has settled a queue may still be draining: only what was counted after that counts.
                 last = history.get(name, ())[-READINGS_ABOVE:]
                 settled = [row for row in last if _begins(row) >= settled_at]
-                shares = [row.in_bps / links[name].capacity_bps for row in settled]
+                shares = [row.in_bps / capacity_bps[name] for row in settled]
                 if len(shares) == READINGS_ABOVE and min(shares) > above:
-                    return f"{name} in_utilisation {format_share(shares[-1])} is above {format_share(above)}"
+                    carries = format_bps(capacity_bps[name])
+                    share = format_share(shares[-1])
+                    return f"{name} in_utilisation {share} of {carries} is above {format_share(above)}"
         case AnnouncedLinksGuard(below=below):
             for prefix in proposal.plan.prefixes():
                 announced = [
@@ -154,7 +174,7 @@ class Watcher:
 
         A second look that is not above ends it: there is at most one for each ordinary reading.
         """
-        history = self._observer.history()
+        history, left = self._observer.history(), self._left()
         found: set[str] = set()
         for proposal in self._book.in_state(ProposalState.CONFIRMING, ProposalState.ACTIVE):
             policy, since = self._policies.get(proposal.policy), applied_at(proposal)
@@ -162,14 +182,17 @@ class Watcher:
             if policy is None or since is None or not guards:
                 continue
             settled_at = since + timedelta(seconds=policy.confirm.settle_seconds)
-            above = min(guard.above for guard in guards)
+            above, carries = min(guard.above for guard in guards), capacities(proposal, self._links, left)
             for name in affected_links(proposal):
                 last = [row for row in history.get(name, ())[-READINGS_ABOVE:] if _begins(row) >= settled_at]
-                shares = [row.in_bps / self._links[name].capacity_bps > above for row in last]
+                shares = [row.in_bps / carries[name] > above for row in last]
                 first = shares[-1:] == [True] and not all(shares[:-1] or [False])
                 if first and (now - last[-1].at).total_seconds() >= SECOND_LOOK_SECONDS:
                     found.add(name)
         return frozenset(found)
+
+    def _left(self) -> dict[str, float]:
+        return {each.link: each.left_bps for each in self._observer.shrunk()}
 
     async def tick(self, now: datetime) -> None:
         """Called once a second. Expiry, confirm deadlines, what routers say, guards, further attempts to revert.
@@ -221,7 +244,12 @@ class Watcher:
         if policy is None:
             return
         breach = tripped(
-            proposal, policy, readings=readings, history=self._observer.history(), links=self._links, now=now
+            proposal,
+            policy,
+            readings=readings,
+            history=self._observer.history(),
+            capacity_bps=capacities(proposal, self._links, self._left()),
+            now=now,
         )
         if breach is not None:
             guard, reason = breach

@@ -51,8 +51,17 @@ def left_bps(interface: Interface, memory: BundleMemory) -> float | None:
     return min(sum(told), sum(told) if speed is None else speed)
 
 
-def shrunk(link: Link, interface: Interface, memory: BundleMemory) -> str | None:
-    """In words, that the link carries less than is configured since its bundle lost a member: by the members where they
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """A link that carries less than is configured."""
+
+    link: str
+    left_bps: float
+    reason: str
+
+
+def shrunk(link: Link, interface: Interface, memory: BundleMemory) -> Shrunk | None:
+    """That the link carries less than is configured since its bundle lost a member: by the members where they
     are told, else since its interface has become slower than it was. A speed that was always less is not one of these:
     of virtual interfaces it is often made up.
     """
@@ -63,13 +72,15 @@ def shrunk(link: Link, interface: Interface, memory: BundleMemory) -> str | None
     missing = [member for member in each if not member.up]
     if missing and left < link.capacity_bps * SHRUNK_BELOW:
         named = ", ".join(f"{member.if_name} {member.state}" for member in missing)
-        return (
+        reason = (
             f"{link.name} has lost capacity: {len(missing)} of {len(each)} members of its bundle not up ({named}), "
             f"{format_bps(left)} are left, configured are {format_bps(link.capacity_bps)}"
         )
-    if left < min(link.capacity_bps, memory.widest_bps) * SHRUNK_BELOW:
-        return (
+    elif left < min(link.capacity_bps, memory.widest_bps) * SHRUNK_BELOW:
+        reason = (
             f"{link.name} has lost capacity: its interface has {format_bps(left)}, configured are "
             f"{format_bps(link.capacity_bps)}; a member of its bundle may be down"
         )
-    return None
+    else:
+        return None
+    return Shrunk(link=link.name, left_bps=left, reason=reason)

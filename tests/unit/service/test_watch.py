@@ -32,7 +32,7 @@ async def test_a_link_that_stays_full_trips_the_guard_after_settling(world: Worl
     await world.run(20)
     assert world.state(proposal) == "reverted"
     trip = next(e for e in world.book.get(proposal.id).history if e.actor == "guard:in_utilisation")
-    assert trip.reason == "a in_utilisation 99% is above 95%"
+    assert trip.reason == "a in_utilisation 99% of 100M is above 95%"
 
 
 async def test_an_active_change_is_guarded_too(world: World) -> None:
@@ -44,6 +44,23 @@ async def test_an_active_change_is_guarded_too(world: World) -> None:
     world.telemetry.rates["edge1"]["eth2"] = 990 * M
     await world.run(20)
     assert world.state(proposal) == "reverted"
+
+
+@pytest.mark.parametrize(("shrinks", "state"), [("eth2", "reverted"), ("eth1", "active")])
+async def test_a_bundle_that_lost_a_member_is_guarded_by_what_is_left_where_the_change_brought_traffic_to_it(
+    world: World, shrinks: str, state: str
+) -> None:
+    """One link is half of what it was, and full: taking the change back would relieve it only if it gained by it."""
+    world.telemetry.speeds = {"eth1": 100 * M, "eth2": 1000 * M}
+    world.telemetry.rates["edge1"] |= {"eth1": 40 * M, "eth2": 150 * M}
+    proposal = await world.active()
+    await world.run(100)
+    world.telemetry.speeds[shrinks] /= 2
+    world.telemetry.rates["edge1"][shrinks] = world.telemetry.speeds[shrinks]
+    await world.run(30)
+    assert world.state(proposal) == state
+    tripped = [e.reason for e in world.book.get(proposal.id).history if e.actor == "guard:in_utilisation"]
+    assert tripped == (["b in_utilisation 100% of 500M is above 95%"] if state == "reverted" else [])
 
 
 async def test_silence_of_an_affected_link_trips_and_is_not_taken_for_zero(world: World) -> None:
