@@ -230,7 +230,7 @@ def _told(kind: WitnessKind, health: WitnessHealth | None) -> Finding:
             "bmp or witness_session in the configuration; " + SHARED_HINT,
         )
     if not health.connected:
-        silent = "sends no BMP" if kind is WitnessKind.BMP else "has lost its witness session"
+        silent = "sends no BMP" if kind is WitnessKind.BMP else "has no witness session"
         return Verdict.WRONG, f"{silent}: {health.reason}", "docs/explanation/witness.md"
     if kind is WitnessKind.IBGP:
         return Verdict.PROVEN, "tells on its witness session what it prefers", ""

@@ -112,7 +112,7 @@ class OverTcp:
 class OnASession:
     """A second iBGP session: the router tells its best routes, whatever they are."""
 
-    silence = "has lost its witness session: "
+    silence = "has no witness session: "
     session_up = None
 
     def __init__(self, router: BgpRouter, witness: SessionWitness) -> None:

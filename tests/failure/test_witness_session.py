@@ -84,7 +84,7 @@ async def test_what_a_lost_session_said_counts_no_more(clock: FakeClock) -> None
         reason = await setting.ended()
         found = setting.seen()
     assert isinstance(found, NoData)
-    assert found.reason == f"has lost its witness session: {reason}"
+    assert found.reason == f"has no witness session: {reason}"
     assert reason == "the router closed the connection"
 
 

@@ -133,7 +133,7 @@ def test_the_doctor_has_it_from_the_session_and_from_the_edge_s_text(life: Life)
 
 
 def test_a_lost_session_proves_nothing_and_takes_nothing_back(life: Life) -> None:
-    assert "has lost its witness session: " in life.lost["routers"][0]["reason"]
+    assert "has no witness session: " in life.lost["routers"][0]["reason"]
     assert any("has no witness session since" in problem["message"] for problem in life.check["problems"])
 
 

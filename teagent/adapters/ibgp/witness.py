@@ -50,7 +50,7 @@ class SessionWitness:
         if session is None:
             return NoData(since=self._clock.now(), reason="has no witness session")
         if not session.up:
-            return NoData(since=session.since, reason=f"has lost its witness session: {session.reason}")
+            return NoData(since=session.since, reason=f"has no witness session: {session.reason}")
         if prefix.version not in session.families:
             return NoData(since=session.since, reason=f"carries no IPv{prefix.version} on its witness session")
         told, selected = session.told(), session.routes.get(prefix)

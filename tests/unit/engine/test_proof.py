@@ -191,7 +191,7 @@ def test_a_session_adds_what_is_selected_to_what_bmp_tells():
 
 
 def test_what_one_way_does_not_tell_the_other_may():
-    silent = NoData(since=TOLD_AT, reason="has lost its witness session: it is gone")
+    silent = NoData(since=TOLD_AT, reason="has no witness session: it is gone")
     assert joined([SEEN, silent]) == SEEN
     assert joined([replace(SEEN, home=None), replace(ON_A_SESSION, home=True)]).home is True  # type: ignore[union-attr]
 
