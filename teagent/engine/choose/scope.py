@@ -100,7 +100,8 @@ def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: f
         where = f"on {next(iter(vector))} only" if vector else "nowhere"
         yield Reason(rule="carried", ok=False, message=f"{heavy} is announced {where}", value=len(vector), limit=2)
     busy = scene.snapshot.busy.get(prefix)
-    yield from (r for r in busy_reasons(own, busy, policy, now) if not r.ok)
+    if busy is not None:  # nothing is against one that is not
+        yield from (r for r in busy_reasons(own, busy, policy, now) if not r.ok)
     for name in vector:
         if name in scene.unknown:
             yield Reason(

@@ -80,13 +80,16 @@ def promising(
     rough = _Rough(yardstick, options)
     found: dict[Prefix, list[Vector]] = {}
     for order in rough.orders(np.arange(len(rough.parts))[:, None]):
-        within: dict[Prefix, list[Vector]] = {}
-        for number in order.tolist():
-            prefix, vector = rough.parts[number]
-            if prefix in within or len(within) < count:
-                within.setdefault(prefix, []).append(vector)
-        for prefix, vectors in within.items():
-            found.setdefault(prefix, []).extend(vectors[:each])
+        within: dict[int, list[int]] = {}
+        for number, owner in zip(order.tolist(), rough.prefix[order].tolist(), strict=True):
+            if len(within) == count and owner not in within:
+                continue
+            best = within.setdefault(owner, [])
+            if len(best) < each:
+                best.append(number)
+        for best in within.values():
+            prefix = rough.parts[best[0]][0]
+            found.setdefault(prefix, []).extend(rough.parts[number][1] for number in best)
     return found
 
 
