@@ -69,12 +69,8 @@ def distrust(
 def _matrix(matrix: TrafficMatrix | NoData, now: datetime, bounds: TrustBounds) -> list[str]:
     if isinstance(matrix, NoData):
         return [f"no traffic matrix: {matrix.reason}"]
-    if matrix.at - now > timedelta(seconds=bounds.ahead_seconds):
-        return [f"the traffic matrix is {format_age(now, matrix.at)} ahead of the clock"]
     allowed = max(bounds.windows_old * matrix.seconds, bounds.matrix_after_seconds)
-    if (now - matrix.at).total_seconds() > allowed:
-        return [f"the traffic matrix is {format_age(matrix.at, now)} old, limit {format_duration(allowed)}"]
-    return []
+    return _age("the traffic matrix", matrix.at, now, allowed_seconds=allowed, ahead_seconds=bounds.ahead_seconds)
 
 
 def _reading(link: str, reading: Reading | None, now: datetime, bounds: TrustBounds) -> list[str]:
@@ -82,11 +78,16 @@ def _reading(link: str, reading: Reading | None, now: datetime, bounds: TrustBou
         return [f"{link} was never read"]
     if isinstance(reading, NoData):
         return [f"{link} has no data for {format_age(reading.since, now)}: {reading.reason}"]
-    if reading.at - now > timedelta(seconds=bounds.ahead_seconds):
-        return [f"the reading of {link} is {format_age(now, reading.at)} ahead of the clock"]
     allowed = max(bounds.polls_stale * reading.seconds, bounds.stale_after_seconds)
-    if (now - reading.at).total_seconds() > allowed:
-        return [f"the reading of {link} is {format_age(reading.at, now)} old, limit {format_duration(allowed)}"]
+    what = f"the reading of {link}"
+    return _age(what, reading.at, now, allowed_seconds=allowed, ahead_seconds=bounds.ahead_seconds)
+
+
+def _age(what: str, at: datetime, now: datetime, *, allowed_seconds: float, ahead_seconds: float) -> list[str]:
+    if at - now > timedelta(seconds=ahead_seconds):
+        return [f"{what} is {format_age(now, at)} ahead of the clock"]
+    if (now - at).total_seconds() > allowed_seconds:
+        return [f"{what} is {format_age(at, now)} old, limit {format_duration(allowed_seconds)}"]
     return []
 
 
