@@ -59,6 +59,7 @@ class Journal:
         self._size = 0
         self._compacted_size = 0
         self._torn = False  # a write failed, and part of it may be in the file
+        self._unlinked = False  # the directory may still lead to the file before this one
 
     def open(self) -> None:
         """Reads what is there and makes the file whole. Raises JournalError when the file cannot be read."""
@@ -106,6 +107,8 @@ class Journal:
         """Writes the removals that could not be written. Raises JournalError while they still cannot."""
         if not self.is_open:
             raise JournalError(errno.EBADF, "it is not open", str(self.path))
+        if self._unlinked:
+            self._link()
         for prefix in sorted(self._unwritten, key=str):
             self._append({"op": "remove", "prefix": str(prefix)})
             self._unwritten.discard(prefix)
@@ -133,11 +136,20 @@ class Journal:
             self._fd, self._size, self._compacted_size = fd, len(content), len(content)
             self._torn = False
             self._unwritten.clear()
-            _sync_directory(self.path.parent)
+            self._link()
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise JournalError(error.errno, error.strerror, str(self.path)) from error
+
+    def _link(self) -> None:
+        """Before this a power cut brings back the file that was there: nothing may go into the new one alone."""
+        self._unlinked = True
+        try:
+            _sync_directory(self.path.parent)
+        except OSError as error:
+            raise JournalError(error.errno, error.strerror, str(self.path)) from error
+        self._unlinked = False
 
     def _append(self, document: Mapping[str, Json]) -> None:
         if self._size > self._compacted_size + COMPACT_AFTER_BYTES:
@@ -145,6 +157,8 @@ class Journal:
                 self.compact()
         content = _line(document)
         try:
+            if self._unlinked:
+                self._link()
             if self._torn:
                 os.ftruncate(self._fd, self._size)
                 self._torn = False

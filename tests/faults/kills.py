@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from labs.scenario import Scenario, received_paths
+from teagent.daemon.duties import RECONCILE_SECONDS
 from teagent.errors import TeagentError
 from tests.faults.figure import Figure, Options, quantile
 from tests.faults.real_routers import PREFIX, Ears, Heard, Loop, teagent_on_two_transits, until
 
 KILLS = 100
-CYCLE_SECONDS = 5.0
 SLACK_SECONDS = 2.0
 """Of the harness: what it takes to ask the routers."""
 
@@ -165,7 +165,7 @@ def run(options: Options) -> Iterator[Figure]:
         yield Figure(what="withdrawals heard by any transit", value=life.withdrawn, limit=0)
         yield Figure(what="kills with more than one UPDATE to home", value=life.homes_too_many, limit=0)
         yield Figure(what="reconciled after the return, p50 (s)", value=quantile(life.settled, 0.5))
-        limit = CYCLE_SECONDS + SLACK_SECONDS
+        limit = RECONCILE_SECONDS + SLACK_SECONDS
         yield Figure(
             what="reconciled after the return, at the latest (s)", value=max(life.settled), limit=limit, timed=True
         )

@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +24,7 @@ from pathlib import Path
 from teagent.adapters.store import SqliteStore
 from teagent.engine.lifecycle import advance, begin_apply
 from teagent.model.proposal import ON_WIRE, ProposalEvent
+from teagent.relay import journal as journal_module
 from teagent.relay.journal import Journal
 from teagent.relay.protocol import Announce, Confirm, Override, Signal, WithdrawRequest
 from teagent.relay.refusal import Refusal
@@ -33,6 +35,9 @@ from tests.unit.relay.conftest import ALLOW, StillClock
 from tests.unit.relay.exabgp_double import ExabgpDouble
 
 REQUESTS = 150
+COMPACT_AFTER_BYTES = 2000
+"""So that the journal is written anew every few requests, which takes a quarter of a megabyte otherwise."""
+
 PROPOSALS = 40
 TAILS = 24
 """Cuts within the write-ahead log behind each announcement; within the journal there is one at every byte."""
@@ -44,8 +49,10 @@ PREFIXES = ("198.51.100.0/24", "2001:db8:100::/44")
 def run(options: Options) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="te-") as name:
         directory = Path(name)
-        cuts, lost = asyncio.run(_journal(directory, random.Random(options.seed), options.count(REQUESTS, least=20)))
+        requests = options.count(REQUESTS, least=20)
+        cuts, lost, rewritten = asyncio.run(_journal(directory, random.Random(options.seed), requests))
         yield Figure(what="cuts of the journal", value=cuts)
+        yield Figure(what="times that it was written anew meanwhile", value=rewritten)
         yield Figure(what="overrides on the wire without a record in it", value=lost, limit=0)
         cuts, lost, broken = asyncio.run(_store(directory, options.count(PROPOSALS, least=4)))
         yield Figure(what="cuts of the store", value=cuts)
@@ -55,33 +62,52 @@ def run(options: Options) -> Iterator[Figure]:
 
 @dataclass
 class _Tape:
-    """The journal's file at each announcement, and the part of it that had been synced by then."""
+    """The journal's file at each announcement, and the part of it that had been synced by then.
+
+    Where it was written anew, and its directory not synced since, a cut brings back the file before: `linked` is the
+    one that a cut leaves, and what is in it.
+    """
 
     path: Path
     synced: int = 0
+    linked: tuple[int, bytes] = (0, b"")
+    rewritten: int = 0
     moments: list[tuple[str, bytes, int]] = field(default_factory=list)
+
+    def synchronised(self, fd: int) -> None:
+        found, file = os.fstat(fd), self.path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            self.rewritten += self.linked[0] not in {0, file.st_ino}
+            self.linked = (file.st_ino, self.path.read_bytes())
+        elif os.path.samestat(found, file):
+            self.synced = found.st_size
+            if file.st_ino == self.linked[0]:
+                self.linked = (file.st_ino, self.path.read_bytes())
 
     def announced(self, command: str) -> None:
         if " announce route " in command:
-            content = self.path.read_bytes()
+            inode, content = self.linked
+            if self.path.stat().st_ino == inode:
+                content = self.path.read_bytes()
             self.moments.append((command, content, min(self.synced, len(content))))
 
 
-async def _journal(directory: Path, rng: random.Random, requests: int) -> tuple[int, int]:
+async def _journal(directory: Path, rng: random.Random, requests: int) -> tuple[int, int, int]:
+    """Cuts, overrides that were lost by them, and how often the file was written anew."""
     tape = _Tape(directory / "journal")
     real_sync = os.fsync
 
     def sync(fd: int) -> None:
         real_sync(fd)
-        if os.path.samestat(os.fstat(fd), tape.path.stat()):
-            tape.synced = os.fstat(fd).st_size
+        tape.synchronised(fd)
 
-    os.fsync = sync
+    as_shipped = journal_module.COMPACT_AFTER_BYTES
+    os.fsync, journal_module.COMPACT_AFTER_BYTES = sync, COMPACT_AFTER_BYTES
     try:
         await _drive(directory, tape, rng, requests)
     finally:
-        os.fsync = real_sync
-    return _cut_everywhere(tape)
+        os.fsync, journal_module.COMPACT_AFTER_BYTES = real_sync, as_shipped
+    return (*_cut_everywhere(tape), tape.rewritten)
 
 
 def _cut_everywhere(tape: _Tape) -> tuple[int, int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 
+from teagent.relay import journal
 from teagent.relay.journal import Journal
 from tests.faults import generated_requests, power_cut
 from tests.faults.__main__ import FAULTS, load
@@ -48,6 +50,20 @@ def test_a_journal_that_is_told_too_late_is_found(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Journal, "put", put)
     found = {figure.what: figure for figure in power_cut.run(Options(scale=0.05))}
+    assert not found["overrides on the wire without a record in it"].met
+
+
+def test_a_rewritten_journal_whose_directory_may_not_know_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, calls = journal._sync_directory, []
+
+    def once(directory: Path) -> None:
+        calls.append(directory)
+        if len(calls) == 1:
+            sync(directory)
+
+    monkeypatch.setattr(journal, "_sync_directory", once)
+    found = {figure.what: figure for figure in power_cut.run(Options(scale=0.05))}
+    assert len(calls) > 1
     assert not found["overrides on the wire without a record in it"].met
 
 

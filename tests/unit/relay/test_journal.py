@@ -175,6 +175,20 @@ def test_a_compaction_that_fails_leaves_the_old_file_in_use(journal, path, monke
     assert list(reread(path).entries.values()) == [entry(1), entry(2)]
 
 
+def test_into_a_rewritten_file_nothing_goes_before_its_directory_surely_knows_it(journal, path, monkeypatch):
+    """A power cut would bring back the file that was there before, without what was put into the new one."""
+    journal.put(entry(1))
+    with monkeypatch.context() as broken:
+        broken.setattr(journal_module, "_sync_directory", _fails)
+        with pytest.raises(JournalError):
+            journal.compact()
+        with pytest.raises(JournalError):
+            journal.put(entry(2))
+    assert b"198.51.2.0/24" not in path.read_bytes()
+    journal.put(entry(2))
+    assert len(reread(path).entries) == 2
+
+
 def test_a_journal_that_cannot_be_opened_says_so_and_can_be_opened_later(tmp_path):
     journal = Journal(tmp_path / "missing" / "journal")
     with pytest.raises(JournalError, match="No such file"):
