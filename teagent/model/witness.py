@@ -32,7 +32,7 @@ class Sighting:
     `session_up` is None where the router tells of no such session. `complete`: what is not there is absent, not merely
     untold yet. `tells_*` says which of its tables the router reports: routes as received, as its inbound policy left
     them, and as selected. `home` says whether its own route of the prefix is there, None where that is not told.
-    `refusals` is when each reason was last given on the session, for any route.
+    `refusals` is when at the earliest each reason was last given on the session, for any route.
     """
 
     session_up: bool | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -51,8 +52,10 @@ def run(options: Options) -> Iterator[Figure]:
                 limit=NOTICED_WITHIN_SECONDS,
                 timed=True,
             )
-            wrong = sum(not _right(row, word) for row in rows)
-            yield Figure(what=f"{what}: not reverted, or not said why", value=wrong, limit=0)
+            wrong = [row for row in rows if not _right(row, word)]
+            for row in wrong:
+                print(f"  {row}", file=sys.stderr)
+            yield Figure(what=f"{what}: not reverted, or not said why", value=len(wrong), limit=0)
             yield Figure(what=f"{what}: UPDATEs heard by a transit", value=sum(row.heard for row in rows), limit=0)
 
 

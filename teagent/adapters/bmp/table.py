@@ -42,6 +42,7 @@ class Session:
     routes: dict[tuple[View, Prefix], dict[int, PathAttributes]] = field(default_factory=dict)
     ended: bool = False
     counts: dict[int, int] = field(default_factory=dict)
+    counted_at: datetime | None = None
     refusals: dict[Refusal, datetime] = field(default_factory=dict)
 
     def route(self, view: View, prefix: Prefix) -> PathAttributes | None:
@@ -123,10 +124,12 @@ class RouterTable:
             value = message.values.get(kind)
             if value is None:
                 continue
-            # The first figure may be of long ago.
-            if value > session.counts.get(kind, value):
-                session.refusals[refusal] = now
+            # The first figure may be of long ago. What is more now may be so since the report before: the refusal of an
+            # earlier announcement is not to be taken for one of the next.
+            if value > session.counts.get(kind, value) and session.counted_at is not None:
+                session.refusals[refusal] = session.counted_at
             session.counts[kind] = value
+        session.counted_at = now
 
     def _routes(self, message: RouteMonitoring, now: datetime, uptime: float) -> Update | None:
         session = self._session(message.peer, now)

@@ -99,7 +99,17 @@ def test_counters_that_grow_name_what_was_refused():
     made = table(b.peer_up(), b.statistics({0: 7, 4: 2}), now=NOW)
     assert seen(made).refusals == {}
     later = NOW + timedelta(seconds=1)
-    assert seen(take(made, b.statistics({0: 8, 4: 2}), now=later)).refusals == {Refusal.POLICY: later}
+    assert seen(take(made, b.statistics({0: 8, 4: 2}), now=later)).refusals == {Refusal.POLICY: NOW}
+
+
+def test_what_grew_since_the_report_before_may_be_as_old_as_that() -> None:
+    """What was refused a moment before an announcement, and is told after it, says nothing of it."""
+    made = table(b.peer_up(), b.statistics({0: 7}), now=NOW)
+    announced = NOW + timedelta(seconds=0.5)
+    told = take(made, b.statistics({0: 8}), now=NOW + timedelta(seconds=1))
+    assert seen(told).refusals[Refusal.POLICY] < announced
+    again = take(told, b.statistics({0: 9}), now=NOW + timedelta(seconds=2))
+    assert seen(again).refusals[Refusal.POLICY] > announced
 
 
 def test_of_additional_paths_one_that_goes_leaves_the_others():
