@@ -36,7 +36,7 @@ test: check  ## everything: check, then what is slow and the labs on real router
 	$(ROOT) $(PY) -m pytest -q -n auto -p no:cacheprovider -m "slow and not lab" tests
 	$(ROOT) $(PY) -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m lab tests
 
-faults: setup  ## try the promises about safety by fault injection, and print the figures (as root, about an hour)
+faults: setup  ## try the promises about safety by fault injection, and print the figures (as root, about half an hour)
 	@scripts/as-root $(PY) -m tests.faults
 
 format:  ## put the code into its form
