@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,16 +15,25 @@ from typing import Any
 import pytest
 
 from labs.demo import expected_paths, proven
-from labs.loop import ClosedLoop
-from labs.scenario import Paths, Traffic, received_paths, wait_for_paths
+from labs.loop import ENVIRONMENT, NODE, ClosedLoop
+from labs.scenario import Paths, received_paths, wait_for_paths
+from tests.conftest import ROOT
+from tests.faults.real_routers import Loop
 from tests.lab.conftest import RunningLab
 from tests.lab.refusing_edge import Edge
 from tests.lab.signal_mode import TransitLogs
-from tests.lab.test_closed_loop import pending, quick_config
+from tests.lab.test_closed_loop import quick_config
 
 pytestmark = pytest.mark.lab
 
 NOTICED_WITHIN_SECONDS = 10
+PREFIX = "11.0.0.0/24"
+OFTEN = """
+import runpy
+from teagent.service import prove
+prove.RENEW_SECONDS = 25.0
+runpy.run_module("tests.faults.proposer", run_name="__main__")
+"""
 
 FAMILY = ("router bgp 65000", "address-family ipv4 unicast")
 SABOTAGES = {
@@ -81,25 +91,38 @@ class Life:
     doctor: dict[str, dict[tuple[str, str], dict[str, Any]]] = field(default_factory=dict)
 
 
+class Repeating(Loop):
+    """A daemon that repeats what is on the wire every 25 s, so that nobody has to wait a minute to see it."""
+
+    def start_daemon(self) -> None:
+        log = self._log("teagent")
+        self._daemon = self.lab.node(NODE).popen(
+            [sys.executable, "-c", OFTEN, str(self.config)],
+            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+        )
+
+
 @pytest.fixture(scope="module")
 def life(two_transit: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Life:
     directory = tmp_path_factory.mktemp("witness")
     config = quick_config(directory)
     policy = directory / "policies" / "10-transit-a.yaml"
     policy.write_text(policy.read_text().replace("confirm:\n", "confirm:\n  unproven: refuse\n"))
-    with (
-        Traffic(two_transit.lab, two_transit.scenario, seconds=600, directory=directory) as _,
-        ClosedLoop(two_transit.lab, config, logs=directory) as loop,
-    ):
+    with Repeating(two_transit.lab, config, logs=directory) as loop:
         loop.start_daemon()
         loop.start_exabgp()
         loop.wait_for("daemon and session", loop.ready, seconds=40, every=0.5)
         return live(loop, two_transit)
 
 
-def live(loop: ClosedLoop, running: RunningLab) -> Life:
+def live(loop: Loop, running: RunningLab) -> Life:
     seen = Life(home=received_paths(running.lab, running.scenario))
     edge, logs = Edge(running.lab), TransitLogs(running)
+    # what is bent and put right again is over before anybody listens to what the transits hear
+    edge.configure("bgp route-map delay-timer 1")
     seen.doctor["right"] = doctor(loop, edge)
     for name, (bend, restore) in SABOTAGES.items():
         edge.configure(*bend)
@@ -111,7 +134,7 @@ def live(loop: ClosedLoop, running: RunningLab) -> Life:
     seen.shown = loop.teagent("proposal", first, "show").stdout
     loop.teagent("proposal", first, "confirm")
     seen.status = loop.teagent("status").stdout
-    seen.prefix = loop.ask("prefix", "11.0.0.0/24")
+    seen.prefix = loop.ask("prefix", PREFIX)
     seen.doctor["announced"] = doctor(loop, edge)
     wait_for_paths(running.lab, running.scenario, expected_paths(running.scenario, loop.ask("proposal", first, "show")))
     logs.mark()
@@ -146,8 +169,8 @@ def doctor(loop: ClosedLoop, edge: Edge) -> dict[tuple[str, str], dict[str, Any]
     return {(row["check"], row["subject"]): row for row in reversed(found)}
 
 
-def approved(loop: ClosedLoop) -> str:
-    proposal = pending(loop)
+def approved(loop: Loop) -> str:
+    proposal = loop.propose((1, 0), prefix=PREFIX)
     loop.teagent("proposal", proposal, "approve", "--yes")
     return proposal
 
