@@ -16,6 +16,10 @@ CHANCE_STEPS = 200
 """Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
 
 
+PACKED = 5
+"""So many chances of a case go into one number, beside one of its million at the most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Told:
     """Demands (N) told apart. `case` (N) numbers first the C cases of the model, then those of which nothing is
@@ -52,21 +56,31 @@ class Learned:
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         told = self._told_apart(demands)
-        width, count = len(demands.links), len(told.cases.asn)
-        expected = np.zeros((len(told.link), width))
-        expected[np.arange(len(told.link)), told.link] = 1.0
-        if count and dict(before) != dict(after):
-            model, known = self._model, np.flatnonzero(told.place >= 0)
-            chances = self._chances.of(told.cases, model.vector(before), model.vector(after))
-            expected[:count] = 0.0
-            expected[:count, known] = chances[:, told.place[known]]
-        group, expected = _grouped(told, expected)
-        return Shares(
-            group=group[told.case], expected=expected, unit=told.unit, correlation=self._model.scores.correlation()
-        )
+        group, expected = _grouped(told, next(self._expected(told, before, [after])))
+        return self._shares(told, group[told.case], expected)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
-        return (self.forecast_shares(demands, before, after) for after in afters)
+        """Cases that are nearly alike are not taken together: who looks at many vectors has the same groups in all."""
+        told = self._told_apart(demands)
+        for expected in self._expected(told, before, afters):
+            yield self._shares(told, told.case, expected)
+
+    def _shares(self, told: _Told, group: Ints, expected: Floats) -> Shares:
+        return Shares(group=group, expected=expected, unit=told.unit, correlation=self._model.scores.correlation())
+
+    def _expected(self, told: _Told, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
+        """(N, K) for each vector."""
+        width, count, model = len(told.demands.links), len(told.cases.asn), self._model
+        staying = np.zeros((len(told.link), width))
+        staying[np.arange(len(told.link)), told.link] = 1.0
+        known = np.flatnonzero(told.place >= 0)
+        chances = self._chances.of_each(told.cases, model.vector(before), [model.vector(after) for after in afters])
+        for after, each in zip(afters, chances, strict=True):
+            expected = staying.copy()
+            if count and dict(before) != dict(after):
+                expected[:count] = 0.0
+                expected[:count, known] = each[:, told.place[known]]
+            yield expected
 
     def _told_apart(self, demands: DemandColumns) -> _Told:
         told = self._told.get(demands.prefix)
@@ -106,9 +120,13 @@ def _grouped(told: _Told, expected: Floats) -> tuple[Ints, Floats]:
     count = len(told.cases.asn)
     code = told.link.copy()
     code[count:] = expected.shape[1] + np.arange(len(code) - count)  # nothing is claimed of these: each its own
-    for column in np.round(expected * CHANCE_STEPS).astype(np.int64).T[:-1]:
-        code = np.unique(code * (CHANCE_STEPS + 1) + column, return_inverse=True)[1].reshape(-1)
-    group = np.unique(code, return_inverse=True)[1].reshape(-1)
+    steps = np.round(expected * CHANCE_STEPS).astype(np.int64).T[:-1]
+    for columns in np.split(steps, range(PACKED, len(steps), PACKED)):
+        packed = code
+        for column in columns:
+            packed = packed * (CHANCE_STEPS + 1) + column
+        code = np.unique(packed, return_inverse=True)[1].reshape(-1)
+    group = code
     weight = told.bps + 1e-9
     total = np.bincount(group, weights=weight)
     mean = np.stack([np.bincount(group, weights=weight * column) for column in expected.T], axis=1)

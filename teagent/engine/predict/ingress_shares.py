@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
-from teagent.engine.predict.habits import WITHHELD, answers
-from teagent.engine.predict.ingress import CHANGES, ERROR, Floats, IngressModel, Ints, Vector
+from teagent.engine.predict.habits import WITHHELD
+from teagent.engine.predict.ingress import CHANGES, Floats, IngressModel, Ints, Vector
 from teagent.engine.predict.ingress_simple import simple_chances
+from teagent.engine.predict.ingress_units import Units, foretold
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -19,8 +21,8 @@ OWN_RULES = 0.3
 
 NUMBER_MAX = 2**40
 
-TABLES_MAX = 512
-"""Of so many vectors the answers of all senders are kept: a search asks for the same ones over and over."""
+TOGETHER = 100_000
+"""Chances that are mixed at once: what is worked with stays in the second-level cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,19 +37,17 @@ class Cases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Kinds:
-    """Senders in D kinds: `weights` (D, H) of habits over the links at `places` (D, S), coming from slot `at` (D); `of`
-    (R) says which each is.
-    """
+class _Asked:
+    """R senders that come in over `link` (R) under `before`, with their `hops` (K, R), and as units."""
 
-    weights: Weights
-    places: Ints
-    at: Ints
-    of: Ints
+    hops: Ints
+    link: Ints
+    before: Vector
+    units: Units
 
 
 class Chances:
-    """Prepared for one model: what each of its senders would do is worked out once for each vector."""
+    """Prepared for one model."""
 
     def __init__(self, model: IngressModel) -> None:
         self.model = model
@@ -59,8 +59,7 @@ class Chances:
         self._own = self._base[:0]
         if model.pooled is not None:
             self._own = model.pooled.posterior * np.float32(1 - CHANGES) + model.pooled.prior * np.float32(CHANGES)
-        self._tables: dict[Vector, Floats] = {}
-        self._last: tuple[tuple[bytes, bytes], _Kinds] | None = None
+        self._last: tuple[Cases, _Asked] | None = None
 
     def cases(self, asn: Ints, link: Ints) -> Cases:
         """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
@@ -76,44 +75,54 @@ class Chances:
 
     def of(self, cases: Cases, before: Vector, after: Vector) -> Floats:
         """(C, K) as `each`, mixed by how well the models foretold lately."""
-        mixed: Floats = np.tensordot(
-            self.model.scores.weights(), self.each(cases.asn, cases.link, before, after), axes=1
-        )
-        return mixed
+        return next(self.of_each(cases, before, [after]))
+
+    def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
+        """(C, K) as `of`, for each of many vectors."""
+        # One prefix is asked of with many vectors, then the next one.
+        if self._last is None or self._last[0] is not cases or self._last[1].before != before:
+            self._last = cases, self._asked(cases.asn, cases.link, before)
+        asked, weights = self._last[1], self.model.scores.weights()
+        told = foretold(asked.units, before, afters)
+        step = max(1, TOGETHER // max(1, asked.hops.size))
+        for first in range(0, len(afters), step):
+            part = slice(first, first + step)
+            mixed = np.zeros((len(afters[part]), *asked.hops.shape))
+            for weight, chances in zip(weights, self._models(asked, afters[part], told[part]), strict=True):
+                mixed += weight * chances
+            yield from mixed.swapaxes(1, 2)
 
     def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-        """(4, R, K) as `learned` says, and as each of the simple models."""
-        simple = simple_chances(self.model.distances.hops_of(asn), link, before, after)
-        chances = np.concatenate([self.learned(asn, link, before, after)[None], simple])
-        withheld = np.array(after) >= WITHHELD
-        if withheld.any():
-            # Who has nothing left that is known of it goes anywhere.
-            chances[:, :, withheld] = 0.0
-            chances[:, :, ~withheld] += np.where(chances.sum(axis=2, keepdims=True) > 0, 0.0, 1.0)
-            chances /= chances.sum(axis=2, keepdims=True)
-        return chances
+        """(4, R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards,
+        as the learned model says, and as each of the simple ones.
 
-    def learned(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-        """(R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards.
-
-        Links of which nothing is known for a sender have none; a `link` that `before` withholds is taken as seen.
+        Of links of which nothing is known for a sender the learned one says nothing; a `link` that `before` withholds
+        is taken as seen.
         """
-        model = self.model
-        row = model.rows(asn)
-        result = np.zeros((len(asn), len(model.links)))
-        at = np.full(len(asn), -1)
-        owned = np.flatnonzero(row >= 0)
-        here = model.slots[row[owned]] == link[owned, None]
-        main = main_slots(model, before)[row[owned]]
-        at[owned] = np.where(here.any(axis=1) & (main == here.argmax(axis=1)), main, -1)
-        home = np.flatnonzero(at >= 0)
-        if len(home):
-            chance = self._table(after)[row[home], at[home]]
-            result[home[:, None], model.slots[row[home]]] = chance
-        others = np.flatnonzero(at < 0)
-        if len(others):
-            result[others] = self._elsewhere(asn[others], row[others], link[others], before, after)
-        return result
+        asked = self._asked(asn, link, before)
+        models = self._models(asked, [after], foretold(asked.units, before, [after]))
+        return np.stack([chances[0].T for chances in models])
+
+    def _asked(self, asn: Ints, link: Ints, before: Vector) -> _Asked:
+        hops = self.model.distances.hops_of(asn)
+        return _Asked(
+            hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self._units(asn, link, hops, before)
+        )
+
+    def _models(self, asked: _Asked, afters: Sequence[Vector], told: Floats) -> tuple[Floats, ...]:
+        """Four times (V, K, R): `told` (V, D, S) by link, and each of the simple ones."""
+        learned = np.zeros((len(afters), *asked.hops.shape))
+        of = asked.units.of
+        np.put_along_axis(learned, asked.units.places[of].T[None], told[:, of].swapaxes(1, 2), axis=1)
+        models = (learned, *simple_chances(asked.hops, asked.link, asked.before, afters))
+        withheld = np.array(afters) >= WITHHELD
+        some = np.flatnonzero(withheld.any(axis=1))
+        for chances in models if len(some) else ():
+            # Who has nothing left that is known of it goes anywhere.
+            kept = np.where(withheld[some, :, None], 0.0, chances[some])
+            kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld[some, :, None])
+            chances[some] = kept / kept.sum(axis=1, keepdims=True)
+        return models
 
     def weights_of(self, asn: int) -> tuple[Weights, Ints]:
         """(H) weights of habits of one sender and (S) its slots, places among the links."""
@@ -133,44 +142,35 @@ class Chances:
         result[places] = np.bincount(chosen, weights=weights, minlength=len(places)) / weights.sum()
         return result
 
-    def _table(self, after: Vector) -> Floats:
-        """(n, S, S): for each sender, by the slot that it is on, the chance of each of its slots."""
-        found = self._tables.get(after)
-        if found is None:
-            model, width = self.model, self._width
-            found = np.zeros((len(model.asn), width, width))
-            for rows, prepends in _alike(np.array(after)[model.slots]):
-                chosen = np.stack([answers(width, prepends, at) for at in range(width)])
-                onto = (chosen[:, :, None] == np.arange(width)).astype(np.float32)  # (slot, H, slot)
-                onto = onto.transpose(1, 0, 2).reshape(-1, width * width)
-                found[rows] = (self._own[rows] @ onto).reshape(-1, width, width)
-            if len(self._tables) >= TABLES_MAX:
-                self._tables.clear()
-            self._tables[after] = found
-        return found
-
-    def _elsewhere(self, asn: Ints, row: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-        """For senders without weights of their own, or not where they were thought to be: as their like, there."""
-        width, key = self._width, (asn.tobytes(), link.tobytes())
-        # One prefix is asked of with many vectors, then the next one.
-        if self._last is None or self._last[0] != key:
-            self._last = key, self._kinds_of(asn, row, link)
-        kinds_of = self._last[1]
-        places, weights = kinds_of.places, kinds_of.weights
-        answer = np.zeros((len(places), len(self.model.links)))
-        asked = np.column_stack([np.array(before)[places], np.array(after)[places], kinds_of.at])
-        for rows, cell in _alike(asked):
-            slot = cell[-1]
-            there = answers(width, cell[:width], slot) == slot
-            after_there = answers(width, cell[width:-1], slot)
-            onto = (after_there[:, None] == np.arange(width)) * np.where(there, 1 - ERROR, ERROR)[:, None]
-            chance = weights[rows] @ onto.astype(np.float32)
-            answer[rows[:, None], places[rows]] = chance / chance.sum(axis=1, keepdims=True)
-        return answer[kinds_of.of]
-
-    def _kinds_of(self, asn: Ints, row: Ints, link: Ints) -> _Kinds:
+    def _units(self, asn: Ints, link: Ints, hops: Ints, before: Vector) -> Units:
+        """Senders that are where they were seen answer by what was seen of them, others as their like do there."""
         model, width = self.model, self._width
-        hops = model.distances.hops_of(asn)
+        row = model.rows(asn)
+        at = np.full(len(asn), -1)
+        known = np.flatnonzero(row >= 0)
+        here = model.slots[row[known]] == link[known, None]
+        main = main_slots(model, before)[row[known]]
+        at[known] = np.where(here.any(axis=1) & (main == here.argmax(axis=1)), main, -1)
+        home, others = np.flatnonzero(at >= 0), np.flatnonzero(at < 0)
+        of = np.empty(len(asn), dtype=np.int64)
+        of[home] = np.arange(len(home))
+        parts = [
+            Units(weights=self._own[row[home]], places=model.slots[row[home]], at=at[home], owned=at[home] >= 0, of=of)
+        ]
+        if len(others):
+            parts.append(self._elsewhere(row[others], link[others], hops[others]))
+            of[others] = len(home) + parts[1].of
+        return Units(
+            weights=np.concatenate([part.weights for part in parts]),
+            places=np.concatenate([part.places for part in parts]).reshape(-1, width),
+            at=np.concatenate([part.at for part in parts]),
+            owned=np.concatenate([part.owned for part in parts]),
+            of=of,
+        )
+
+    def _elsewhere(self, row: Ints, link: Ints, hops: Ints) -> Units:
+        """Senders without weights of their own, or not where they were thought to be: as their like, there."""
+        model, width = self.model, self._width
         places = slots(hops, link)
         owned = row >= 0
         places[owned] = np.where(
@@ -186,8 +186,12 @@ class Chances:
         if model.pooled is not None and len(mine):
             rows = distinct[mine, 0]
             weights[mine] = (1 - OWN_RULES) * self._own[rows] + OWN_RULES * model.pooled.prior[rows]
-        return _Kinds(
-            weights=weights, places=distinct[:, 2 : 2 + width], at=distinct[:, 2 + width], of=which.reshape(-1)
+        return Units(
+            weights=weights,
+            places=distinct[:, 2 : 2 + width],
+            at=distinct[:, 2 + width],
+            owned=np.zeros(len(distinct), dtype=bool),
+            of=which.reshape(-1),
         )
 
     def _of_strangers(self, behind: Ints, places: Ints) -> Weights:
@@ -212,14 +216,6 @@ def _numbered(rows: Ints) -> Ints:
             code = np.unique(code, return_inverse=True)[1].reshape(-1)
         code = code * (int(column.max(initial=0)) + 1) + column
     return code
-
-
-def _alike(rows: Ints) -> list[tuple[Ints, tuple[int, ...]]]:
-    """Rows (R, K) that are alike: (their numbers, what they hold)."""
-    code = _numbered(rows)
-    order = np.argsort(code, kind="stable")
-    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    return [(part, tuple(rows[part[0]].tolist())) for part in np.split(order, starts[1:]) if len(part)]
 
 
 def main_slots(model: IngressModel, vector: Vector) -> Ints:

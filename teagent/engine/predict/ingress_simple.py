@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -21,12 +22,14 @@ class Simple(IntEnum):
     NOTHING = 2
 
 
-def simple_chances(hops: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-    """(3, R, K) for senders with `hops` (R, K) that come in over `link` (R): chances by each of `Simple`."""
-    here = np.eye(hops.shape[1])[link]
-    ties_before, ties_after = (_least(hops + _cost(v), here) for v in (before, after))
-    moved = np.any(ties_before != ties_after, axis=1)
-    return np.stack([np.where(moved[:, None], ties_after, here), ties_after, here])
+def simple_chances(hops: Ints, link: Ints, before: Vector, afters: Sequence[Vector]) -> tuple[Floats, Floats, Floats]:
+    """Each (V, K, R), for senders with `hops` (K, R) that come in over `link` (R): chances by each of `Simple`."""
+    here = np.zeros(hops.shape)
+    here[link, np.arange(len(link))] = 1.0
+    costs = np.array([_cost(vector) for vector in (before, *afters)])
+    ties = _least(hops + costs[:, :, None], here)
+    moved = (ties[:1] != ties[1:]).any(axis=1, keepdims=True)
+    return np.where(moved, ties[1:], here), ties[1:], np.repeat(here[None], len(afters), axis=0)
 
 
 def _cost(vector: Vector) -> Ints:
@@ -36,7 +39,9 @@ def _cost(vector: Vector) -> Ints:
 
 
 def _least(cost: Ints, here: Floats) -> Floats:
+    """(V, K, R)"""
     least = cost == cost.min(axis=1, keepdims=True)
     shared = least / least.sum(axis=1, keepdims=True)
-    result: Floats = np.where((least & (here > 0)).any(axis=1)[:, None], here, shared)
+    at_home = (least & (here > 0)).any(axis=1, keepdims=True)
+    result: Floats = np.where(at_home, here, shared)
     return result

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from teagent.engine.predict.ingress import empty
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.known_senders import KnownSenders
@@ -25,9 +28,8 @@ def test_each_demand_has_the_shares_of_its_own_forecaster() -> None:
     assert any(numbered)
     assert not all(numbered)
     own, stated = (one.forecast_shares(columns, BEFORE, AFTER).of_demands().tolist() for one in (learned, TIES_STICK))
-    assert both.tolist() == [
-        mine if known else theirs for known, mine, theirs in zip(numbered, own, stated, strict=True)
-    ]
+    wanted = [mine if known else theirs for known, mine, theirs in zip(numbered, own, stated, strict=True)]
+    assert both == pytest.approx(np.array(wanted), abs=1e-9)
 
 
 def test_a_dry_run_rests_on_it() -> None:

@@ -1,0 +1,64 @@
+"""What units would do, against the same worked out habit by habit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teagent.engine.predict.habits import WITHHELD, habits
+from teagent.engine.predict.ingress import ERROR
+from teagent.engine.predict.ingress_simple import Simple, simple_chances
+from teagent.engine.predict.ingress_units import Units, foretold
+
+LINKS = 5
+vectors = st.tuples(*[st.sampled_from([0, 0, 1, 2, 3, WITHHELD])] * LINKS)
+
+
+def units(seed: int, count: int) -> Units:
+    rng = np.random.default_rng(seed)
+    weights = rng.random((count, len(habits(3)))).astype(np.float32) ** 8
+    return Units(
+        weights=weights / weights.sum(axis=1, keepdims=True),
+        places=np.sort(rng.permuted(np.tile(np.arange(LINKS), (count, 1)), axis=1)[:, :3], axis=1),
+        at=rng.integers(0, 3, count),
+        owned=rng.random(count) < 0.5,
+        of=np.arange(count),
+    )
+
+
+def habit_by_habit(given_: Units, unit: int, before: tuple[int, ...], after: tuple[int, ...]) -> list[float]:
+    places, at = given_.places[unit], int(given_.at[unit])
+    rules = habits(3).rules
+    goes = rules.choose(np.array(after)[places], at)
+    weight = given_.weights[unit].astype(float)
+    if not given_.owned[unit]:
+        weight = weight * np.where(rules.choose(np.array(before)[places], at) == at, 1 - ERROR, ERROR)
+    chance = np.bincount(goes, weights=weight, minlength=3)
+    return (chance if given_.owned[unit] else chance / chance.sum()).tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12), vectors, st.lists(vectors, min_size=1, max_size=6))
+def test_many_units_under_many_vectors_answer_as_each_habit_does(seed, count, before, afters):
+    some = units(seed, count)
+    found = foretold(some, before, afters)
+    wanted = [[habit_by_habit(some, unit, before, after) for unit in range(count)] for after in afters]
+    assert found == pytest.approx(np.array(wanted), abs=1e-5)
+
+
+def test_no_units_have_no_answers():
+    assert foretold(units(1, 0), (0,) * LINKS, [(1,) * LINKS]).shape == (1, 0, 3)
+
+
+def test_a_link_that_is_withheld_is_further_than_one_without_a_path():
+    hops = np.array([[3], [16_384], [16_384]])
+    chances = simple_chances(hops, np.array([0]), (0, 0, 0), [(WITHHELD, WITHHELD, 0)])
+    assert chances[Simple.TIES][0, :, 0].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_a_link_that_was_withheld_before_and_is_announced_now_draws_who_is_nearest_to_it():
+    hops = np.array([[2], [3], [3]])
+    chances = simple_chances(hops, np.array([1]), (WITHHELD, 0, 0), [(0, 0, 0)])
+    assert chances[Simple.STAY][0, :, 0].tolist() == [1.0, 0.0, 0.0]
