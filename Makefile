@@ -33,6 +33,7 @@ check: setup  ## the fast part: format, lint, types, imports, unit tests (under 
 	$(PY) -m pytest -q -n auto -m "not lab and not slow" tests
 
 test: check  ## everything: check, then what is slow and the labs on real routers (as root)
+	@timeout 300 scripts/real-ollama || echo "make: a real Ollama is not to be had here, its tests are skipped"
 	$(ROOT) $(PY) -m pytest -q -n auto -p no:cacheprovider -m "slow and not lab" tests
 	$(ROOT) $(PY) -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m lab tests
 
@@ -50,4 +51,4 @@ lab-down:  ## take it down
 	@scripts/as-root $(PY) -m labs.runner destroy --name $(TEAGENT_LAB)
 
 clean:  ## remove what setup and the tools made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .ollama .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

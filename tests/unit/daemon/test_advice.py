@@ -84,16 +84,31 @@ async def test_a_model_that_follows_the_place_is_not_followed(advised: App) -> N
     assert len(document["choices"]) > 3
 
 
-async def test_an_intent_becomes_a_draft_and_nothing_else(advised: App, server: FakeOllama, place: Site) -> None:
+async def test_an_intent_becomes_a_draft_and_nothing_else(place: Site, server: FakeOllama) -> None:
+    place.extra = f'advisor: {{enabled: true, url: "{server.url}", model: "{MODEL}"}}'
+    config = place.write()
+    lone = "{prefix: 203.0.113.0/24}"
+    assert lone in config.read_text()
+    config.write_text(config.read_text().replace(lone, "{prefix: 203.0.113.0/24, tags: [customer], engineer: true}"))
     before = {path: path.read_text() for path in place.directory.rglob("*.yaml")}
     server.say = choosing("draft a policy")
+    app = inert(place)
+    await app.start()
     try:
-        document = await ask(advised, "ask", question="keep 198.51.100.0/24 on transit-a this week")
-    except Refused as error:
-        assert "no draft can be made" in error.message  # noqa: PT017 - either is right: the policy moves nothing else
-    else:
-        assert document["draft"]["policy"] == "relief"
+        document = await ask(app, "ask", question="keep 198.51.100.0/24 on transit-a this week")
+    finally:
+        await app.stop(reverting=False)
+    assert document["draft"]["policy"] == "relief"
+    assert document["draft"]["problems"] == []
+    assert "203.0.113.0/24" in document["draft"]["text"]
+    assert "198.51.100.0/24" not in document["draft"]["text"]
     assert {path: path.read_text() for path in place.directory.rglob("*.yaml")} == before
+
+
+async def test_there_is_no_draft_where_a_policy_moves_nothing_else(advised: App, server: FakeOllama) -> None:
+    server.say = choosing("draft a policy")
+    with pytest.raises(Refused, match="no draft can be made"):
+        await ask(advised, "ask", question="keep 198.51.100.0/24 on transit-a this week")
 
 
 async def test_no_lookup_can_be_a_command_that_changes_anything(advised: App) -> None:
