@@ -134,11 +134,8 @@ class OllamaAdvisor:
                 timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
                 # Reading the certificates of all authorities would hold the loop up, for plain HTTP in vain.
                 secure = url.startswith("https:")
-                client = AsyncClient(host=url, timeout=timeout, trust_env=False, verify=secure)
-                try:
+                async with AsyncClient(host=url, timeout=timeout, trust_env=False, verify=secure) as client:
                     yield client
-                finally:
-                    await client._client.aclose()  # noqa: SLF001 - the client has no way of its own to close
         except TimeoutError as error:
             raise AdvisorError(f"{model} did not answer in {seconds:g}s", reason="timeout") from error
         except ResponseError as error:
