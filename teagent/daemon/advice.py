@@ -100,7 +100,7 @@ class AdviceHandlers:
     ) -> Document | None:
         network = self._app.config.network
         names = [*network.links, *(str(own.prefix) for own in network.prefixes), *self._app.policies]
-        known = facts_of(chosen.command, result, names)
+        known = facts_of(chosen.command, result, names, failure=chosen.failure)
         if advising is None or not known.facts:
             return None
         try:

@@ -6,18 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from teagent.engine.advise.facts import SAME, Fact, Facts, Trend
+from teagent.engine.advise.failure import Failure, facts_without
 from teagent.model.units import format_bps, format_share
 
 MOST = 12
 
 
-def facts_of(command: str, document: Mapping[str, Any], names: Sequence[str]) -> Facts:
-    """`names` are the operator's: links, prefixes, policies. Of a document of another kind there are none."""
+def facts_of(
+    command: str, document: Mapping[str, Any], names: Sequence[str], *, failure: Failure | None = None
+) -> Facts:
+    """`names` are the operator's: links, prefixes, policies. Of a document of another kind there are none.
+
+    With `failure` the list of links is told as what would be left without that one.
+    """
     rows: list[Fact] = []
     trends: dict[str, Trend] = {}
     match command:
         case "link.list":
-            rows = [
+            if failure is not None:
+                rows, trends = list(facts_without(failure, document["links"])), {failure.link: Trend.DOWN}
+            rows += [
                 fact
                 for row in document["links"][:MOST]
                 for fact in _load(row["name"], row["capacity_bps"], row["utilisation"].get("in_bps"))

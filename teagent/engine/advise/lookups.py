@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from teagent.engine.advise.failure import Failure, failure_of
 from teagent.model.announcement import PREPEND_HARD_MAX, AnnouncementSet
 from teagent.model.bgp import Prefix
 from teagent.model.network import Network
@@ -18,7 +19,7 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*(?:/\d{1,3})?")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
     """`command` and `arguments` are those of the control socket, `typed` the same as a person types it. A draft has no
-    command: `keeps` is the prefix that it is about.
+    command: `keeps` is the prefix that it is about. `failure` is of the link whose failure is asked about.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Lookup:
     command: str = ""
     arguments: Mapping[str, object]
     keeps: Prefix | None = None
+    failure: Failure | None = None
 
 
 def lookups(question: str, network: Network, live: AnnouncementSet, policies: Sequence[str]) -> tuple[Lookup, ...]:
@@ -94,6 +96,13 @@ def _of_link(link: str, network: Network, live: AnnouncementSet) -> Iterable[Loo
         f"teagent matrix --link {link}",
         f"who sends traffic over {link}: what would have to go elsewhere if {link} failed",
     )
+    yield Lookup(
+        text=f"what if {link} failed: what it carries, and what is left on the links that could take it",
+        typed="teagent link",
+        command="link.list",
+        arguments={},
+        failure=failure_of(link, live),
+    )
     drained = [
         f"prepend {own.prefix} {link} {PREPEND_HARD_MAX}"
         for own in network.prefixes
@@ -102,7 +111,7 @@ def _of_link(link: str, network: Network, live: AnnouncementSet) -> Iterable[Loo
         and vector.get(link, PREPEND_HARD_MAX) < PREPEND_HARD_MAX
     ]
     if drained:
-        yield _simulate(drained[:20], f"what if {link} failed or were drained: as far as prepends can empty it")
+        yield _simulate(drained[:20], f"what if {link} were drained: as far as prepends can empty it")
 
 
 def _show(command: str, arguments: Mapping[str, object], typed: str, text: str) -> Lookup:

@@ -77,6 +77,13 @@ async def test_a_question_becomes_a_lookup_and_its_result_is_worded(advised: App
     assert document["cost"]["calls"] == 3
 
 
+async def test_a_link_that_fails_is_told_of_without_a_forecast(advised: App, server: FakeOllama) -> None:
+    server.say = choosing("what if transit-a failed")
+    document = await ask(advised, "ask", question="what if transit-a fails tonight?")
+    assert document["lookup"]["command"] == "link.list"
+    assert "would take instead is not predicted" in server.requests[-1]["messages"][1]["content"]
+
+
 async def test_a_model_that_follows_the_place_is_not_followed(advised: App) -> None:
     document = await ask(advised, "ask", question="how busy is transit-a?")
     assert document["lookup"] is None

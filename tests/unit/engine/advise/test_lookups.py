@@ -42,10 +42,18 @@ def test_a_link_is_named_in_full_or_by_its_last_letter(question: str, found: tup
     assert links_in(question, NETWORK) == found
 
 
-def test_a_link_that_fails_is_emptied_as_far_as_prepends_can() -> None:
-    simulated = [each for each in typed("what if A fails tonight?") if each.startswith("teagent simulate")]
-    assert simulated
-    assert all(" transit-a 5'" in each for each in simulated)
+def test_a_link_that_fails_is_not_answered_by_a_drain() -> None:
+    failed = [each for each in lookups("what if A fails tonight?", NETWORK, LIVE, []) if "failed:" in each.text]
+    assert [(each.command, each.failure is not None and each.failure.link) for each in failed] == [
+        ("link.list", "transit-a")
+    ]
+
+
+def test_a_link_is_drained_as_far_as_prepends_can() -> None:
+    drains = [each for each in lookups("what if A were drained?", NETWORK, LIVE, []) if "drained" in each.text]
+    assert [each.command for each in drains] == ["simulate.compute"]
+    assert " transit-a 5'" in drains[0].typed
+    assert drains[0].failure is None
 
 
 def test_a_question_about_nothing_has_the_general_ones() -> None:
