@@ -47,8 +47,6 @@ from teagent.adapters.advisor.ollama import OllamaAdvisor, OllamaSettings
 from teagent.adapters.store.serialise import to_text
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.service.advise import Advising
-from teagent.service.caller import Caller
 from tests.fakes.clock import FakeClock
 from tests.fakes.flows import Flow, batch
 from tests.fakes.ollama import MODEL, FakeOllama, fake_ollama
@@ -155,21 +153,6 @@ async def waiting_world(rng: np.random.Generator, sources: int) -> DecidingWorld
     return world
 
 
-def advising(world: DecidingWorld, url: str) -> Advising:
-    return Advising(
-        caller=Caller(
-            advisor=OllamaAdvisor(OllamaSettings(model=MODEL, url=url)), store=world.store, clock=world.clock
-        ),
-        book=world.book,
-        decider=world.decider,
-        predictor=world.predictor,
-        policies=world.policies,
-        store=world.store,
-        clock=world.clock,
-        suggest=True,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """CPU seconds of the decisions, and of the whole process while they were made; seconds of the cycle in the middle;
@@ -185,7 +168,7 @@ class Found:
 
 async def measured(world: DecidingWorld, meter: Meter, url: str | None, cycles: int) -> Found:
     own, whole = meter.seconds, time.process_time()
-    beside = None if url is None else advising(world, url)
+    beside = None if url is None else world.advising(OllamaAdvisor(OllamaSettings(model=MODEL, url=url)))
     asking = None if beside is None else asyncio.create_task(beside.cycle())
     seconds = []
     for _ in range(cycles):

@@ -19,8 +19,6 @@ from teagent.engine.advise.figures import found_in, same
 from teagent.model.advice import Prompt
 from teagent.model.plan import Decision
 from teagent.model.proposal import Proposal
-from teagent.service.advise import Advising
-from teagent.service.caller import Caller
 from tests.fakes.advisor import FakeAdvisor
 from tests.fakes.clock import FakeClock
 from tests.unit.service.deciding import DecidingWorld
@@ -75,16 +73,7 @@ class Machine:
             return next(left)
 
         world = self.world
-        made = Advising(
-            caller=Caller(advisor=FakeAdvisor(say), store=world.store, clock=world.clock),
-            book=world.book,
-            decider=world.decider,
-            predictor=world.predictor,
-            policies=world.policies,
-            store=world.store,
-            clock=world.clock,
-            suggest=True,
-        )
+        made = world.advising(FakeAdvisor(say))
         await made.cycle()
         assert made.document(world.pending()[0]) is not None
 

@@ -8,7 +8,9 @@ from datetime import datetime
 
 from teagent.model.proposal import ProposalState
 from teagent.model.traffic import FlowBatch
-from teagent.ports import ExporterHealth
+from teagent.ports import Advisor, ExporterHealth
+from teagent.service.advise import Advising
+from teagent.service.caller import Caller
 from teagent.service.decide import Decider
 from teagent.service.exporters import ExporterWatch
 from teagent.service.ingest import Ingest
@@ -131,6 +133,18 @@ class DecidingWorld(World):
             if not silent:
                 self.send(WINDOW_SECONDS)
             await self.ingest.close_window()
+
+    def advising(self, advisor: Advisor, *, suggest: bool = True) -> Advising:
+        return Advising(
+            caller=Caller(advisor=advisor, store=self.store, clock=self.clock),
+            book=self.book,
+            decider=self.decider,
+            predictor=self.predictor,
+            policies=self.policies,
+            store=self.store,
+            clock=self.clock,
+            suggest=suggest,
+        )
 
     def pending(self) -> list[str]:
         return [proposal.id for proposal in self.book.in_state(ProposalState.PENDING)]
