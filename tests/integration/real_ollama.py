@@ -31,24 +31,13 @@ URL = f"http://127.0.0.1:{PORT}"
 def place() -> Path | None:
     """Where it was set up: TEAGENT_OLLAMA, else .ollama in the checkout; None where it was not."""
     found = Path(os.environ.get("TEAGENT_OLLAMA") or Path(__file__).resolve().parents[2] / ".ollama")
-    return found if (found / "complete").exists() else None
-
-
-def environment(directory: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "HOME": str(directory),
-        "OLLAMA_HOST": f"127.0.0.1:{PORT}",
-        "OLLAMA_MODELS": str(directory / "store"),
-        "LD_LIBRARY_PATH": str(directory / "bin"),
-        "OLLAMA_NOPRUNE": "1",
-    }
+    return found if (found / "complete").exists() and (found / "ollama").exists() else None
 
 
 @contextmanager
 def serving(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """With the model in it."""
-    ollama, env = str(directory / "bin" / "ollama"), environment(directory)
+    ollama, env = str(directory / "ollama"), os.environ | {"OLLAMA_HOST": f"127.0.0.1:{PORT}"}
     with (directory / "serve.log").open("wb") as log:
         server = subprocess.Popen([ollama, "serve"], env=env, stdout=log, stderr=log, start_new_session=True)
     try:
