@@ -11,7 +11,8 @@ store, as after a restart of the daemon, are measured, as CPU seconds and as sec
 
 - reading the matrix from the store (a restart only: the daemon has the last one in memory);
 - the digest of the snapshot; preparing the scene; deciding, all policies of one round in a row;
-- the peak of memory, all that Python itself takes included.
+- the peak of memory, all that Python itself takes included;
+- deciding once more by the learned model (`decision_senders.py`), one round, once.
 
 Beside it, on small instances from the same seed (3 to 10 links, up to 6 prefixes, plans of up to 3): the plan that is
 chosen against the best of all candidates there are, each given a dry run. `gaps` counts where they rank differently.
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from decision_senders import taught
 from decision_world import NOW, Size, loads_bps, matrix, network, snapshot
 
 from teagent.adapters.store.measurements import pack_matrix, unpack_matrix
@@ -46,16 +48,18 @@ from teagent.engine.choose.candidates import prepend_limit
 from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import with_digest
 from teagent.engine.choose.search import Task, consider, needed, order
+from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.looks import LIKELY, look
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK
 from teagent.model.announcement import PREPEND_HARD_MAX
+from teagent.model.link import NoData
 from teagent.model.plan import Candidate, Considered, Decision, RefusedVerdict
 from teagent.model.policy import Objective, Policy, PrefixMatch, PrependLever
 from teagent.model.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = {"cycle_cpu_seconds": 1.0, "peak_mib": 500.0, "gaps": 0.0}
+TARGETS = {"cycle_cpu_seconds": 1.0, "learned_cycle_cpu_seconds": 1.0, "peak_mib": 500.0, "gaps": 0.0}
 MOST_CANDIDATES = 4000
 """An instance with more than so many is made smaller: each costs a dry run."""
 
@@ -85,7 +89,7 @@ def measured(work: Callable[[], Any], repeats: int) -> tuple[float, float]:
     return statistics.median(cpu), statistics.median(seconds)
 
 
-def cycle(directory: Path, repeats: int) -> dict[str, Any]:
+def cycle(directory: Path, seed: int, repeats: int) -> dict[str, Any]:
     """Runs in a process of its own, which is what the peak is of."""
     packed = (directory / "matrix").read_bytes()
     with (directory / "rest").open("rb") as file:
@@ -104,6 +108,10 @@ def cycle(directory: Path, repeats: int) -> dict[str, Any]:
         phases[f"decide_{name}"] = measured(one_round, repeats)
     for name, (cpu, seconds) in phases.items():
         figures |= {f"{name}_cpu_seconds": cpu, f"{name}_seconds": seconds}
+    assert not isinstance(taken.matrix, NoData)
+    learned = Learned(taught(taken.matrix, np.random.default_rng(seed)))
+    cpu, _ = measured(lambda: decide(taken, rounds()["shipped"], NOW, forecaster=learned), 1)
+    figures["learned_cycle_cpu_seconds"] = figures["digest_cpu_seconds"] + cpu
     # `decide` prepares the scene itself: `prepare` is not counted twice.
     slowest = max(figures[f"decide_{name}_cpu_seconds"] for name in decisions)
     figures["cycle_cpu_seconds"] = figures["digest_cpu_seconds"] + slowest
@@ -127,7 +135,7 @@ def in_process_of_its_own(size: Size, seed: int, repeats: int) -> dict[str, Any]
         (directory / "matrix").write_bytes(pack_matrix(traffic))
         with (directory / "rest").open("wb") as file:
             pickle.dump((links, loads), file)
-        command = [sys.executable, __file__, "--cycle-of", name, "--repeats", str(repeats)]
+        command = [sys.executable, __file__, "--cycle-of", name, "--repeats", str(repeats), "--seed", str(seed)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     figures: dict[str, Any] = {"make_world_cpu_seconds": made, **json.loads(done.stdout)}
@@ -243,7 +251,7 @@ def main() -> int:
     parser.add_argument("--cycle-of", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cycle_of is not None:
-        print(json.dumps(cycle(arguments.cycle_of, arguments.repeats)))
+        print(json.dumps(cycle(arguments.cycle_of, arguments.seed, arguments.repeats)))
         return 0
     size = Size(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Size)})
     figures = in_process_of_its_own(size, arguments.seed, arguments.repeats)
