@@ -253,15 +253,17 @@ class Attribution:
         """Those of this exporter's router; None where none of them is a link."""
         return self._interfaces.get(self.routers.get(exporter, exporter))
 
-    def classify(self, family: int, *, src: Column, dst: Column, same_if: Column) -> tuple[Column, Column]:
-        """(prefix, inbound) of records that came by a link, by the rule at the top of this module."""
+    def classify(self, family: int, *, src: Column, dst: Column, same_if: Column) -> tuple[Column, Column, Column]:
+        """(prefix, demand, inbound) of records that came by a link, by the rule at the top of this module: `demand`
+        says which are inbound towards `prefix`, which has no meaning for the others.
+        """
         table = self.tables[family]
         to = table.match(dst)
-        from_ours = table.covers(src)
-        if not from_ours.any():
-            return to, ~from_ours
-        inbound = ~from_ours | ((to != NOWHERE) & ~same_if)
-        return np.where(from_ours, np.int32(NOWHERE), to), inbound
+        to_ours: Column = to != NOWHERE
+        from_others = ~table.covers(src)
+        inbound = to_ours > same_if
+        inbound |= from_others
+        return to, to_ours & from_others, inbound
 
     def attribute(self, batch: FlowBatch) -> Attributed:
         """For one batch at a time; MatrixBuilder does the same to many at once."""
@@ -271,14 +273,15 @@ class Attribution:
             return Attributed(link=nowhere, prefix=nowhere, inbound=np.zeros(len(batch), dtype=bool))
         link = links_of(batch, interfaces)
         native: Any = np.uint32 if batch.family == 4 else np.uint64
-        prefix, inbound = self.classify(
+        prefix, demand, inbound = self.classify(
             batch.family,
             src=batch.src.astype(native),
             dst=batch.dst.astype(native),
             same_if=(batch.in_if == batch.out_if) & (batch.in_if != 0),
         )
         here = link != NOWHERE
-        return Attributed(link=link, prefix=np.where(here, prefix, np.int32(NOWHERE)), inbound=inbound & here)
+        prefix = np.where(here & demand, prefix, np.int32(NOWHERE))
+        return Attributed(link=link, prefix=prefix, inbound=inbound & here)
 
 
 def links_of(batch: FlowBatch, interfaces: InterfaceTable) -> npt.NDArray[np.int32]:

@@ -4,8 +4,8 @@ A cell is a pair of link and prefix of one family, a small number. A source is `
 and `asn << 1` for an AS, so that 0 is left for "the rest". Cell and source make one 64-bit key.
 
 The table is a hash table with open addressing, worked on with whole columns: a record whose key is at its place, and
-with traffic as it is most are, costs a look and an addition. Sorting each block of records instead took ten times as
-long.
+with traffic as it is most are, costs a look and an addition. The others are put aside until there are many, because it
+costs about as much to look for a few. Sorting each block of records instead took ten times as long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ Octets = npt.NDArray[np.float64]
 REST: Final = 0
 FREE: Final = np.uint64(2**64 - 1)  # no key: SourceForm leaves room for it
 SMALLEST: Final = 1 << 12  # places of a table
+LATER: Final = 1 << 14  # records that wait for a place
 WINDOW: Final = 24  # places that are tried for a key, so that no choice of sources makes a search long
+EVEN: Final = np.uint64(2**64 - 2)
 MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio (Knuth, volume 3, 6.4)
 ADDRESS_BITS: Final = {4: 32, 6: 64}  # of IPv6 only the high half is looked at
 
@@ -50,12 +52,15 @@ class SourceForm:
     def mask(self) -> np.uint64:
         return np.uint64((1 << self.bits) - 1)
 
-    def keys(self, *, src: Column, asn: Column) -> Keys:
+    def keys(self, *, src: Column, asn: Column, which: npt.NDArray[np.intp]) -> Keys:
+        """Of the records `which` of these columns."""
+        asn = asn.take(which)
         keys: Keys = np.left_shift(asn, np.uint64(1), dtype=np.uint64)
         unknown = np.flatnonzero(asn == 0)
         if len(unknown):
-            address = (src if self.family == 4 else src[:, 0]).take(unknown).astype(np.uint64)
-            leading = address >> np.uint64(ADDRESS_BITS[self.family] - self.length)
+            high = src if self.family == 4 else src[:, 0]
+            leading = high.take(which.take(unknown)).astype(np.uint64)
+            leading >>= np.uint64(ADDRESS_BITS[self.family] - self.length)
             keys[unknown] = leading << np.uint64(1) | np.uint64(1)
         return keys
 
@@ -103,12 +108,17 @@ class DemandTable:
         self._max_rows = max_rows
         self.form = form
         self.origins = origins
+        self._late: list[tuple[Keys, Octets]] = []  # records that are not counted in yet, and how many
+        self._waiting = 0
         self._clear(SMALLEST)
 
     def _clear(self, places: int) -> None:
-        self._keys: Keys = np.full(places, FREE)
-        self._octets: Octets = np.zeros(places)
-        self._shift = np.uint64(64 - places.bit_length() + 1)
+        # A key and its octets stand together, so that both are in the cache when one is.
+        self._slots: Keys = np.zeros(2 * places, dtype=np.uint64)
+        self._keys: Keys = self._slots[::2]
+        self._keys[:] = FREE
+        self._octets: Octets = self._slots.view(np.float64)[1:]  # by the place of the key
+        self._shift = np.uint64(64 - places.bit_length())
         self._most = 0  # an upper bound of the rows in use
         self._spilt: list[tuple[Keys, Octets]] = []  # what found its window full
 
@@ -116,17 +126,35 @@ class DemandTable:
         """Counts records in, in any order and with repetition. Past `max_rows` rows all but the `max_rows // 2`
         largest sources, with ties by key, go to the rest of their cell: returns how many.
         """
-        self._add(keys, octets)
+        place = self._home(keys)
+        misses = np.flatnonzero(self._slots.take(place) != keys)
+        if len(misses):
+            self._late.append((keys.take(misses), octets.take(misses)))
+            self._waiting += len(misses)
+            octets = octets.copy()
+            octets[misses] = 0.0
+        np.add.at(self._octets, place, octets)
+        if self._waiting >= LATER:
+            self._settle()
+        if self._most + self._waiting <= self._max_rows:
+            return 0
+        self._settle()
         return self._fold() if self._most > self._max_rows and self._counted() > self._max_rows else 0
+
+    def _settle(self) -> None:
+        """Counts in what waits."""
+        late, self._late, self._waiting = self._late, [], 0
+        if late:
+            self._add(*(np.concatenate(column) for column in zip(*late, strict=True)))
 
     def _add(self, keys: Keys, octets: Octets) -> None:
         place = self._home(keys)
-        misses = np.flatnonzero(self._keys.take(place) != keys)
+        misses = np.flatnonzero(self._slots.take(place) != keys)
         if len(misses):
             if self._full(len(misses)) and self._counted() and self._full(len(misses)):
                 self._grow(len(misses))
                 place = self._home(keys)
-                misses = np.flatnonzero(self._keys.take(place) != keys)
+                misses = np.flatnonzero(self._slots.take(place) != keys)
             missing = keys.take(misses)
             found = self._places(missing, place.take(misses))
             lost = np.flatnonzero(found < 0)
@@ -139,16 +167,17 @@ class DemandTable:
         np.add.at(self._octets, place, octets)
 
     def _home(self, keys: Keys) -> npt.NDArray[np.intp]:
-        """Where each key should be."""
+        """Where each key should be: an even number, that of its slot."""
         home = keys * MULTIPLIER
         home >>= self._shift
+        home &= EVEN
         return home.view(np.intp)
 
     def _places(self, keys: Keys, place: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Where each key is, after finding one that is free for it if need be; -1 where its window is full. `place` is
         where each would be at home, and becomes the answer.
         """
-        found, table, last = place, self._keys, len(self._keys) - 1
+        found, table, last = place, self._slots, len(self._slots) - 1
         pending: npt.NDArray[np.intp] | None = None  # which of `found` are looked for; None is all
         for step in range(1, WINDOW + 1):
             there = table.take(place)
@@ -163,7 +192,7 @@ class DemandTable:
                 return found
             pending = other if pending is None else pending.take(other)
             keys = keys.take(other)
-            place = place.take(other) + step & last  # 1, 3, 6, 10, ... from home: neighbours do not pile up
+            place = place.take(other) + 2 * step & last  # 1, 3, 6, 10, ... from home: neighbours do not pile up
             found[pending] = place
         found[pending] = -1
         return found
@@ -218,19 +247,25 @@ class DemandTable:
         """Frees the places of the rows that are not `kept`, of all `keys` in the order of their places. Because a
         search ends at a free place, those that are kept but not at home look for a place anew.
         """
-        used = np.flatnonzero(self._keys != FREE)
+        used = self._in_use()
         settled = kept & (self._home(keys) == used)
         moving = np.flatnonzero(kept & ~settled)
         keys, octets = keys.take(moving), self._octets.take(used.take(moving))
         left = used.compress(~settled)
-        self._keys[left], self._octets[left] = FREE, 0.0
+        self._slots[left], self._octets[left] = FREE, 0.0
         self._most = len(used) - len(left)
         self._add(keys, octets)
 
+    def _in_use(self) -> npt.NDArray[np.intp]:
+        """Places that have a key, ascending."""
+        used = np.flatnonzero(self._keys != FREE)
+        used *= 2
+        return used
+
     def _used(self) -> tuple[Keys, Octets]:
         """Those with a place in their order, then the spilt ones."""
-        used = np.flatnonzero(self._keys != FREE)
-        keys, octets = self._keys.take(used), self._octets.take(used)
+        used = self._in_use()
+        keys, octets = self._slots.take(used), self._octets.take(used)
         for more, theirs in self._spilt:
             keys, octets = np.concatenate((keys, more)), np.concatenate((octets, theirs))
         return keys, octets
@@ -242,6 +277,7 @@ class DemandTable:
         return _summed(self.form.by_origin(keys, self.origins), octets)
 
     def rows(self) -> DemandRows:
+        self._settle()
         return DemandRows(*_summed(*self._named()))
 
     def moved(self, cells: npt.NDArray[np.int64], form: SourceForm) -> DemandTable:

@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.measure.attribution import NOWHERE, Attribution, links_of
-from teagent.engine.measure.demand_rows import DemandRows, DemandTable, Keys, SourceForm
+from teagent.engine.measure.demand_rows import DemandRows, DemandTable, SourceForm
 from teagent.engine.measure.duplicates import EgressSieve
 from teagent.engine.measure.origin import OriginTable
-from teagent.engine.measure.record_buffer import RecordBuffer
+from teagent.engine.measure.record_buffer import MANY, RecordBuffer, Records, parts, records_of
 from teagent.engine.measure.windows import scaled
 from teagent.model.link import NoData
 from teagent.model.traffic import Column, FlowBatch, Source, TrafficMatrix
@@ -66,7 +66,7 @@ class MatrixBuilder:
         self._attribution = attribution
         self._max_rows = max_rows
         self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
-        self._buffers = {family: RecordBuffer(family, float(frame_overhead_octets)) for family in FAMILIES}
+        self._buffers = {family: RecordBuffer(family) for family in FAMILIES}
         self._origins: OriginTable | None = None
         self._overhead = float(frame_overhead_octets)
         self.sieve = EgressSieve(attribution.links)
@@ -95,12 +95,14 @@ class MatrixBuilder:
         link = links_of(batch, interfaces)
         if batch.direction is not None:
             link = self.sieve.sift(batch, link, 0.0 if batch.layer2 else self._overhead)
+        if total >= MANY:
+            for here in parts(total):
+                self._count(batch.family, records_of(batch, link, here, self._overhead))
+            return
         buffer = self._buffers[batch.family]
-        done = 0
-        while done < total:
-            if buffer.free == 0:
-                self._flush_family(batch.family)
-            done += buffer.take(batch, link, done)
+        if total > buffer.free:
+            self._flush_family(batch.family)
+        buffer.put(records_of(batch, link, slice(total), self._overhead))
 
     def use(self, attribution: Attribution) -> None:
         """Links, interfaces or prefixes have changed, within the window. What was counted so far was attributed by
@@ -175,44 +177,38 @@ class MatrixBuilder:
             self._flush_family(family)
 
     def _flush_family(self, family: int) -> None:
-        buffer, attribution, counts = self._buffers[family], self._attribution, self._counts
-        n = buffer.used
-        if n == 0:
-            return
-        link, octets = buffer.link[:n], buffer.octets[:n]
+        records = self._buffers[family].take()
+        if records is not None:
+            self._count(family, records)
+
+    def _count(self, family: int, records: Records) -> None:
+        attribution, counts, table = self._attribution, self._counts, self._tables[family]
+        link, same_if, src, dst, asn, octets, unknown_sampling = records
         here = link != NOWHERE
-        prefix, inbound = attribution.classify(
-            family, src=buffer.src[:n], dst=buffer.dst[:n], same_if=buffer.same_if[:n]
-        )
+        prefix, demand, inbound = attribution.classify(family, src=src, dst=dst, same_if=same_if)
+        demand &= here
         inbound &= here
-        demand = inbound & (prefix != NOWHERE)
         other = np.flatnonzero(inbound > demand)
         self._unattributed += np.bincount(
             link.take(other), weights=octets.take(other), minlength=len(attribution.links)
         )
-        keys = self._keys(family, link, prefix, buffer.src[:n], buffer.asn[:n])
         chosen = np.flatnonzero(demand)
-        counted = len(chosen)
-        if counted < n:
-            keys, octets = keys.take(chosen), octets.take(chosen)
-        counts["folded"] += self._tables[family].add(keys, octets)
-        counts["demand"] += counted
+        keys = table.form.keys(src=src, asn=asn, which=chosen)
+        cells = link.take(chosen) * _width(attribution, family) + prefix.take(chosen)
+        keys |= cells.astype(np.uint64) << np.uint64(table.form.bits)
+        counts["folded"] += table.add(keys, octets.take(chosen))
+        counts["demand"] += len(chosen)
         counts["unattributed"] += len(other)
         reached = int(np.count_nonzero(here))
-        counts["elsewhere"] += n - reached
-        counts["outbound"] += reached - counted - len(other)
-        counts["unknown_sampling"] += buffer.unknown_sampling
-        buffer.clear()
+        counts["elsewhere"] += len(link) - reached
+        counts["outbound"] += reached - len(chosen) - len(other)
+        counts["unknown_sampling"] += unknown_sampling
 
-    def _keys(self, family: int, link: Column, prefix: Column, src: Column, asn: Column) -> Keys:
-        """Of all records; those without a link or prefix get keys without meaning."""
-        form = self._tables[family].form
-        cells = link * np.int64(len(self._attribution.tables[family].prefixes))
-        cells += prefix
-        keys: Keys = cells.view(np.uint64)
-        keys <<= np.uint64(form.bits)
-        keys |= form.keys(src=src, asn=asn)
-        return keys
+
+def _width(attribution: Attribution, family: int) -> np.int32 | np.int64:
+    """Cells of one link, as a number of the smallest type that has room for those of all links."""
+    width = len(attribution.tables[family].prefixes)
+    return np.int32(width) if width * len(attribution.links) < 1 << 31 else np.int64(width)
 
 
 def _positions(old: Sequence[object], new: Sequence[object]) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import elements
 from teagent.wire.flow.columns import constant, unsigned, zeros
-from teagent.wire.flow.gathered import Fields
+from teagent.wire.flow.gathered import Fields, Gathered
 from teagent.wire.flow.raw_header import FrameKind
 from teagent.wire.flow.sampling import SamplingFields, SamplingRates
 from teagent.wire.flow.template import Template
@@ -95,8 +95,18 @@ class Layout:
         index = self._numbers[name]
         return zeros(len(rows)) if index is None else unsigned(self.template, rows, index)
 
+    def _wanted(self, batching: Batching) -> list[str]:
+        """The fields that `batches` looks at, whatever is known of the sampling."""
+        numbers = [index for name, index in self._numbers.items() if batching.whole or name not in _PARTICULARS]
+        ends = [index for pair in self._addresses.values() if pair is not None for index in pair]
+        times = [time[0] for time in (self._start, self._end) if time is not None and batching.whole]
+        found = (*numbers, *ends, *times, self._physical, self._direction)
+        return [f"f{index}" for index in dict.fromkeys(found) if index is not None]
+
     def columns(self, rows: Fields, rates: SamplingRates, batching: Batching) -> dict[str, Column]:
         """All columns of a FlowBatch but the addresses, by name."""
+        if isinstance(rows, Gathered):
+            rows.fetch(self._wanted(batching))
         columns = {
             name: self._number(name, rows) if batching.whole or name not in _PARTICULARS else zeros(len(rows))
             for name in self._numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -56,14 +57,19 @@ class SequenceTracker:
 
     def lost_in_a_row(self, sequences: Column, units: Column) -> int:
         """The same for many messages. Mostly each begins where the one before it ended, and there is little to do."""
-        first = (int(sequences[0]), int(units[0]))
-        lost = self.lost(*first)
         due = (sequences[:-1].astype(np.int64) + units[:-1]) & MODULUS - 1
-        alike = self._inclusive == -SURE or bool((units == units[0]).all())
-        if self._before == first and alike and bool((sequences[1:] == due).all()):
-            self._before = (int(sequences[-1]), int(units[-1]))
-            return lost
-        return lost + sum(map(self.lost, sequences[1:].tolist(), units[1:].tolist()))
+        breaks = ((sequences[1:] != due).nonzero()[0] + 1).tolist()
+        alike = bool((units == units[0]).all())
+        lost = 0
+        for begin, end in pairwise((0, *breaks, len(sequences))):
+            first = (int(sequences[begin]), int(units[begin]))
+            lost += self.lost(*first)
+            if self._before == first and (alike or self._inclusive == -SURE):
+                self._before = (int(sequences[end - 1]), int(units[end - 1]))
+                continue
+            rest = slice(begin + 1, end)
+            lost += sum(map(self.lost, sequences[rest].tolist(), units[rest].tolist()))
+        return lost
 
     def _gap(self, sequence: int, units: int | None) -> int:
         if self._before is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -156,6 +157,40 @@ def test_large_and_small_batches_give_the_same_matrix():
         whole.add(batch(flows))
         pieces.add(batch(flows[100:]))
         pieces.add(batch(flows[:100]))
+    assert rows(build(whole)) == rows(build(pieces))
+
+
+@pytest.mark.parametrize(("ours", "other"), [("198.51.100.5", "192.0.2.{}"), ("2001:db8:1::5", "2001:db8:ff{:02x}::1")])
+def test_a_batch_that_goes_past_the_buffer_gives_the_matrix_and_the_counts_of_small_ones(ours, other):
+    rng = np.random.default_rng(6)
+    flows = []
+    for number in rng.integers(0, 250, 400).tolist():
+        stranger = other.format(number)
+        src, dst = (ours, stranger) if number % 9 == 0 else (stranger, ours)
+        flows.append(
+            Flow(
+                src=src,
+                dst=other.format(7) if number % 11 == 0 else dst,
+                octets=number + 40,
+                in_if=1 + number % 3,
+                src_asn=0 if number % 5 == 0 else 64_500 + number,
+                rate=float("nan") if number % 13 == 0 else float(1 + number % 3),
+            )
+        )
+    small = batch(flows)
+    many = replace(
+        small,
+        **{
+            f.name: np.concatenate([getattr(small, f.name)] * 100)  # 40,000 records, more than are looked at together
+            for f in fields(small)
+            if isinstance(getattr(small, f.name), np.ndarray)
+        },
+    )
+    whole, pieces = MatrixBuilder(attribution()), MatrixBuilder(attribution())
+    whole.add(many)
+    for _ in range(100):
+        pieces.add(small)
+    assert whole.counts() == pieces.counts()
     assert rows(build(whole)) == rows(build(pieces))
 
 

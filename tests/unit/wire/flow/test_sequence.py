@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from teagent.wire.flow.sequence import IN_ORDER, MOST_STREAMS, Sequences, SequenceTracker
 
 
@@ -56,6 +59,26 @@ def test_a_loss_that_looks_like_counting_the_message_in_does_not_confuse_for_lon
         at += size
     messages += [(at + 1, 7), (at + 8, 3), (at + 21, 1)]
     assert lost(*messages) == [0] * 6 + [1, 0, 10]
+
+
+@pytest.mark.parametrize("sizes", [(18,), (18, 12, 3)], ids=["alike", "of unlike sizes"])
+@pytest.mark.parametrize("seed", range(20))
+def test_many_at_once_are_counted_as_one_after_the_other(sizes, seed):
+    rng = np.random.default_rng(seed)
+    units = rng.choice(sizes, 400)
+    sequences = (np.cumsum(units) - units + 2**32 - 900) % 2**32
+    there = rng.random(400) > 0.03  # some are lost,
+    late = int(rng.integers(50, 350))
+    order = np.flatnonzero(there)
+    order[late : late + 2] = order[late : late + 2][::-1]  # two overtake each other,
+    sequences[order[int(rng.integers(50, 350)) :]] -= int(rng.choice([0, 2_000_000]))  # and some exporters begin anew
+    sequences, units = (sequences % 2**32)[order], units[order]
+    alone, together = SequenceTracker(), SequenceTracker()
+    one_by_one = sum(map(alone.lost, sequences.tolist(), units.tolist()))
+    parts = zip(np.array_split(sequences, 5), np.array_split(units, 5), strict=True)
+    assert sum(together.lost_in_a_row(*part) for part in parts) == one_by_one
+    after = (int(sequences[-1]) + 500, 7)
+    assert together.lost(*after) == alone.lost(*after)
 
 
 def test_streams_are_counted_apart_and_forgotten_when_there_are_too_many():
