@@ -9,7 +9,7 @@ import numpy as np
 from hidden_world import LINKS, Flags, Floats, Ints, Seen
 from ingress_episode import Episode
 
-from teagent.engine.predict.bands import given_factor, outcomes
+from teagent.engine.predict.bands import outcomes
 from teagent.engine.predict.crowd import Crowd, Crowds
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
@@ -171,8 +171,8 @@ class LearnedModel:
             + (VOLUME_OF_LINK * expected) ** 2
         )
         probability = chances.T
-        factored = given_factor(probability, self._model.scores.correlation())
-        loads = outcomes(_crowds(part, link), probability, factored, np.ones(probability.shape))
+        correlation = self._model.scores.correlation()
+        loads = outcomes(_crowds(part, link), probability, correlation, np.ones(probability.shape))
         return np.maximum(loads.low(noise), 0), expected, np.minimum(loads.high(noise), 1)
 
     def _parts(self, vector: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:

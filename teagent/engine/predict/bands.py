@@ -16,6 +16,7 @@ factor, R the groups of the crowd.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -24,7 +25,7 @@ from teagent.engine.predict.crowd import Crowds
 from teagent.engine.predict.normal import density_and_share, quantiles
 from teagent.engine.predict.shares import Flags, Floats, Ints
 
-LOW, HIGH = 0.05, 0.95
+LOW, MEDIAN, HIGH = 0.05, 0.5, 0.95
 Z90 = 1.6448536269514722
 ENUMERATED_UNITS = 6
 VOLUME_ERROR = 0.05
@@ -39,6 +40,8 @@ UNLIKELY = 1e-12
 
 FACTORS: Floats = np.array([NormalDist().inv_cdf((i + 0.5) / 9) for i in range(9)])
 """The common factor, as equally likely points."""
+LEVELS = 1024
+"""Probabilities are looked up between so many steps from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,28 +63,30 @@ class Outcomes:
         return Outcomes(**{each.name: getattr(self, each.name)[cases] for each in fields(self)})
 
     def low(self, noise_bps: Floats) -> Floats:
-        """(C) 5 % quantiles; `noise_bps` (C) is the 90 % half-width of further noise. Not below what is possible."""
-        return np.maximum(self._quantile(LOW, noise_bps / Z90), self.least - noise_bps)
-
-    def high(self, noise_bps: Floats) -> Floats:
-        return np.minimum(self._quantile(HIGH, noise_bps / Z90), self.most + noise_bps)
+        """(C) 5 % quantiles; `noise_bps` (C) is the 90 % half-width of further noise."""
+        return self.quantiles(np.full(len(noise_bps), LOW), noise_bps)
 
     def median(self) -> Floats:
         """Without further noise: it goes both ways, but would pull the median towards the smaller of two clusters."""
-        return np.clip(self._quantile(0.5, np.zeros(len(self.least))), self.least, self.most)
+        return self.quantiles(np.full(len(self.least), MEDIAN), np.zeros(len(self.least)))
 
-    def _quantile(self, share: float, noise: Floats) -> Floats:
+    def high(self, noise_bps: Floats) -> Floats:
+        return self.quantiles(np.full(len(noise_bps), HIGH), noise_bps)
+
+    def quantiles(self, share: Floats, noise_bps: Floats) -> Floats:
+        """(C) below which the `share` (C) lies; not beyond what is possible by more than the noise."""
+        noise = noise_bps / Z90
         sigma = np.sqrt(self.sigma**2 + noise[:, None] ** 2)
         floor = 1e-9 * np.maximum(1.0, np.maximum(np.abs(self.least), np.abs(self.most)))
         atoms = self.values[:, None, :] + self.mean[:, :, None]
         result = np.empty(len(sigma))
         smooth = sigma.max(axis=1) > floor
         for case in np.flatnonzero(~smooth):
-            result[case] = _step_quantile(atoms[case].ravel(), self.weights[case].ravel(), share)
+            result[case] = _step_quantile(atoms[case].ravel(), self.weights[case].ravel(), float(share[case]))
         if smooth.any():
             sigma = np.maximum(sigma, floor[:, None])[smooth]
-            result[smooth] = _smooth_quantile(atoms[smooth], self.weights[smooth], sigma, share)
-        return result
+            result[smooth] = _smooth_quantile(atoms[smooth], self.weights[smooth], sigma, share[smooth])
+        return np.clip(result, self.least - noise_bps, self.most + noise_bps)
 
 
 def given_factor(probability: Floats, correlation: float) -> Floats:
@@ -93,44 +98,99 @@ def given_factor(probability: Floats, correlation: float) -> Floats:
     return result
 
 
-def outcomes(crowds: Crowds, probability: Floats, chances: Floats, scale: Floats) -> Outcomes:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Given:
+    """`chances` (F, LEVELS + 1), the probabilities given the factor, and the `variance` (same) of who goes or stays."""
+
+    chances: Floats
+    variance: Floats
+
+    def at(self, probability: Floats) -> tuple[Floats, Floats]:
+        """(F, ...) both, for any probabilities (...)."""
+        level, over = _between(probability)
+        chances, variance = (
+            table[:, level] * (1 - over) + table[:, level + 1] * over for table in (self.chances, self.variance)
+        )
+        return chances, variance
+
+
+@lru_cache(maxsize=64)
+def _given(correlation: float) -> _Given:
+    chances = given_factor(np.arange(LEVELS + 1) / LEVELS, correlation)
+    return _Given(chances=chances, variance=chances * (1 - chances))
+
+
+def _between(probability: Floats) -> tuple[Ints, Floats]:
+    """The level below, and how far it is from there towards the next one."""
+    place = np.clip(probability, 0.0, 1.0) * LEVELS  # sums of weights may come out just above 1
+    level = np.minimum(place.astype(np.int64), LEVELS - 1)
+    return level, place - level
+
+
+def outcomes(crowds: Crowds, probability: Floats, correlation: float, scale: Floats) -> Outcomes:
     """Of the sum of all that moves: each group's demands with its `probability` (C, R), times its `scale` (C, R;
-    negative for what leaves). `chances` (F, C, R) are the probabilities given the factor.
+    negative for what leaves).
+
+    Of most groups only sums by level of probability are needed: there may be thousands.
     """
     live = (probability > 0) & (scale != 0) & (crowds.bps > 0)
     size = np.where(live, np.abs(scale), 0.0)
-    unsure = np.maximum(probability * (1 - probability), 0.0)  # sums of weights may come out just above 1
+    unsure = np.maximum(probability * (1 - probability), 0.0)
     heavy = crowds.heaviest(size * np.sqrt(unsure), ENUMERATED_UNITS)  # units (C, 6)
     bps, group = crowds.unit_bps[heavy], crowds.unit_group[heavy]  # (C, 6, parts)
     case = np.arange(len(scale))[:, None, None]
     signed = np.where(live, scale, 0.0)
     goes = live[case, group] & (bps > 0)
-    values, shares = _steps(bps * signed[case, group], chances[:, case, group] * goes)
-    mean = np.einsum("fcr,cr->cf", chances, signed * crowds.bps)
-    mean -= np.einsum("fcun,cun->cf", chances[:, case, group], bps * signed[case, group])
-    variance = _variance(crowds, chances, size, (bps, group))
+    given = _given(correlation)
+    chances, unsureness = given.at(probability[case, group])
+    values, shares = _steps(bps * signed[case, group], chances * goes)
+    where = np.nonzero(live)
+    moved = signed[where] * crowds.bps[where[1]]
+    square = size[where] ** 2 * crowds.square[where[1]]
+    mean, variance = _sums(given, probability[where], where[0], len(scale), (moved, square))
+    mean -= np.einsum("fcun,cun->cf", chances, bps * signed[case, group])
+    variance += _together(crowds, given, probability, size)
+    alone = np.einsum("fcun,cun->fcu", np.sqrt(unsureness), bps * size[case, group])
+    variance -= np.einsum("fcu,fcu->cf", alone, alone)
     light = (live * crowds.count).sum(axis=1) > goes.sum(axis=(1, 2))
-    moved = signed * crowds.bps
     return Outcomes(
         values=values,
         weights=shares / len(FACTORS),
         mean=np.where(light[:, None], mean, 0.0),
         sigma=np.where(light[:, None], np.sqrt(np.maximum(variance, 0.0)), 0.0),
-        least=np.minimum(moved, 0.0).sum(axis=1),
-        most=np.maximum(moved, 0.0).sum(axis=1),
+        least=np.bincount(where[0], weights=np.minimum(moved, 0.0), minlength=len(scale)).astype(np.float64),
+        most=np.bincount(where[0], weights=np.maximum(moved, 0.0), minlength=len(scale)).astype(np.float64),
     )
 
 
-def _variance(crowds: Crowds, chances: Floats, size: Floats, heavy: tuple[Floats, Ints]) -> Floats:
-    """(C, F) of all senders but the heavy ones."""
-    deviation = np.sqrt(chances * (1 - chances)) * size
-    variance: Floats = np.einsum("fcr,r->cf", deviation**2, crowds.square)
+def _sums(
+    given: _Given, probability: Floats, case: Ints, cases: int, weights: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """(C, F) mean and variance of what is moved in each of the cases, each sender for itself. `weights`: by what each
+    probability counts in one and the other.
+    """
+    level, over = _between(probability)
+    width = LEVELS + 1
+    place = case * width + level
+    by_level = [
+        np.bincount(place, weights=weight * (1 - over), minlength=cases * width)
+        + np.bincount(place + 1, weights=weight * over, minlength=cases * width)
+        for weight in weights
+    ]
+    mean, variance = (table.reshape(cases, width) for table in by_level)
+    return mean @ given.chances.T, variance @ given.variance.T
+
+
+def _together(crowds: Crowds, given: _Given, probability: Floats, size: Floats) -> Floats:
+    """(C, F) what it adds to the variance that the demands of one sender towards several prefixes go together."""
+    variance: Floats = np.zeros((len(size), len(FACTORS)))
     for one, other, product in crowds.common:
-        variance += 2 * np.einsum("fcp,fcp,p->cf", deviation[:, :, one], deviation[:, :, other], product)
-    bps, group = heavy
-    case = np.arange(len(size))[:, None, None]
-    alone = np.einsum("fcun,cun->fcu", deviation[:, case, group], bps)
-    variance -= np.einsum("fcu,fcu->cf", alone, alone)
+        case, pair = np.nonzero((size[:, one] > 0) & (size[:, other] > 0))
+        first, second = one[pair], other[pair]
+        both = 2 * product[pair] * size[case, first] * size[case, second]
+        deviation = [np.sqrt(given.at(probability[case, group])[1]) for group in (first, second)]
+        for number, each in enumerate(deviation[0] * deviation[1] * both):
+            variance[:, number] += np.bincount(case, weights=each, minlength=len(size))
     return variance
 
 
@@ -167,7 +227,7 @@ def _kept_first(kept: Flags, moved: Floats, share: Floats) -> tuple[Floats, Floa
     return np.take_along_axis(moved, order, axis=1), np.take_along_axis(share, order[:, None, :], axis=2)
 
 
-def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: float) -> Floats:
+def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Floats) -> Floats:
     """(C): Newton's method, and by halves where it leads astray."""
     inverse = 1.0 / sigma[:, :, None]
     widest = sigma.max(axis=1)
@@ -177,7 +237,7 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: float
     short = np.maximum(close, SHORT * sigma.min(axis=1))
     mean = (weights * atoms).sum(axis=(1, 2))
     spread = (weights * ((atoms - mean[:, None, None]) ** 2 + sigma[:, :, None] ** 2)).sum(axis=(1, 2))
-    x: Floats = np.clip(mean + NormalDist().inv_cdf(share) * np.sqrt(spread), low, high)
+    x: Floats = np.clip(mean + quantiles(share) * np.sqrt(spread), low, high)
     todo = np.arange(len(x))
     # Single precision from here on is as good as the approximation, and half the work: distances from the mean are in
     # units of the blur.
@@ -188,7 +248,7 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: float
         now = x[todo]
         ahead = ((now - mean)[:, None] * inverse).astype(np.float32)
         density, below = density_and_share(ahead[:, :, None] - scaled)
-        off = np.einsum("cfa,cfa->cf", weights, below).sum(axis=1, dtype=np.float64) - share
+        off = np.einsum("cfa,cfa->cf", weights, below).sum(axis=1, dtype=np.float64) - share[todo]
         slope = (np.einsum("cfa,cfa->cf", weights, density) * inverse).sum(axis=1)
         low[todo] = np.where(off < 0, now, low[todo])
         high[todo] = np.where(off < 0, high[todo], now)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
 from teagent.engine.predict.ingress_shares import Cases, Chances
-from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Shares, Vector
+from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Probabilities, Shares, Vector
 from teagent.model.bgp import Prefix
+from teagent.model.traffic import Source
 
 CHANCE_STEPS = 200
 """Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
@@ -43,6 +44,7 @@ class Learned:
         self._model = model
         self._chances = Chances(model)
         self._told: dict[Prefix, _Told] = {}
+        self._numbered: tuple[tuple[Source, ...], Ints] = ((), np.zeros(0, dtype=np.int64))
 
     @property
     def assumption(self) -> str:
@@ -55,26 +57,30 @@ class Learned:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        told = self._told_apart(demands)
-        group, expected = _grouped(told, next(self._expected(told, before, [after])))
+        told, vector = self._told_apart(demands), self._model.vector
+        chances = [self._chances.of(told.cases, vector(before), vector(after))]
+        group, expected = _grouped(told, next(self._expected(told, before, [after], chances)).astype(np.float64))
         return self._shares(told, group[told.case], expected)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         """Cases that are nearly alike are not taken together: who looks at many vectors has the same groups in all."""
-        told = self._told_apart(demands)
-        for expected in self._expected(told, before, afters):
+        told, vector = self._told_apart(demands), self._model.vector
+        chances = self._chances.of_each(told.cases, vector(before), [vector(after) for after in afters])
+        for expected in self._expected(told, before, afters, chances):
             yield self._shares(told, told.case, expected)
 
-    def _shares(self, told: _Told, group: Ints, expected: Floats) -> Shares:
+    def _shares(self, told: _Told, group: Ints, expected: Probabilities) -> Shares:
         return Shares(group=group, expected=expected, unit=told.unit, correlation=self._model.scores.correlation())
 
-    def _expected(self, told: _Told, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
-        """(N, K) for each vector."""
-        width, count, model = len(told.demands.links), len(told.cases.asn), self._model
-        staying = np.zeros((len(told.link), width))
+    @staticmethod
+    def _expected(
+        told: _Told, before: Vector, afters: Sequence[Vector], chances: Iterable[Probabilities]
+    ) -> Iterator[Probabilities]:
+        """(N, K) for each vector. `chances` (C, links of the model): of the cases, for each vector."""
+        width, count = len(told.demands.links), len(told.cases.asn)
+        staying = np.zeros((len(told.link), width), dtype=np.float32)
         staying[np.arange(len(told.link)), told.link] = 1.0
         known = np.flatnonzero(told.place >= 0)
-        chances = self._chances.of_each(told.cases, model.vector(before), [model.vector(after) for after in afters])
         for after, each in zip(afters, chances, strict=True):
             expected = staying.copy()
             if count and dict(before) != dict(after):
@@ -88,10 +94,16 @@ class Learned:
             told = self._told[demands.prefix] = self._tell_apart(demands)
         return told
 
+    def _numbers(self, sources: tuple[Source, ...]) -> Ints:
+        """(sources) their AS; worked out once for a scene, which has tens of thousands."""
+        if self._numbered[0] is not sources:
+            self._numbered = sources, np.array([source.asn for source in sources], dtype=np.int64)
+        return self._numbered[1]
+
     def _tell_apart(self, demands: DemandColumns) -> _Told:
         model, width = self._model, len(demands.links)
         place = np.array([model.links.index(k) if k in model.links else -1 for k in demands.links], dtype=np.int64)
-        asn = np.array([source.asn for source in demands.sources], dtype=np.int64)[demands.source_index]
+        asn = self._numbers(demands.sources)[demands.source_index]
         movable = demands.movable
         # An AS that nobody knows, or a link that the model was not made for: nothing is claimed of it.
         rows = np.flatnonzero(movable & (asn > 0) & (place[demands.link_index] >= 0))

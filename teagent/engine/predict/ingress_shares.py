@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,11 +22,14 @@ OWN_RULES = 0.3
 
 NUMBER_MAX = 2**40
 
+NEGLIGIBLE = 0.002
+"""Where the simple models together are believed less than this, the learned one alone is asked."""
+
 TOGETHER = 100_000
 """Chances that are mixed at once: what is worked with stays in the second-level cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Cases:
     """Senders `asn` (C) that come in over `link` (C), each standing for all that the model takes for the same; `of` (R)
     says which of them each sender that was asked of is.
@@ -53,13 +57,22 @@ class Chances:
         self.model = model
         self._width = model.slots.shape[1]
         self._known = kinds(self._width)
-        self._base: Weights = self._known.of_habits(
-            self._known.of_ways(self._known.assumed if model.pooled is None else model.pooled.rates)
-        ).astype(np.float32)
-        self._own = self._base[:0]
-        if model.pooled is not None:
-            self._own = model.pooled.posterior * np.float32(1 - CHANGES) + model.pooled.prior * np.float32(CHANGES)
-        self._last: tuple[Cases, _Asked] | None = None
+        pooled = model.pooled
+        base = self._known.of_habits(self._known.of_ways(self._known.assumed if pooled is None else pooled.rates))
+        self._own: Weights = np.zeros((0, base.shape[1]), dtype=np.float32)
+        self._alike: tuple[Ints, Ints] = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        parts = [base.astype(np.float32)]
+        if pooled is not None:
+            self._own = pooled.posterior * np.float32(1 - CHANGES) + pooled.prior * np.float32(CHANGES)
+            elsewhere = np.float32(1 - OWN_RULES) * self._own + np.float32(OWN_RULES) * pooled.prior
+            parts = [self._own, elsewhere, *parts, pooled.of_alike]
+            if len(pooled.of_alike):
+                known, first = np.unique(self._over(model.slots, model.ties.pattern_of), return_index=True)
+                self._alike = known, model.ties.alike_of[first]
+        # One after the other: of each sender where it is by itself, of each elsewhere, of patterns, of groups alike.
+        self._weights = np.concatenate(parts)
+        self._own = self._weights[: len(self._own)]
+        self._asked_of: WeakKeyDictionary[Cases, _Asked] = WeakKeyDictionary()
 
     def cases(self, asn: Ints, link: Ints) -> Cases:
         """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
@@ -75,21 +88,28 @@ class Chances:
 
     def of(self, cases: Cases, before: Vector, after: Vector) -> Floats:
         """(C, K) as `each`, mixed by how well the models foretold lately."""
-        return next(self.of_each(cases, before, [after]))
+        return next(self._mixed(cases, before, [after], self.model.scores.weights()))
 
     def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
-        """(C, K) as `of`, for each of many vectors."""
-        # One prefix is asked of with many vectors, then the next one.
-        if self._last is None or self._last[0] is not cases or self._last[1].before != before:
-            self._last = cases, self._asked(cases.asn, cases.link, before)
-        asked, weights = self._last[1], self.model.scores.weights()
+        """(C, K) as `of`, for each of many vectors, and without simple models that are hardly believed."""
+        weights = self.model.scores.weights()
+        if weights[1:].sum() < NEGLIGIBLE:
+            weights = np.ones(1)
+        return self._mixed(cases, before, afters, weights)
+
+    def _mixed(self, cases: Cases, before: Vector, afters: Sequence[Vector], weights: Floats) -> Iterator[Floats]:
+        asked = self._asked_of.get(cases)
+        if asked is None or asked.before != before:
+            asked = self._asked_of[cases] = self._asked(cases.asn, cases.link, before)
         told = foretold(asked.units, before, afters)
         step = max(1, TOGETHER // max(1, asked.hops.size))
         for first in range(0, len(afters), step):
             part = slice(first, first + step)
-            mixed = np.zeros((len(afters[part]), *asked.hops.shape))
-            for weight, chances in zip(weights, self._models(asked, afters[part], told[part]), strict=True):
-                mixed += weight * chances
+            mixed, *others = self._models(asked, afters[part], told[part], simple=len(weights) > 1)
+            if others:
+                mixed *= np.float32(weights[0])
+            for weight, chances in zip(weights[1:], others, strict=True):
+                mixed += np.float32(weight) * chances
             yield from mixed.swapaxes(1, 2)
 
     def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
@@ -109,12 +129,16 @@ class Chances:
             hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self._units(asn, link, hops, before)
         )
 
-    def _models(self, asked: _Asked, afters: Sequence[Vector], told: Floats) -> tuple[Floats, ...]:
-        """Four times (V, K, R): `told` (V, D, S) by link, and each of the simple ones."""
-        learned = np.zeros((len(afters), *asked.hops.shape))
+    def _models(
+        self, asked: _Asked, afters: Sequence[Vector], told: Floats, *, simple: bool = True
+    ) -> tuple[Floats, ...]:
+        """Four times (V, K, R): `told` (V, D, S) by link, and each of the simple ones, if they are wanted."""
+        learned = np.zeros((len(afters), *asked.hops.shape), dtype=np.float32)
         of = asked.units.of
         np.put_along_axis(learned, asked.units.places[of].T[None], told[:, of].swapaxes(1, 2), axis=1)
-        models = (learned, *simple_chances(asked.hops, asked.link, asked.before, afters))
+        models: tuple[Floats, ...] = (learned,)
+        if simple:
+            models += simple_chances(asked.hops, asked.link, asked.before, afters)
         withheld = np.array(afters) >= WITHHELD
         some = np.flatnonzero(withheld.any(axis=1))
         for chances in models if len(some) else ():
@@ -131,8 +155,7 @@ class Chances:
             return self._own[row], self.model.slots[row]
         hops = self.model.distances.hops_of(np.array([asn]))
         places = slots(hops, np.array([-1]))
-        behind = pattern(np.take_along_axis(hops, places, axis=1), int(FAR))
-        return self._of_strangers(patterns_of(self._known.patterns, behind), places)[0], places[0]
+        return self._weights[self._like(places, hops)[0]], places[0]
 
     def without_place(self, asn: int, vector: Vector) -> Floats:
         """(K) for a sender of which nobody knows over which link it comes in."""
@@ -144,68 +167,51 @@ class Chances:
 
     def _units(self, asn: Ints, link: Ints, hops: Ints, before: Vector) -> Units:
         """Senders that are where they were seen answer by what was seen of them, others as their like do there."""
-        model, width = self.model, self._width
+        model = self.model
         row = model.rows(asn)
-        at = np.full(len(asn), -1)
-        known = np.flatnonzero(row >= 0)
-        here = model.slots[row[known]] == link[known, None]
-        main = main_slots(model, before)[row[known]]
-        at[known] = np.where(here.any(axis=1) & (main == here.argmax(axis=1)), main, -1)
-        home, others = np.flatnonzero(at >= 0), np.flatnonzero(at < 0)
-        of = np.empty(len(asn), dtype=np.int64)
-        of[home] = np.arange(len(home))
-        parts = [
-            Units(weights=self._own[row[home]], places=model.slots[row[home]], at=at[home], owned=at[home] >= 0, of=of)
-        ]
-        if len(others):
-            parts.append(self._elsewhere(row[others], link[others], hops[others]))
-            of[others] = len(home) + parts[1].of
-        return Units(
-            weights=np.concatenate([part.weights for part in parts]),
-            places=np.concatenate([part.places for part in parts]).reshape(-1, width),
-            at=np.concatenate([part.at for part in parts]),
-            owned=np.concatenate([part.owned for part in parts]),
-            of=of,
-        )
-
-    def _elsewhere(self, row: Ints, link: Ints, hops: Ints) -> Units:
-        """Senders without weights of their own, or not where they were thought to be: as their like, there."""
-        model, width = self.model, self._width
         places = slots(hops, link)
-        owned = row >= 0
-        places[owned] = np.where(
-            (model.slots[row[owned]] == link[owned, None]).any(axis=1)[:, None], model.slots[row[owned]], places[owned]
-        )
-        behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
+        known = np.flatnonzero(row >= 0)
+        here = (model.slots[row[known]] == link[known, None]).any(axis=1)
+        places[known[here]] = model.slots[row[known[here]]]
         at = np.argmax(places == link[:, None], axis=1)
-        same = owned & (places == model.slots[np.maximum(row, 0)]).all(axis=1) if len(model.asn) else owned & False
-        case = np.column_stack([np.where(same, row, -1), behind, places, at])
-        distinct, which = np.unique(case, axis=0, return_inverse=True)
-        weights = self._of_strangers(distinct[:, 1], distinct[:, 2 : 2 + width])
-        mine = np.flatnonzero(distinct[:, 0] >= 0)
-        if model.pooled is not None and len(mine):
-            rows = distinct[mine, 0]
-            weights[mine] = (1 - OWN_RULES) * self._own[rows] + OWN_RULES * model.pooled.prior[rows]
+        source = self._like(places, hops)
+        # On one of its own slots, each has weights of its own.
+        mine, rows = known[here], row[known[here]]
+        main = main_slots(model, before)[rows] == at[mine]
+        source[mine] = np.where(main, 0, len(self._own)) + rows
+        owned = np.zeros(len(asn), dtype=bool)
+        owned[mine] = main
+        code = (source * self._width + at) * 2 + owned
+        for column in places.T:
+            code = code * len(model.links) + column
+        _, first, of = np.unique(code, return_index=True, return_inverse=True)
         return Units(
-            weights=weights,
-            places=distinct[:, 2 : 2 + width],
-            at=distinct[:, 2 + width],
-            owned=np.zeros(len(distinct), dtype=bool),
-            of=which.reshape(-1),
+            weights=self._weights,
+            source=source[first],
+            places=places[first],
+            at=at[first],
+            owned=owned[first],
+            of=of.reshape(-1),
         )
 
-    def _of_strangers(self, behind: Ints, places: Ints) -> Weights:
-        """(R, H) for senders with these patterns over these slots (R, S): as their like, where there are any."""
-        model, weights = self.model, self._base[behind]
-        if model.pooled is None or not len(model.pooled.of_alike):
-            return weights
-        digits = len(model.links) ** np.arange(self._width) * len(self._known.patterns)
-        known, first = np.unique(model.slots @ digits + model.ties.pattern_of, return_index=True)
-        asked = places @ digits + behind
-        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-        found = known[at] == asked
-        weights[found] = model.pooled.of_alike[model.ties.alike_of[first[at[found]]]]
-        return weights
+    def _like(self, places: Ints, hops: Ints) -> Ints:
+        """(R) the rows in `_weights` for senders over these slots (R, S): as their like, where there are any."""
+        behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
+        base = 2 * len(self._own)
+        result = base + behind
+        known, alike = self._alike
+        if len(known):
+            asked = self._over(places, behind)
+            at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+            found = known[at] == asked
+            result[found] = base + len(self._known.patterns) + alike[at[found]]
+        return result
+
+    def _over(self, places: Ints, pattern_of: Ints) -> Ints:
+        """One number for the slots and the pattern."""
+        digits = len(self.model.links) ** np.arange(self._width) * len(self._known.patterns)
+        result: Ints = places @ digits + pattern_of
+        return result
 
 
 def _numbered(rows: Ints) -> Ints:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
 from teagent.engine.predict.ingress_forecast import Learned
-from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Shares, Vector
+from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Forecaster, Ints, Kinds, Shares, Vector
+from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
 
 
@@ -18,6 +20,7 @@ class KnownSenders:
     def __init__(self, model: IngressModel) -> None:
         self._model = model
         self._learned = Learned(model)
+        self._both: dict[Prefix, _Both] = {}
         self._numbered: tuple[tuple[Source, ...], Flags] = ((), np.zeros(0, dtype=bool))
 
     @property
@@ -31,28 +34,75 @@ class KnownSenders:
         return int(self._model.seen[row]) + sum(int(question.seen[row] > 0) for question in self._model.open)
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        return next(self.forecast_each(demands, before, [after]))
+        both = self._divided(demands)
+        if isinstance(both, _Both):
+            return both.joined(
+                self._learned.forecast_shares(both.numbered, before, after),
+                TIES_STICK.forecast_shares(both.others, before, after),
+            )
+        return both.forecast_shares(demands, before, after)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+        both = self._divided(demands)
+        if isinstance(both, _Both):
+            learned = self._learned.forecast_each(both.numbered, before, afters)
+            stated = TIES_STICK.forecast_each(both.others, before, afters)
+            yield from map(both.joined, learned, stated)
+            return
+        yield from both.forecast_each(demands, before, afters)
+
+    def _divided(self, demands: DemandColumns) -> _Both | Learned | Forecaster:
+        """One forecaster where all demands are its."""
+        both = self._both.get(demands.prefix)
+        if both is not None and both.demands is demands:
+            return both
         numbered = self._have_numbers(demands.sources)[demands.source_index]
         if numbered.all():
-            yield from self._learned.forecast_each(demands, before, afters)
-            return
-        both = zip(
-            self._learned.forecast_each(demands, before, afters),
-            TIES_STICK.forecast_each(demands, before, afters),
-            strict=True,
-        )
-        for learned, stated in both:
-            yield Shares(
-                group=np.where(numbered, learned.group, stated.group + len(learned.expected)),
-                expected=np.concatenate([learned.expected, stated.expected]),
-                unit=stated.unit,
-                correlation=max(learned.correlation, stated.correlation),
-            )
+            return self._learned
+        if not numbered.any():
+            return TIES_STICK
+        both = self._both[demands.prefix] = _Both(demands, numbered)
+        return both
 
     def _have_numbers(self, sources: tuple[Source, ...]) -> Flags:
         """(sources) whose AS is known; worked out once for a scene, which has tens of thousands."""
         if self._numbered[0] is not sources:
             self._numbered = sources, np.array([source.asn > 0 for source in sources], dtype=bool)
         return self._numbered[1]
+
+
+class _Both:
+    """The demands towards one prefix: those whose AS is known, `numbered`, and the others."""
+
+    def __init__(self, demands: DemandColumns, numbered: Flags) -> None:
+        self.demands = demands
+        self._rows = np.flatnonzero(numbered), np.flatnonzero(~numbered)
+        self.numbered, self.others = (_only(demands, rows) for rows in self._rows)
+        self._unit = demands.source_index * len(demands.links) + demands.link_index
+        self._group: tuple[Ints, Ints, Ints] | None = None
+
+    def joined(self, learned: Shares, stated: Shares) -> Shares:
+        """Of all demands; with the same groups as the last time, where theirs are."""
+        if self._group is None or self._group[0] is not learned.group or self._group[1] is not stated.group:
+            group = np.empty(len(self._unit), dtype=np.int64)
+            group[self._rows[0]], group[self._rows[1]] = learned.group, stated.group + len(learned.expected)
+            self._group = learned.group, stated.group, group
+        return Shares(
+            group=self._group[2],
+            expected=np.concatenate([learned.expected, stated.expected.astype(learned.expected.dtype)]),
+            unit=self._unit,
+            correlation=max(learned.correlation, stated.correlation),
+        )
+
+
+def _only(demands: DemandColumns, rows: Ints) -> DemandColumns:
+    used, kind = np.unique(demands.kind[rows], return_inverse=True)
+    kinds = demands.kinds
+    return replace(
+        demands,
+        link_index=demands.link_index[rows],
+        source_index=demands.source_index[rows],
+        bps=demands.bps[rows],
+        kind=kind.reshape(-1),
+        kinds=Kinds(link_index=kinds.link_index[used], at_least=kinds.at_least[used], movable=kinds.movable[used]),
+    )

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Shares, Vector
+from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Probabilities, Shares, Vector
 from teagent.model.bgp import Prefix
 
 LIKELY = 0.5
@@ -63,28 +63,58 @@ def look(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], forecaster: Fo
 def _look(scene: Scene, prefix: Prefix, batch: Sequence[Shares]) -> Looks:
     """Of forecasts that have the same groups."""
     crowd = scene.assembled.crowd(scene.demands[prefix], batch[0])
-    expected = np.stack([shares.expected for shares in batch])  # (V, M, K)
-    # Of groups that stay whatever is announced nothing is to be said.
-    groups = np.flatnonzero((expected[:, np.arange(len(crowd.link_index)), crowd.link_index] < 1.0).any(axis=0))
-    expected, bps, square = expected[:, groups], crowd.bps[groups], crowd.square[groups]
-    own, every = crowd.link_index[groups], np.arange(len(groups))
-    gone = np.clip(1.0 - expected[:, every, own], 0.0, 1.0)
-    own_column = np.zeros(expected.shape[1:])
-    own_column[every, own] = 1.0
-    chance = np.where(own_column > 0, gone[:, :, None], expected)
-    chance = np.concatenate((chance, gone[:, :, None]), axis=2)
-    sign = np.concatenate((1.0 - 2.0 * own_column, np.ones((len(own), 1))), axis=1)
-    likely, most = bps * (1 + scene.hidden_expected[own]), bps * (1 + scene.hidden_high[own])
-    doubt = chance * (1.0 - chance)
+    ways = _Ways(np.stack([shares.expected for shares in batch]), crowd.link_index)
+    come, gone, own = ways.come, ways.gone, crowd.link_index[ways.groups]
+    bps, hidden = crowd.bps[ways.groups], (1 + scene.hidden_expected[own], 1 + scene.hidden_high[own])
+    likely, most, square = hidden[0] * bps, hidden[1] * bps, hidden[1] ** 2 * crowd.square[ways.groups]
+    doubts = come * (1 - come), gone * (1 - gone)
     # Near to the normal density at the quantile of each chance: how fast it follows the common factor.
-    slope = 1.13 * np.sqrt(doubt * np.sqrt(doubt))
-    leaving = gone * bps
+    slopes = [np.sqrt(doubt * np.sqrt(doubt)) for doubt in doubts]
+    landing = ways.off((gone > 0).astype(gone.dtype), most)
+    landing[:, :-1] = ways.onto((come > 0).astype(come.dtype), most)
     return Looks(
-        change=np.einsum("vmk,mk->vk", chance, likely[:, None] * sign),
-        rise=np.einsum("vmk,mk->vk", chance, most[:, None] * sign),
-        landing=np.einsum("vmk,mk->vk", chance > 0, most[:, None] * (sign > 0)),
-        swing=np.sqrt(batch[0].correlation) * np.abs(np.einsum("vmk,mk->vk", slope, most[:, None] * sign)),
-        variance=np.einsum("vmk,m->vk", doubt, square * (1 + scene.hidden_high[own]) ** 2),
-        leaving=leaving @ own_column,
-        surely=np.where(gone >= LIKELY, leaving, 0.0) @ own_column,
+        change=ways.gained(come, gone, likely),
+        rise=ways.gained(come, gone, most),
+        landing=landing,
+        swing=1.13 * np.sqrt(batch[0].correlation) * np.abs(ways.gained(slopes[0], slopes[1], most)),
+        variance=ways.gained(doubts[0], -doubts[1], square) * np.append(np.ones(len(scene.links)), -1.0),
+        leaving=ways.off(gone, bps)[:, :-1],
+        surely=ways.off(np.where(gone >= LIKELY, gone, 0.0), bps)[:, :-1],
     )
+
+
+class _Ways:
+    """Where M groups on links `own` (M) may go, from `expected` (V, M, K). Of `groups` (m) that stay whatever is
+    announced nothing is said. `gone` (V, m): the chance that a group leaves; `come` (V, N): the same for N pairs of a
+    group and a link that it may come to: most have few.
+    """
+
+    groups: Ints
+    gone: Probabilities
+    come: Probabilities
+
+    def __init__(self, expected: Probabilities, own: Ints) -> None:
+        gone = np.clip(1.0 - expected[:, np.arange(len(own)), own], 0.0, 1.0)
+        self.groups = np.flatnonzero((gone > 0).any(axis=0))
+        self.gone, expected, own = gone[:, self.groups], expected[:, self.groups], own[self.groups]
+        expected[:, np.arange(len(own)), own] = 0.0
+        self._group, to = np.nonzero((expected > 0).any(axis=0))
+        self.come = expected[:, self._group, to]
+        links = np.arange(expected.shape[2])
+        self._onto, self._off = to[:, None] == links, own[:, None] == links
+
+    def onto(self, values: Probabilities, weight: Floats) -> Floats:
+        """(V, K) `values` (V, N) by where they come to, each times the `weight` (m) of its group."""
+        result: Floats = (values @ (weight[self._group, None] * self._onto).astype(values.dtype)).astype(np.float64)
+        return result
+
+    def off(self, values: Probabilities, weight: Floats) -> Floats:
+        """(V, K + 1) `values` (V, m) by where they leave, and all together."""
+        of_link: Floats = (values @ (weight[:, None] * self._off).astype(values.dtype)).astype(np.float64)
+        return np.concatenate((of_link, of_link.sum(axis=1, keepdims=True)), axis=1)
+
+    def gained(self, come: Probabilities, gone: Probabilities, weight: Floats) -> Floats:
+        """(V, K + 1) what comes to each link less what leaves it, and all that leaves."""
+        result = self.off(gone, weight)
+        result[:, :-1] = self.onto(come, weight) - result[:, :-1]
+        return result

@@ -21,6 +21,8 @@ NOT_CARRIED = -NO_WAY
 """Prepends that stand for "not announced here": further than any difference that is believed possible."""
 
 Floats = npt.NDArray[np.float64]
+Probabilities = npt.NDArray[np.floating]
+"""In single precision where many are looked at."""
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -78,13 +80,13 @@ class Shares:
     """
 
     group: Ints
-    expected: Floats
+    expected: Probabilities
     unit: Ints
     correlation: float
 
     def of_demands(self) -> Floats:
         """(N, K)"""
-        return self.expected[self.group]
+        return self.expected[self.group].astype(np.float64)
 
 
 Vector = Mapping[str, int]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teagent.engine.predict.bands import VOLUME_ERROR, Outcomes, given_factor, outcomes
+from teagent.engine.predict.bands import HIGH, LOW, MEDIAN, VOLUME_ERROR, outcomes
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.crowd import Crowds
 from teagent.engine.predict.movers import movers, shifts
@@ -174,61 +174,62 @@ def _nothing_moves(scene: Scene) -> Foreseen:
 
 def _foresee(scene: Scene, moves: Moves) -> Foreseen:
     """The low ends as if nothing were hidden on full links, the expected and the high ends as stated in `scene`."""
-    own = moves.crowds.link_index
-    cases = _Cases(moves, len(scene.links))
+    own, links = moves.crowds.link_index, len(scene.links)
     load = np.append(np.nan_to_num(scene.load_bps), 0.0)
-    noise = VOLUME_ERROR * load
-    hidden_expected, hidden_high = scene.hidden_expected[own], scene.hidden_high[own]
-    median, offered = cases.medians(hidden_expected)
-    low = load + cases.outcomes(np.zeros(len(own))).low(noise)
-    high = load * (1 + np.append(scene.hidden_high, 0.0)) + cases.outcomes(hidden_high).high(noise)
+    fell, median, rose, offered = _quantiles(scene, moves, VOLUME_ERROR * load)
+    low = load + fell
+    high = load * (1 + np.append(scene.hidden_high, 0.0)) + rose
     expected = np.maximum(0.0, load * (1 + np.append(scene.hidden_expected, 0.0)) + median)
     bands = [
         Band(low=max(0.0, min(a, b)), expected=b, high=max(b, c))
         for a, b, c in zip(low.tolist(), expected.tolist(), high.tolist(), strict=True)
     ]
-    arriving = (moves.crowds.bps * (1 + hidden_expected)) @ moves.away
-    more = _nothing_lost(scene.links, arriving, offered, bands[-1].expected)
-    return Foreseen(links=tuple(bands[:-1]), moved=bands[-1], more=more)
+    arriving = (moves.crowds.bps * (1 + scene.hidden_expected[own])) @ moves.away
+    more = _nothing_lost(scene.links, arriving, offered, bands[links].expected)
+    return Foreseen(links=tuple(bands[:links]), moved=bands[links], more=more)
 
 
-class _Cases:
-    """A case for each link, one for all that moves, and one for each link that anything leaves, without that."""
+def _quantiles(scene: Scene, moves: Moves, noise: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """(K + 1) low, median and high of what each link gains, and of all that moves; and (K) the median of what comes to
+    each link without what leaves it. `noise` (K + 1) widens the ends.
+    """
+    links, own = len(scene.links), moves.crowds.link_index
+    chance, direction = _cases(moves, links)
+    hidden = np.zeros((1, len(own)))
+    if (scene.hidden_high[own] * moves.leaving).any():
+        hidden = np.stack([hidden[0], scene.hidden_expected[own], scene.hidden_high[own]])
+    scale = direction * (1 + hidden[:, None])
+    found = outcomes(
+        moves.crowds, np.tile(chance, (len(hidden), 1)), moves.correlation, scale.reshape(-1, chance.shape[1])
+    )
+    # Of each kind of what is hidden there are all the cases, one after the other.
+    ends, every = np.arange(links + 1), np.arange(len(chance))
+    beyond = len(chance) * np.minimum([0, 1, 2], len(hidden) - 1)
+    rows = np.concatenate((beyond[0] + ends, beyond[1] + every, beyond[2] + ends))
+    sizes = len(ends), len(every), len(ends)
+    share = np.repeat([LOW, MEDIAN, HIGH], sizes)
+    at_ends = np.concatenate((noise, np.zeros(len(every)), noise))
+    low, median, high = np.split(found.only(rows).quantiles(share, at_ends), np.cumsum(sizes)[:2])
+    offered = median[:links].copy()
+    offered[np.unique(own[moves.leaving > 0])] = median[links + 1 :]
+    return low, median[: links + 1], high, offered
 
-    def __init__(self, moves: Moves, links: int) -> None:
-        crowds = moves.crowds
-        own, groups = crowds.link_index, np.arange(len(crowds.link_index))
-        self._crowds, self._links = crowds, links
-        self._chance = np.concatenate((moves.shares.T, moves.leaving[None]))
-        self._chance[own, groups] = moves.leaving
-        self._direction = np.ones(self._chance.shape)
-        self._direction[own, groups] = -1.0
-        self._direction[links] = 1.0
-        self._chances = given_factor(self._chance, moves.correlation)
-        self._left = np.unique(own[moves.leaving > 0])
-        self._known: tuple[Floats, Outcomes] | None = None
 
-    def outcomes(self, hidden: Floats) -> Outcomes:
-        """Of the links and of all that moves; `hidden` (R): what is offered of a group beyond what is seen."""
-        every = np.arange(self._links + 1)
-        return self._outcomes(hidden).only(every)
-
-    def medians(self, hidden: Floats) -> tuple[Floats, Floats]:
-        """Those of `outcomes`, and of what comes to each link without what leaves it."""
-        found = self._outcomes(hidden).median()
-        median, offered = found[: self._links + 1], found[: self._links].copy()
-        offered[self._left] = found[self._links + 1 :]
-        return median, offered
-
-    def _outcomes(self, hidden: Floats) -> Outcomes:
-        live = self._chance.max(axis=0) > 0
-        if self._known is None or (self._known[0] != hidden)[live].any():
-            which = np.concatenate((np.arange(self._links + 1), self._left))
-            direction = self._direction[which]
-            direction[self._links + 1 :] = np.maximum(direction[self._links + 1 :], 0.0)
-            scale = direction * (1 + hidden)
-            self._known = hidden, outcomes(self._crowds, self._chance[which], self._chances[:, which], scale)
-        return self._known[1]
+def _cases(moves: Moves, links: int) -> tuple[Floats, Floats]:
+    """(C, R) chances, and whether that comes or leaves: a case for each link, one for all that moves, and one for each
+    link that anything leaves, without that.
+    """
+    own, groups = moves.crowds.link_index, np.arange(len(moves.crowds.link_index))
+    chance = np.concatenate((moves.shares.T, moves.leaving[None]))
+    chance[own, groups] = moves.leaving
+    direction = np.ones(chance.shape)
+    direction[own, groups] = -1.0
+    direction[links] = 1.0
+    left = np.unique(own[moves.leaving > 0])
+    return (
+        np.concatenate((chance, chance[left])),
+        np.concatenate((direction, np.maximum(direction[left], 0.0))),
+    )
 
 
 def _nothing_lost(links: tuple[str, ...], arriving: Floats, medians: Floats, moved_bps: float) -> Mapping[str, float]:

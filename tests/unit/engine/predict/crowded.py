@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from teagent.engine.predict.bands import ENUMERATED_UNITS, FACTORS, Outcomes, given_factor, outcomes
+from teagent.engine.predict.bands import ENUMERATED_UNITS, FACTORS, Outcomes, outcomes
 from teagent.engine.predict.crowd import Crowd, Crowds
 from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Kinds, Shares
 
@@ -38,9 +38,7 @@ def grouped(
         scale.append(np.sign(bps[rows[first]]))
     together = Crowds(crowds)
     probability = np.concatenate(chances)[None]
-    return outcomes(
-        together, probability, given_factor(probability, correlation), np.concatenate(scale)[None]
-    ), together
+    return outcomes(together, probability, correlation, np.concatenate(scale)[None]), together
 
 
 def crowd_of(bps: Floats, unit: Ints, group: Ints, number: int) -> Crowd:

@@ -21,6 +21,7 @@ def units(seed: int, count: int) -> Units:
     weights = rng.random((count, len(habits(3)))).astype(np.float32) ** 8
     return Units(
         weights=weights / weights.sum(axis=1, keepdims=True),
+        source=np.arange(count)[::-1],
         places=np.sort(rng.permuted(np.tile(np.arange(LINKS), (count, 1)), axis=1)[:, :3], axis=1),
         at=rng.integers(0, 3, count),
         owned=rng.random(count) < 0.5,
@@ -32,7 +33,7 @@ def habit_by_habit(given_: Units, unit: int, before: tuple[int, ...], after: tup
     places, at = given_.places[unit], int(given_.at[unit])
     rules = habits(3).rules
     goes = rules.choose(np.array(after)[places], at)
-    weight = given_.weights[unit].astype(float)
+    weight = given_.weights[given_.source[unit]].astype(float)
     if not given_.owned[unit]:
         weight = weight * np.where(rules.choose(np.array(before)[places], at) == at, 1 - ERROR, ERROR)
     chance = np.bincount(goes, weights=weight, minlength=3)
