@@ -43,6 +43,7 @@ class Learned:
     def __init__(self, model: IngressModel) -> None:
         self._model = model
         self._chances = Chances(model)
+        self._correlation = model.scores.correlation()
         self._told: dict[Prefix, _Told] = {}
         self._numbered: tuple[tuple[Source, ...], Ints] = ((), np.zeros(0, dtype=np.int64))
 
@@ -70,7 +71,7 @@ class Learned:
             yield self._shares(told, told.case, expected)
 
     def _shares(self, told: _Told, group: Ints, expected: Probabilities) -> Shares:
-        return Shares(group=group, expected=expected, unit=told.unit, correlation=self._model.scores.correlation())
+        return Shares(group=group, expected=expected, unit=told.unit, correlation=self._correlation)
 
     @staticmethod
     def _expected(

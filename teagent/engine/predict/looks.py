@@ -99,18 +99,19 @@ class _Ways:
         self.gone, expected, own = gone[:, self.groups], expected[:, self.groups], own[self.groups]
         expected[:, np.arange(len(own)), own] = 0.0
         self._group, to = np.nonzero((expected > 0).any(axis=0))
-        self.come = expected[:, self._group, to]
+        # Sums of weights may come out just above 1.
+        self.come = np.minimum(expected[:, self._group, to], 1.0)
         links = np.arange(expected.shape[2])
-        self._onto, self._off = to[:, None] == links, own[:, None] == links
+        self._onto, self._off = ((each[:, None] == links).astype(expected.dtype) for each in (to, own))
 
     def onto(self, values: Probabilities, weight: Floats) -> Floats:
         """(V, K) `values` (V, N) by where they come to, each times the `weight` (m) of its group."""
-        result: Floats = (values @ (weight[self._group, None] * self._onto).astype(values.dtype)).astype(np.float64)
+        result: Floats = (values @ (weight.astype(values.dtype)[self._group, None] * self._onto)).astype(np.float64)
         return result
 
     def off(self, values: Probabilities, weight: Floats) -> Floats:
         """(V, K + 1) `values` (V, m) by where they leave, and all together."""
-        of_link: Floats = (values @ (weight[:, None] * self._off).astype(values.dtype)).astype(np.float64)
+        of_link: Floats = (values @ (weight.astype(values.dtype)[:, None] * self._off)).astype(np.float64)
         return np.concatenate((of_link, of_link.sum(axis=1, keepdims=True)), axis=1)
 
     def gained(self, come: Probabilities, gone: Probabilities, weight: Floats) -> Floats:

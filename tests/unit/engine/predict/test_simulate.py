@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from teagent.engine.predict.looks import look
 from teagent.engine.predict.scene import prepare
-from teagent.engine.predict.shares import TIES_STICK
+from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Shares, Vector
 from teagent.engine.predict.simulate import simulate
 from teagent.errors import NotFound, Refused
 from teagent.model.bgp import parse_prefix
@@ -181,3 +182,30 @@ def test_links_of_the_matrix_that_are_not_configured_any_more_are_ignored() -> N
         bps=np.append(matrix.bps, 5e6),
     )
     assert simulate(replace(snapshot, matrix=with_old), TO_B) == simulate(snapshot, TO_B)
+
+
+class JustAboveOne:
+    """Foretells that all go to the second link, with a chance that rounding has put above 1."""
+
+    assumption = "all go"
+
+    def seen_under(self, source: Source) -> int:
+        return 0
+
+    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+        return next(self.forecast_each(demands, before, [after]))
+
+    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+        for _ in afters:
+            expected = np.zeros((len(demands.kinds.link_index), len(demands.links)), dtype=np.float32)
+            expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))
+            unit = demands.source_index * len(demands.links) + demands.link_index
+            yield Shares(group=demands.kind, expected=expected, unit=unit, correlation=0.2)
+
+
+def test_a_chance_that_rounding_puts_above_one_is_as_good_as_one() -> None:
+    scene = prepare(snapshot_of(BASE))
+    ((prefix, vector),) = TO_B.vectors
+    looks = look(scene, prefix, [dict(vector)], JustAboveOne())
+    assert np.isfinite(looks.swing).all()
+    assert (looks.variance >= 0).all()
