@@ -47,7 +47,7 @@ class Biases:
     split: float = 0.05
     drift: float = 0.004
     """Senders that get new rules, per change."""
-    graph_error: float = 0.02
+    graph_error: float = 0.005
     """Of the edges, so many are missing, so many more than the model knows, and a third as many are of another kind."""
     noise: float = 0.03
     """Senders of which an observation attributes a part to a wrong link."""

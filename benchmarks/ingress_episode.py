@@ -46,29 +46,36 @@ class Episode:
     routed_before: dict[int, Floats]
 
 
-def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, near: float, seed: int) -> Episode | None:
-    """None where prepending moves nothing. `near` is the chance that a change is of one link's prepends only."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """How often what is announced, and what is asked, differs from now in the prepends of one link only, 0 to 1."""
+
+    announced: float = 0.0
+    asked: float = 0.5
+
+
+def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, steps: Steps, seed: int) -> Episode | None:
+    """None where prepending moves nothing."""
     world = HiddenWorld(graph, form=form, biases=biases, senders=senders, seed=seed)
-    return episode_of(world, near=near, seed=seed, checkpoints=CHECKPOINTS)
+    return episode_of(world, steps=steps, seed=seed, checkpoints=CHECKPOINTS)
 
 
-def episode_of(world: HiddenWorld, *, near: float, seed: int, checkpoints: tuple[int, ...]) -> Episode | None:
+def episode_of(world: HiddenWorld, *, steps: Steps, seed: int, checkpoints: tuple[int, ...]) -> Episode | None:
     """As `episode`, in a world that was made and has not announced anything."""
     rng = np.random.default_rng((seed, 1))
     vector = (0,) * LINKS
-    announced, steps, tests, before = {vector}, [], {}, {}
+    announced, seen, tests, before = {vector}, [], {}, {}
     for number in range(max(checkpoints) + 1):
         if number:
-            vector = _next(vector, announced, near, rng)
+            vector = _next(vector, announced, steps.announced, rng)
             announced.add(vector)
         world.announce(vector)
         world.wait(0.25)
         first = world.observe()
         world.wait(float(rng.uniform(2, 30)))
-        steps.append((first, world.observe()))
+        seen.append((first, world.observe()))
         if number in checkpoints:
-            unseen = [v for v in VECTORS if v not in announced]
-            chosen = [unseen[i] for i in rng.choice(len(unseen), TESTS, replace=False)]
+            chosen = [_next(vector, announced, steps.asked, rng) for _ in range(TESTS)]
             tests[number] = tuple(Test(vector=v, share=o[0], bps=o[1]) for v in chosen if (o := world.outcome(v, 0.25)))
             before[number] = world.truth(world.choice)
     moved = [_moved(before[n], t) for n in checkpoints for t in tests[n]]
@@ -76,14 +83,14 @@ def episode_of(world: HiddenWorld, *, near: float, seed: int, checkpoints: tuple
         return None
     hops, upstreams = _known(world)
     return Episode(
-        asns=world.asns, hops=hops, upstreams=upstreams, steps=tuple(steps), tests=tests, routed_before=before
+        asns=world.asns, hops=hops, upstreams=upstreams, steps=tuple(seen), tests=tests, routed_before=before
     )
 
 
 def _next(
     vector: tuple[int, ...], announced: set[tuple[int, ...]], near: float, rng: np.random.Generator
 ) -> tuple[int, ...]:
-    """One that was never announced; with the chance `near` it differs in the prepends of one link only."""
+    """One that was never announced; with the chance `near` it differs from now in the prepends of one link only."""
     choices = [v for v in VECTORS if v not in announced]
     neighbors = [v for v in choices if sum(a != b for a, b in zip(v, vector, strict=True)) == 1]
     if neighbors and rng.random() < near:

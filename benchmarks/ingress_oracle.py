@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias
-from ingress_episode import Episode, episode_of
+from ingress_episode import Episode, Steps, episode_of
 from ingress_models import Band, LearnedModel, Model, Traffic
 from ingress_world import DATA, STRENGTHS, biases_of, graph_of, judge, of_world
 
@@ -124,7 +124,7 @@ def main() -> int:
             while len(rows) < arguments.worlds:
                 seed += 1
                 world = HiddenWorld(graph, form=form, biases=biases_of([], strength), senders=2000, seed=seed)
-                told = episode_of(world, near=0.0, seed=seed, checkpoints=(0,))
+                told = episode_of(world, steps=Steps(), seed=seed, checkpoints=(0,))
                 if told is not None:
                     rows.append(of_world(judge(told, models(told, world, seed))))
             for name, _ in rows[0]:
