@@ -58,8 +58,8 @@ def test_what_says_nothing_of_an_origin_is_counted(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (MRT[:-3], "is no routing table that can be read: the file ends within an mrt record"),
-        (gzip.compress(MRT)[:-12], "cannot be read: compressed file ended before the end-of-stream marker"),
-        (gzip.compress(MRT)[:10] + b"\xff" * 40, "cannot be read: error -3"),
+        (gzip.compress(MRT, mtime=0)[:-12], "cannot be read: compressed file ended before the end-of-stream marker"),
+        (gzip.compress(MRT, mtime=0)[:10] + b"\xff" * 40, "cannot be read: error -3"),
         (record(16, 4, b"an update"), "has no routes with an origin"),
         (b"", "has no routes with an origin"),
         (b"10.0.0.0/8 64501\nnonsense\n", ":2: 'nonsense' has no AS number (1 such lines, 1 good ones)"),
