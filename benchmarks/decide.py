@@ -223,8 +223,8 @@ def best_of_all(
 
 
 def roomy(taken: Snapshot, policy: Policy) -> tuple[Snapshot, Policy]:
-    """With room on all links but the first and no limit to what is moved: to the learned model nearly every sender may
-    do nearly anything, and among few coarse prefixes the worst case is against all that would be done.
+    """With room on all links but the first and no limit to what is moved: of few coarse prefixes much moves at once,
+    and without that few instances have a plan.
     """
     links = {
         name: link if number == 0 else dataclasses.replace(link, capacity_bps=ROOM * link.capacity_bps)

@@ -87,7 +87,7 @@ def forecast(dry_run: Document) -> str:
         for row in dry_run["links"]
     ]
     worst = [
-        f"worst case: {row['link']} at {_load(row['worst_bps'], row['capacity_bps'])}, if all that may move lands there"
+        f"worst case: {row['link']} at {_load(row['worst_bps'], row['capacity_bps'])}, if all that moves lands there"
         for row in dry_run["links"]
         if row["worst_bps"] > row["before_bps"]
     ]

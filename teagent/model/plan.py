@@ -22,7 +22,9 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkForecast:
-    """One link in a dry run. `worst_bps`: if all that may move landed here. `target_bps`: what the policy aims for."""
+    """One link in a dry run. `worst_bps`: if all that moves, up to its high end, landed here; the load now where the
+    link does not gain. `target_bps`: what the policy aims for.
+    """
 
     link: str
     capacity_bps: float

@@ -85,6 +85,8 @@ def _grid(links: list[str], limit: int) -> Iterator[dict[str, int]]:
 
 
 def _useful(live: Mapping[str, int], hot: list[str], cool: list[str], limit: int) -> Iterator[dict[str, int]]:
+    # What was announced beyond the limit, by hand or under another policy, has to come down to it first.
+    live = {name: min(prepend, limit) for name, prepend in live.items()}
     groups = [(), *((name,) for name in cool), tuple(cool)]
     for raised in range(limit + 1):
         base = dict(live) | {name: live[name] + raised for name in hot}

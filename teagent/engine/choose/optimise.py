@@ -57,7 +57,7 @@ def excess_before(dry_run: DryRun, triggered: Collection[str]) -> float:
 
 
 def gains(forecast: LinkForecast) -> bool:
-    """May anything land here that is not here now?"""
+    """May it carry more than now, by what lands here?"""
     return forecast.worst_bps > forecast.before_bps
 
 

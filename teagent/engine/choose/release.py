@@ -92,7 +92,7 @@ def _release(
         verdict=verdict,
     )
     back = ", ".join(
-        f"{f.link} would carry {format_bps(f.after.expected)}, at most {format_bps(f.worst_bps)} of "
+        f"{f.link} would carry {format_bps(f.after.expected)}, in the worst case {format_bps(f.worst_bps)} of "
         f"{format_bps(f.target_bps)}"
         for f in predicted.links
         if gains(f)

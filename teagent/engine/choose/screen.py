@@ -15,10 +15,10 @@ from teagent.engine.choose.candidates import Vector
 from teagent.engine.choose.optimise import IDLE, UTILISATION_GRAIN
 from teagent.engine.choose.scope import matched_links
 from teagent.engine.choose.verdict import RELIEF_AT_LEAST
-from teagent.engine.predict.bands import VOLUME_ERROR, Z90
+from teagent.engine.predict.bands import VOLUME_ERROR, Z90, hardly_any
 from teagent.engine.predict.looks import Looks
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Floats, Ints
+from teagent.engine.predict.shares import Flags, Floats, Ints
 from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.plan import Candidate
 from teagent.model.policy import Objective, Policy
@@ -114,6 +114,12 @@ def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) 
     return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in sorted(wanted)]
 
 
+def _any(flags: Flags) -> Flags:
+    """(N) of (N, links)."""
+    result: Flags = np.logical_or.reduce(flags, axis=1)
+    return result
+
+
 def _first(orders: tuple[Ints, Ints], count: int) -> Ints:
     """The first of two orders, half from each."""
     one, other = (order[:count].tolist() for order in orders)
@@ -129,6 +135,20 @@ def _of_each(prefix: Ints, orders: tuple[Ints, Ints], most: int) -> Ints:
             _first((orders[0][prefix[orders[0]] == number], orders[1][prefix[orders[1]] == number]), OF_EACH).tolist()
         )
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Outcome:
+    """Of N plans, in bits per second: the load of each link `after` them, at the `high` end, and if all that moves
+    landed there (`worst`, of those that gain), (N, K) each; all that is `moved` (N), in the mean and at the high end.
+    """
+
+    gains: Flags
+    after: Floats
+    high: Floats
+    worst: Floats
+    moved: Floats
+    moved_high: Floats
 
 
 class _Rough:
@@ -167,7 +187,7 @@ class _Rough:
         orders = np.lexsort(keys[:, 2:].T[::-1]), np.lexsort(keys.T[::-1])
         return [rows[place] for place in _first(orders, KEPT).tolist()]
 
-    def _key(self, plans: Ints) -> tuple[Floats, ...]:
+    def _key(self, plans: Ints) -> tuple[Floats | Flags | Ints, ...]:
         """How far the rules are broken: changes that are too many, or relief too little; overload where it lands.
 
         Then the rank: is it refused? A relieved link left idle, what is left above target, a trigger that may still
@@ -175,21 +195,12 @@ class _Rough:
         """
         scene, policy = self._yardstick.scene, self._yardstick.policy
         load, capacity, hot = np.nan_to_num(scene.load_bps), scene.capacity_bps, self._hot
-        change, rise, landing, swing, variance = (
-            getattr(self._looks, name)[plans].sum(axis=1) for name in ("change", "rise", "landing", "swing", "variance")
-        )
-        width = Z90 * np.sqrt(swing**2 + variance)
-        gains = (landing[:, :-1] > 0) & self._known
-        before = load * (1 + scene.hidden_expected)
-        after = np.maximum(0.0, before + change[:, :-1])
-        after = np.where(gains, after, np.minimum(after, np.maximum(capacity, load)))
-        high = load * (1 + scene.hidden_high) + rise[:, :-1] + np.hypot(width[:, :-1], VOLUME_ERROR * load)
-        high = np.where(gains, high, np.minimum(high, np.maximum(capacity, load)))
-        worst = load * (1 + VOLUME_ERROR) + landing[:, :-1]
+        outcome = self._outcome(plans)
+        after, high, gains = outcome.after, outcome.high, outcome.gains
         over = np.maximum(0.0, high + self._taken - (1 - policy.limits.headroom) * capacity)
-        over = np.where(gains, np.maximum(over, worst + self._taken - capacity), 0.0).sum(axis=1)
+        over = np.where(gains, np.maximum(over, outcome.worst + self._taken - capacity), 0.0).sum(axis=1)
         if policy.limits.shift_per_plan_bps is not None:
-            over += np.maximum(0.0, rise[:, -1] + width[:, -1] - policy.limits.shift_per_plan_bps)
+            over += np.maximum(0.0, outcome.moved_high - policy.limits.shift_per_plan_bps)
         left, need = np.maximum(0.0, after - self._aims), np.maximum(0.0, load - self._aims)
         fullest = (after / capacity)[:, self._matched].max(axis=1, initial=0.0)
         grain = self._yardstick.grain_bps
@@ -206,11 +217,38 @@ class _Rough:
             broken,
             over,
             (broken > 0) | (over >= grain),
-            (after < IDLE * capacity)[:, hot].any(axis=1),
+            _any(after[:, hot] < IDLE * capacity[hot]),
             steps,
-            (high > policy.when.above * capacity)[:, hot].any(axis=1),
+            _any(high[:, hot] > policy.when.above * capacity[hot]),
             np.round((self._price * np.where(gains, np.maximum(0.0, added), 0.0)).sum(axis=1) / 1e6, 6),
-            np.round(np.maximum(0.0, change[:, -1] - need[hot].sum())),
+            np.round(np.maximum(0.0, outcome.moved - need[hot].sum())),
             changes,
             self._prepends[plans].sum(axis=1),
+        )
+
+    def _outcome(self, plans: Ints) -> _Outcome:
+        """By the rules of the dry run (`simulate.py`), but with means for medians."""
+        scene = self._yardstick.scene
+        load, capacity, times = np.nan_to_num(scene.load_bps), scene.capacity_bps, scene.snapshot.widening
+        change, rise, landing, swing, variance = (
+            getattr(self._looks, name)[plans].sum(axis=1) for name in ("change", "rise", "landing", "swing", "variance")
+        )
+        strangers, leaving = (getattr(self._looks, name)[plans].sum(axis=1) for name in ("strangers", "leaving"))
+        width = Z90 * np.sqrt(swing**2 + variance)
+        noise, before, most = VOLUME_ERROR * load, load * (1 + scene.hidden_expected), load * (1 + scene.hidden_high)
+        after = before + change[:, :-1]
+        high = after + times * (most + rise[:, :-1] + np.hypot(width[:, :-1], noise) - after)
+        moved = change[:, -1:] + times * (rise[:, -1:] + width[:, -1:] - change[:, -1:])
+        more = np.maximum(change[:, :-1], high - (before + times * (most + noise - before))) + strangers
+        arriving = change[:, :-1] + leaving * (1 + scene.hidden_expected)
+        gains = (landing[:, :-1] > 0) & (more > 0) & (np.maximum(more, arriving) > hardly_any(moved, capacity))
+        gains &= self._known
+        after, ceiling = np.maximum(0.0, after), np.maximum(capacity, load)
+        return _Outcome(
+            gains=gains,
+            after=np.where(gains, after, np.minimum(after, ceiling)),
+            high=np.where(gains, high, np.minimum(high, ceiling)),
+            worst=load * (1 + VOLUME_ERROR) + np.minimum(landing[:, :-1], moved + strangers),
+            moved=change[:, -1],
+            moved_high=moved[:, 0],
         )

@@ -198,7 +198,7 @@ def _headroom(case: Case) -> Iterator[Reason]:
             rule="worst_case",
             ok=worst <= forecast.capacity_bps,
             message=f"{forecast.link} would carry {format_bps(worst)} of {format_bps(forecast.capacity_bps)} if all "
-            f"that may move landed there",
+            f"that moves landed there",
             value=round(worst),
             limit=round(forecast.capacity_bps),
         )

@@ -30,6 +30,8 @@ Z90 = 1.6448536269514722
 ENUMERATED_UNITS = 6
 VOLUME_ERROR = 0.05
 """Traffic is not the same in a quarter of an hour: 90 % of outcomes lie within this share of the present load."""
+HARDLY_MOVED, HARDLY_CARRIED = 0.01, 0.001
+"""A link that would get less than both, a share of what moves and a share of its capacity, is not one that gains."""
 
 CLOSE = 1e-5
 """A quantile is left open by less than this share of the distance between all and nothing."""
@@ -87,6 +89,12 @@ class Outcomes:
             sigma = np.maximum(sigma, floor[:, None])[smooth]
             result[smooth] = _smooth_quantile(atoms[smooth], self.weights[smooth], sigma, share[smooth])
         return np.clip(result, self.least - noise_bps, self.most + noise_bps)
+
+
+def hardly_any(moved_bps: Floats | float, capacity_bps: Floats) -> Floats:
+    """bits per second up to which a link does not gain."""
+    result: Floats = np.minimum(HARDLY_MOVED * moved_bps, HARDLY_CARRIED * capacity_bps)
+    return result
 
 
 def given_factor(probability: Floats, correlation: float) -> Floats:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 
 import numpy as np
 
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Probabilities, Shares, Vector
+from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Probabilities, Shares, Vector, shorter
 from teagent.model.bgp import Prefix
 
 LIKELY = 0.5
@@ -22,14 +22,16 @@ class Looks:
     """Of V vectors, in bits per second: for each of the K links, and in one column more for all that moves.
 
     `change`: what comes, less what leaves, in the mean; `rise`: the same if as much is hidden on full links as may be.
-    `landing`: all that may come, at that. `swing`: how far senders that decide alike carry the rise with them, as a
-    standard deviation; `variance`: of it, from senders that decide each for themselves. (V, K + 1) each.
+    `landing`: all that may come, at that, and `strangers` (V, K): what of it is from senders that nobody knows.
+    `swing`: how far senders that decide alike carry the rise with them, as a standard deviation; `variance`: of it,
+    from senders that decide each for themselves. (V, K + 1) each.
     `leaving` (V, K): what leaves in the mean, of what is seen; `surely`: what of it will more likely go than stay.
     """
 
     change: Floats
     rise: Floats
     landing: Floats
+    strangers: Floats
     swing: Floats
     variance: Floats
     leaving: Floats
@@ -57,7 +59,20 @@ def look(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], forecaster: Fo
                 batch = []
         if batch:
             found.append(_look(scene, prefix, batch))
-    return Looks.joined(found)
+    return _with_strangers(scene, prefix, vectors, Looks.joined(found))
+
+
+def _with_strangers(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], looks: Looks) -> Looks:
+    """Nobody knows who sends it, so it is taken to stay; but it may come where the path to us has become shorter."""
+    columns = scene.demands[prefix]
+    unknown = ~columns.movable
+    if not unknown.any():
+        return looks
+    bps = np.bincount(columns.link_index[unknown], weights=columns.bps[unknown], minlength=len(scene.links))
+    strangers = (bps * (1 + scene.hidden_high)) @ shorter(scene.links, scene.vectors[prefix], vectors)
+    landing = looks.landing.copy()
+    landing[:, :-1] += strangers
+    return replace(looks, landing=landing, strangers=strangers)
 
 
 def _look(scene: Scene, prefix: Prefix, batch: Sequence[Shares]) -> Looks:
@@ -76,6 +91,7 @@ def _look(scene: Scene, prefix: Prefix, batch: Sequence[Shares]) -> Looks:
         change=ways.gained(come, gone, likely),
         rise=ways.gained(come, gone, most),
         landing=landing,
+        strangers=np.zeros((len(batch), len(scene.links))),
         swing=1.13 * np.sqrt(batch[0].correlation) * np.abs(ways.gained(slopes[0], slopes[1], most)),
         variance=ways.gained(doubts[0], -doubts[1], square) * np.append(np.ones(len(scene.links)), -1.0),
         leaving=ways.off(gone, bps)[:, :-1],

@@ -188,4 +188,13 @@ def _prepends(links: Sequence[str], vectors: Sequence[Vector]) -> Ints:
     return np.array([[vector.get(name, NOT_CARRIED) for name in links] for vector in vectors], dtype=np.int64)
 
 
+def shorter(links: Sequence[str], before: Vector, afters: Sequence[Vector]) -> Flags:
+    """(vectors, K, K): to whom on the first link has the second become shorter against it?"""
+    was, now = _prepends(links, [before])[0], _prepends(links, afters)
+    carried = now < NOT_CARRIED
+    longer = now[:, :, None] - now[:, None, :] > was[:, None] - was
+    result: Flags = longer & carried[:, :, None] & carried[:, None, :]
+    return result
+
+
 TIES_STICK: Forecaster = TiesStick()

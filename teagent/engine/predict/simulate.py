@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.predict.bands import HIGH, LOW, MEDIAN, VOLUME_ERROR, outcomes
+from teagent.engine.predict.bands import HIGH, LOW, MEDIAN, VOLUME_ERROR, hardly_any, outcomes
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.crowd import Crowds
 from teagent.engine.predict.movers import movers, shifts
 from teagent.engine.predict.scene import Scene, prepare
 from teagent.engine.predict.shares import (
-    NOT_CARRIED,
     TIES_STICK,
     DemandColumns,
     Flags,
     Floats,
     Forecaster,
     Shares,
-    Vector,
+    shorter,
 )
-from teagent.engine.predict.widen import widened
+from teagent.engine.predict.widen import widened, wider
 from teagent.errors import NotFound, Refused
 from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.plan import Band, Candidate, DryRun, LinkForecast
@@ -92,14 +91,15 @@ def dry_run(
     """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates."""
     moves = _moves(scene, candidate, forecaster)
     foreseen = _foresee(scene, moves) if moves is not None else _nothing_moves(scene)
+    worst = [None] * len(scene.links) if moves is None else _worst(scene, moves, foreseen)
     links = tuple(
-        _forecast(scene, moves, column, foreseen.links[column], (targets or {}).get(name))
+        _forecast(scene, column, foreseen.links[column], worst[column], (targets or {}).get(name))
         for column, name in enumerate(scene.links)
         if name not in scene.unknown
     )
     moving = movers(scene, None if moves is None else moves.crowds, None if moves is None else moves.leaving)
     predicted = DryRun(
-        links=tuple(_plus(forecast, foreseen.more.get(forecast.link, 0.0)) for forecast in links),
+        links=links,
         shifts=() if moves is None else shifts(scene, moves.crowds, moves.away),
         moved=foreseen.moved,
         assumption=forecaster.assumption,
@@ -118,7 +118,7 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves 
             before, after = scene.vectors[prefix], dict(vector)
             shares = forecaster.forecast_shares(columns, before, after)
             parts.append((columns, shares))
-            unknown.append(_shorter(scene.links, before, after))
+            unknown.append(shorter(scene.links, before, [after])[0])
     if not parts:
         return None
     crowds = scene.assembled.crowds(parts)
@@ -136,28 +136,18 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves 
     )
 
 
-def _shorter(links: tuple[str, ...], before: Vector, after: Vector) -> Flags:
-    """(K, K): to whom on the first link has the second become shorter against it?"""
-    was, now = (np.array([v.get(name, NOT_CARRIED) for name in links]) for v in (before, after))
-    carried = now < NOT_CARRIED
-    longer = now[:, None] - now > was[:, None] - was
-    result: Flags = longer & carried[:, None] & carried
-    return result
-
-
-def _by_group(parts: Sequence[tuple[DemandColumns, Shares]], shorter: Sequence[Flags], crowds: Crowds) -> Flags:
+def _by_group(parts: Sequence[tuple[DemandColumns, Shares]], open_to: Sequence[Flags], crowds: Crowds) -> Flags:
     part = np.repeat(np.arange(len(parts)), [len(shares.expected) for _, shares in parts])
-    result: Flags = np.stack(shorter)[part, crowds.link_index] & ~crowds.movable[:, None]
+    result: Flags = np.stack(open_to)[part, crowds.link_index] & ~crowds.movable[:, None]
     return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """`links`: a band for each of the K links; `more` (link -> bps): what is expected there beyond the median."""
+    """A band for each of the K links, and one for all that moves."""
 
     links: tuple[Band, ...]
     moved: Band
-    more: Mapping[str, float]
 
 
 def _nothing_moves(scene: Scene) -> Foreseen:
@@ -169,7 +159,7 @@ def _nothing_moves(scene: Scene) -> Foreseen:
         )
         for column, load in enumerate(scene.load_bps.tolist())
     )
-    return Foreseen(links=links, moved=Band(low=0.0, expected=0.0, high=0.0), more={})
+    return Foreseen(links=links, moved=Band(low=0.0, expected=0.0, high=0.0))
 
 
 def _foresee(scene: Scene, moves: Moves) -> Foreseen:
@@ -185,8 +175,8 @@ def _foresee(scene: Scene, moves: Moves) -> Foreseen:
         for a, b, c in zip(low.tolist(), expected.tolist(), high.tolist(), strict=True)
     ]
     arriving = (moves.crowds.bps * (1 + scene.hidden_expected[own])) @ moves.away
-    more = _nothing_lost(scene.links, arriving, offered, bands[links].expected)
-    return Foreseen(links=tuple(bands[:links]), moved=bands[links], more=more)
+    more = _nothing_lost(arriving, offered, bands[links].expected)
+    return Foreseen(links=tuple(map(_plus, bands[:links], more.tolist())), moved=bands[links])
 
 
 def _quantiles(scene: Scene, moves: Moves, noise: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -232,46 +222,70 @@ def _cases(moves: Moves, links: int) -> tuple[Floats, Floats]:
     )
 
 
-def _nothing_lost(links: tuple[str, ...], arriving: Floats, medians: Floats, moved_bps: float) -> Mapping[str, float]:
-    """Where senders may go to one of several links, the median of each can be that nobody comes. What is expected to
-    leave arrives somewhere: what the medians lack of it is divided by the mean arrivals.
+def _nothing_lost(arriving: Floats, medians: Floats, moved_bps: float) -> Floats:
+    """(K) what is expected beyond the medians. Where senders may go to one of several links, the median of each can be
+    that nobody comes. What is expected to leave arrives somewhere: what the medians lack of it is divided by the mean
+    arrivals.
     """
-    receivers = np.flatnonzero(arriving > 0)
-    if len(receivers) < 2:
-        return {}
+    receivers = arriving > 0
+    if np.count_nonzero(receivers) < 2:
+        return np.zeros(len(arriving))
     lacking = max(0.0, moved_bps - float(medians[receivers].sum()))
-    return {links[int(k)]: lacking * float(arriving[k] / arriving.sum()) for k in receivers}
+    result: Floats = lacking * np.where(receivers, arriving, 0.0) / arriving[receivers].sum()
+    return result
 
 
-def _plus(forecast: LinkForecast, bps: float) -> LinkForecast:
-    after = forecast.after
-    expected = after.expected + bps
-    return replace(forecast, after=Band(low=after.low, expected=expected, high=max(after.high, expected)))
+def _plus(band: Band, bps: float) -> Band:
+    expected = band.expected + bps
+    return Band(low=band.low, expected=expected, high=max(band.high, expected))
 
 
-def _forecast(scene: Scene, moves: Moves | None, column: int, band: Band, target: float | None) -> LinkForecast:
+def _worst(scene: Scene, moves: Moves, foreseen: Foreseen) -> list[float | None]:
+    """(K) the load if all that moves, up to its high end, landed there; None for a link that does not gain.
+
+    Senders that nobody knows are in no chance and no band: those that might come are added whole. More than all that
+    may come does not come.
+    """
+    most = moves.crowds.bps * (1 + scene.hidden_high[moves.crowds.link_index])
+    may_land, strangers = most @ ((moves.away > 0) | moves.nobody_knows), most @ moves.nobody_knows
+    lands = np.minimum(may_land, wider(foreseen.moved, scene.snapshot.widening).high + strangers)
+    worst = scene.load_bps * (1 + VOLUME_ERROR) + lands
+    gains = (may_land > 0) & _gains(scene, moves, foreseen, strangers)
+    return [bps if gain else None for bps, gain in zip(worst.tolist(), gains.tolist(), strict=True)]
+
+
+def _gains(scene: Scene, moves: Moves, foreseen: Foreseen, strangers: Floats) -> Flags:
+    """(K) would it carry more than if nothing were changed: in the mean, in the median, or at the high end?
+
+    A model that learned gives every sender some chance on every link: where hardly anything comes, that is no gain.
+    """
+    own, times = moves.crowds.link_index, scene.snapshot.widening
+    likely = moves.crowds.bps * (1 + scene.hidden_expected[own])
+    arriving, leaving = likely @ moves.away, likely * moves.leaving
+    pairs = [
+        (wider(now, times), wider(then, times))
+        for now, then in zip(_nothing_moves(scene).links, foreseen.links, strict=True)
+    ]
+    more = np.array([max(then.expected - now.expected, then.high - now.high) for now, then in pairs])
+    more = np.fmax(more, arriving - np.bincount(own, weights=leaving, minlength=len(scene.links))) + strangers
+    moved = max(foreseen.moved.high, float(leaving.sum()))
+    result: Flags = (more > 0) & (np.fmax(more, arriving) > hardly_any(moved, scene.capacity_bps))
+    return result
+
+
+def _forecast(scene: Scene, column: int, band: Band, worst_bps: float | None, target: float | None) -> LinkForecast:
     capacity, load = float(scene.capacity_bps[column]), float(scene.load_bps[column])
-    arriving = np.zeros(0) if moves is None else _arriving(scene, moves, column)
-    worst = load
-    if arriving.any():
-        worst = max(load * (1 + VOLUME_ERROR) + float(arriving.sum()), band.high)
-    else:
+    if worst_bps is None:
         # What is offered beyond the capacity is dropped before it reaches us: a link that only loses stays within it.
-        ceiling = max(capacity, load)
+        worst_bps, ceiling = load, max(capacity, load)
         band = Band(low=min(band.low, ceiling), expected=min(band.expected, ceiling), high=min(band.high, ceiling))
+    else:
+        worst_bps = max(worst_bps, band.high)
     return LinkForecast(
         link=scene.links[column],
         capacity_bps=capacity,
         before_bps=load,
         after=band,
-        worst_bps=worst,
+        worst_bps=worst_bps,
         target_bps=capacity if target is None else target,
     )
-
-
-def _arriving(scene: Scene, moves: Moves, column: int) -> Floats:
-    """(R) All that may land there, with the most that is hidden."""
-    may = (moves.away[:, column] > 0) | moves.nobody_knows[:, column]
-    own = moves.crowds.link_index
-    result: Floats = np.where(may, moves.crowds.bps * (1 + scene.hidden_high[own]), 0.0)
-    return result

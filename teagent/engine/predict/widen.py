@@ -14,12 +14,12 @@ def widened(dry_run: DryRun, times: float) -> DryRun:
     return replace(
         dry_run,
         links=tuple(_link(forecast, times) for forecast in dry_run.links),
-        moved=_band(dry_run.moved, times),
+        moved=wider(dry_run.moved, times),
     )
 
 
 def _link(forecast: LinkForecast, times: float) -> LinkForecast:
-    after = _band(forecast.after, times)
+    after = wider(forecast.after, times)
     if forecast.worst_bps <= forecast.before_bps:
         # Nothing can arrive here, and more than it carries is dropped before it reaches us.
         ceiling = max(forecast.capacity_bps, forecast.before_bps, forecast.after.high)
@@ -28,7 +28,7 @@ def _link(forecast: LinkForecast, times: float) -> LinkForecast:
     return replace(forecast, after=after, worst_bps=max(forecast.worst_bps, after.high))
 
 
-def _band(band: Band, times: float) -> Band:
+def wider(band: Band, times: float) -> Band:
     return Band(
         low=max(0.0, band.expected - times * (band.expected - band.low)),
         expected=band.expected,

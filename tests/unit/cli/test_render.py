@@ -73,7 +73,7 @@ def test_a_plan_shows_changes_loads_announcements_and_checks() -> None:
         "LINK         NOW  NOW%  PREDICTED  PREDICTED%  TARGET",
         "transit-a  9.31G   93%      7.10G      71% ±6     80%",
         "transit-b  4.02G   40%      6.20G      62% ±6     80%",
-        "worst case: transit-b at 8.32G  83%, if all that may move lands there",
+        "worst case: transit-b at 8.32G  83%, if all that moves lands there",
         "",
         "MOVES    SENDS  OF IT  NOW             THEN",
         "AS64496  2.20G  1.80G  transit-a 100%  transit-b 80%, transit-a 20%",

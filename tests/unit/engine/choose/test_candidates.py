@@ -88,3 +88,11 @@ def test_neighbors_differ_by_one_prepend_on_one_link_and_still_make_the_full_one
         (("a", 2), ("b", 0), ("c", 1)),
         (("a", 2), ("b", 0), ("c", 2)),  # b one less, and then all one more
     ]
+
+
+def test_what_is_announced_beyond_the_limit_comes_down_to_it() -> None:
+    """Too many links for a full grid: the vectors start from what is live."""
+    live = {f"link-{number}": 2 * (number % 2) for number in range(9)}
+    found = vectors(live, ["link-0"], 1)
+    assert tuple((name, int(prepend > 0 or name == "link-0")) for name, prepend in live.items()) in found
+    assert {prepend for vector in found for _, prepend in vector} == {0, 1}

@@ -110,10 +110,38 @@ def test_a_prefix_without_traffic_moves_nothing_and_says_so() -> None:
     assert any("no traffic was seen" in w for w in result.warnings)
 
 
-def test_the_worst_case_is_that_all_that_may_move_lands_there() -> None:
+def test_the_worst_case_is_that_all_that_moves_lands_there() -> None:
     result = run({"links": {"transit-a": {"load": "9Mbps"}}})
-    assert result.link("transit-b").worst_bps >= 22e6 + 6.9e6 * 0.9
+    assert result.link("transit-b").worst_bps == pytest.approx(1.05 * 22e6 + result.moved.high)
     assert result.link("transit-a").worst_bps == 9e6
+
+
+def test_what_is_unlikely_to_move_is_not_in_the_worst_case() -> None:
+    """A hundred senders that may each move alone: hardly all of them do."""
+    senders = {f"AS{64600 + number}": "0.069Mbps" for number in range(100)}
+    traffic = {"transit-a": {"11.0.0.0/24": {"198.18.3.0/24": None, **senders}}}
+    result = run({"traffic": traffic, "links": {"transit-a": {"load": "9Mbps"}}}, TIE)
+    assert result.moved.high < 0.9 * 6.9e6 * 0.9
+    assert result.link("transit-b").worst_bps == pytest.approx(1.05 * 22e6 + result.moved.high)
+
+
+def test_the_worst_case_holds_all_senders_that_nobody_knows() -> None:
+    traffic = {"transit-a": {"11.0.0.0/24": {"198.18.3.0/24": "2.9Mbps", "rest": "4Mbps"}}}
+    result = run({"traffic": traffic, "links": {"transit-a": {"load": "9Mbps"}}})
+    known = result.moved.high
+    assert known == pytest.approx(2.9e6 * 0.9)
+    assert result.link("transit-b").worst_bps == pytest.approx(1.05 * 22e6 + known + 4e6 * 0.9)
+
+
+def test_wider_bands_make_the_worst_case_worse_up_to_all_that_may_land() -> None:
+    senders = {f"AS{64600 + number}": "0.069Mbps" for number in range(100)}
+    traffic = {"transit-a": {"11.0.0.0/24": {"198.18.3.0/24": None, **senders}}}
+    snapshot = snapshot_of(merged(BASE, {"traffic": traffic, "links": {"transit-a": {"load": "9Mbps"}}}))
+    once, twice, often = (simulate(replace(snapshot, widening=times), TIE) for times in (1.0, 2.0, 50.0))
+    wider = once.moved.expected + 2 * (once.moved.high - once.moved.expected)
+    assert twice.link("transit-b").worst_bps == pytest.approx(1.05 * 22e6 + min(wider, 6.9e6 * 0.9))
+    assert twice.link("transit-b").worst_bps > once.link("transit-b").worst_bps
+    assert often.link("transit-b").worst_bps >= 1.05 * 22e6 + 6.9e6 * 0.9
 
 
 def test_going_back_home_moves_back_what_went() -> None:
