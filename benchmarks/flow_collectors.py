@@ -3,7 +3,8 @@ interface, counts what it received, and tells it when it ends.
 
     python benchmarks/flow_collectors.py PORT
 
-is teagent's: the listener, the attribution and the matrix of the daemon, records taken once a second as there. On
+is teagent's: the listener, the attribution and the matrix of the daemon, records taken once a second as there,
+or when many wait. On
 SIGTERM it prints what it counted, as JSON.
 """
 
@@ -227,8 +228,13 @@ PMACCT_NAMES = ("nfacctd", "nfacctd_by_prefix", "sfacctd")
 
 
 def serve(port: int) -> None:
-    ending = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    ending, due = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        ending.set()
+        due.set()
+
+    signal.signal(signal.SIGTERM, end)
     listener = FlowListener(bindings=[Binding(host=EXPORTER, port=port)], exporters={EXPORTER: "edge"})
     builder = MatrixBuilder(attribution())
     records = 0
@@ -238,8 +244,11 @@ def serve(port: int) -> None:
         for batch in listener.take():
             builder.add(batch)
 
+    listener.call_when_many(due.set)
     listener.start()
-    while not ending.wait(1.0):
+    while not ending.is_set():
+        due.wait(1.0)
+        due.clear()
         drain()
         if time.monotonic() >= window_ends:
             window_ends += WINDOW_SECONDS

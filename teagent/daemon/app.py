@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -277,7 +279,9 @@ class App:
             if self.advising is not None:
                 await self.advising.load()
             stack.push_async_callback(self.telemetry.stop)
-            self.intake.start()
+            self.intake.start(
+                when_many=partial(asyncio.get_running_loop().call_soon_threadsafe, self.jobs.soon, "drain")
+            )
             stack.callback(self.intake.stop)
             self.metrics.start()
             stack.callback(self.metrics.stop)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from teagent.daemon.app import App
 
 DRAIN_SECONDS = 1.0
+"""And at once where many records wait: see FlowListener.call_when_many."""
 RECONCILE_SECONDS = 3.0
 PRUNE_SECONDS = 3600.0
 ORIGINS_SECONDS = 60.0

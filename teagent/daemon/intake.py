@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from teagent.adapters.bmp.origins import BmpOrigins
 from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.origins import OriginFile
@@ -42,7 +44,10 @@ class Intake:
             return None
         return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=clock)
 
-    def start(self) -> None:
+    def start(self, *, when_many: Callable[[], object]) -> None:
+        """`when_many` is as in FlowListener.call_when_many."""
+        if self.listener is not None:
+            self.listener.call_when_many(when_many)
         self.flows.start()
 
     def pass_on(self, after: Intake | None) -> None:
@@ -57,3 +62,4 @@ class Intake:
             self._clickhouse.stop()
         if self.listener is not None and (after is None or after.listener is not self.listener):
             self.listener.stop()
+            self.listener.call_when_many(None)

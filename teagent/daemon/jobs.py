@@ -99,6 +99,11 @@ class Jobs:
                 self._late.discard(name)
             del self._running[name]
 
+    def soon(self, name: str) -> None:
+        """Its next run is now, and the ones after it an interval apart from then on."""
+        if self._scheduler.running and not self._stopping:
+            self._scheduler.modify_job(name, next_run_time=self._clock.now())
+
     def running_seconds(self, name: str) -> float:
         """How long the run that is under way has been, 0 where there is none."""
         return time.perf_counter() - self._begun[name] if name in self._running else 0.0

@@ -114,6 +114,20 @@ def test_records_that_nobody_takes_are_bounded_and_counted():
         assert listener.dropped()["not_taken"] >= 30
 
 
+def test_it_says_once_that_many_records_wait_until_they_are_taken():
+    with running(many_untaken_records=3) as listener:
+        said: list[int] = []
+        listener.call_when_many(lambda: said.append(1))
+        for total in range(1, 6):
+            send(listener, netflow5(record5(src=1, dst=2), sequence=total - 1))
+            heard(listener, total)
+            assert len(said) == (total >= 3)
+        assert sum(map(len, listener.take())) == 5
+        send(listener, netflow5(*[record5(src=1, dst=2)] * 3, sequence=5))
+        heard(listener, 8)
+        assert len(said) == 2
+
+
 def test_what_the_kernel_dropped_is_counted():
     listener = FlowListener(bindings=[Binding(host="127.0.0.1", port=0)], exporters={"127.0.0.1": "edge-1"})
     [receiver] = listener._receivers

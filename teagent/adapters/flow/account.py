@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,11 @@ from teagent.wire.flow.limits import Limits
 
 INTERNAL_ERROR = "internal_error"
 READ_AT_ONCE = 2048  # datagrams: each step over all of them has a price of its own
+LEAST_AT_ONCE = 256
+LONGEST_READ_SECONDS = 0.02
+"""For so long nobody looks at the sockets. What has to be read datagram by datagram takes longer, so of that fewer are
+read at once.
+"""
 SPANS_EVERY_SECONDS = 1.0
 """How often the times of records are looked at: they say the same all the time, and it would be work for each."""
 COUNTING_RECORDS = frozenset({"netflow-v5", "ipfix"})
@@ -34,6 +40,7 @@ class ExporterAccount:
         self._lost = 0
         self.pending = 0  # records that were read and wait for `collect`
         self._waiting: list[bytes] = []
+        self._at_once = READ_AT_ONCE
         self._port = 0  # that they came from
         self._fed = 0  # datagrams read since `collect`
         self._gaps = 0
@@ -56,7 +63,7 @@ class ExporterAccount:
         self._last_at, self._port = at, port
         self._datagrams += len(payloads)
         self._waiting += payloads
-        if len(self._waiting) >= READ_AT_ONCE:
+        if len(self._waiting) >= self._at_once:
             self._read()
 
     def _read(self) -> None:
@@ -64,6 +71,7 @@ class ExporterAccount:
         if not payloads or self._last_at is None:
             return
         self._fed += len(payloads)
+        begun = time.perf_counter()
         exported_at = export_time(payloads[-1])
         self._skew = None if exported_at is None else exported_at - self._last_at
         try:
@@ -71,6 +79,7 @@ class ExporterAccount:
             self.pending = self._decoder.pending
         except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
             self._begin_anew()
+        self._at_once = next_at_once(self._at_once, len(payloads), time.perf_counter() - begun)
 
     def collect(self) -> Sequence[FlowBatch]:
         """What was fed since the last time. Many records at once take less work than few."""
@@ -131,6 +140,15 @@ class ExporterAccount:
             samples_lost=self._samples_lost,
             samples_dropped=self._samples_dropped,
         )
+
+
+def next_at_once(at_once: int, count: int, seconds: float) -> int:
+    """How many datagrams to read at once, when `count` of them took so long."""
+    if seconds > LONGEST_READ_SECONDS:
+        return max(LEAST_AT_ONCE, min(at_once, count) // 2)
+    if count >= at_once and seconds < LONGEST_READ_SECONDS / 4:
+        return min(READ_AT_ONCE, at_once * 2)
+    return at_once
 
 
 def _time(at: float | None) -> datetime | None:

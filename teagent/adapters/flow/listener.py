@@ -1,14 +1,14 @@
 """Flow datagrams off UDP sockets, decoded: implements ports.FlowSource.
 
-One thread a socket does nothing but empty it into a bounded queue; one thread decodes what is in the queue, all
-datagrams of an exporter that came together at once. `take` hands over what has been decoded. Every place where
-something can be dropped counts it: the kernel's buffer, the queue, and the batches that nobody takes.
+A thread reads the sockets and decodes what they have, all datagrams of an exporter that came together at once. `take`
+hands over what has been decoded. Every place where something can be dropped counts it: the kernel's buffer, and the
+batches that nobody takes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from ipaddress import ip_address
@@ -16,7 +16,8 @@ from typing import Final
 
 from teagent.adapters.clock import SystemClock
 from teagent.adapters.flow.account import ExporterAccount
-from teagent.adapters.flow.receiver import Binding, DatagramQueue, Receiver
+from teagent.adapters.flow.intake_thread import IntakeThread
+from teagent.adapters.flow.receiver import Binding, Chunk, Receiver
 from teagent.model.traffic import FlowBatch
 from teagent.ports import Clock, ExporterHealth
 from teagent.wire.flow.limits import Limits
@@ -25,12 +26,17 @@ __all__ = ["Binding", "FlowListener"]
 
 QUEUE_SIZE: Final = 16_384  # datagrams, some 24 MB when they are full
 MOST_UNTAKEN_RECORDS: Final = 4_000_000  # measured: 21 octets each of NetFlow v5, 33 of v9, 41 of IPFIX, 70 of sFlow
+MANY_UNTAKEN_RECORDS: Final = 500_000
 BLOCK: Final = 16_384
 """Records that are made into columns at once: what they take stays in the second-level cache."""
 
 
 class FlowListener:
-    """`exporters` maps the addresses that count to router names; `sampling_rates` overrides what an exporter says."""
+    """`exporters` maps the addresses that count to router names; `sampling_rates` overrides what an exporter says.
+
+    `queue_size` bounds the datagrams that wait to be decoded, `most_untaken_records` the records that wait to be taken;
+    of `many_untaken_records` tells `call_when_many`.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,7 @@ class FlowListener:
         limits: Limits | None = None,
         queue_size: int = QUEUE_SIZE,
         most_untaken_records: int = MOST_UNTAKEN_RECORDS,
+        many_untaken_records: int = MANY_UNTAKEN_RECORDS,
         clock: Clock | None = None,
     ) -> None:
         rates = {_normal(address): rate for address, rate in (sampling_rates or {}).items()}
@@ -53,46 +60,50 @@ class FlowListener:
             )
             for address, router in exporters.items()
         }
-        self._queue = DatagramQueue(queue_size)
         known = frozenset(self._accounts)
         self._receivers = tuple(
-            Receiver(binding, exporters=known, queue=self._queue, clock=clock or SystemClock()) for binding in bindings
+            Receiver(binding, exporters=known, clock=clock or SystemClock()) for binding in bindings
         )
-        self._decoder: threading.Thread | None = None
+        self._intake = IntakeThread(self._receivers, size=queue_size, decode=self._decode)
         self._most_untaken = most_untaken_records
+        self._many_untaken = many_untaken_records
         self._lock = threading.Lock()  # guards the accounts and all below
         self._batches: list[FlowBatch] = []
         self._untaken = 0
         self._lost_untaken = 0
+        self._when_many: Callable[[], object] | None = None
+        self._many_told = False
 
     def start(self) -> None:
         """Raises TeagentError where an address cannot be bound; then nothing is left open. Starting twice is once."""
-        if self._decoder is not None:
+        if self._intake.running:
             return
-        self._queue.open()
         with ExitStack() as started:
             for receiver in self._receivers:
                 receiver.start()
                 started.callback(receiver.stop)
             started.pop_all()
-        self._decoder = threading.Thread(target=self._decode, name="flow decoder", daemon=True)
-        self._decoder.start()
+        self._intake.start()
 
     def stop(self) -> None:
-        """What is in the queue is still decoded, and can still be taken. Stopping twice is once."""
-        if self._decoder is None:
-            return
+        """What was read is decoded, and can still be taken. Stopping twice is once."""
+        self._intake.stop()
         for receiver in self._receivers:
             receiver.stop()
-        self._queue.close()
-        self._decoder.join()
-        self._decoder = None
+
+    def call_when_many(self, call: Callable[[], object] | None) -> None:
+        """`call` is called when so many records wait to be taken, once until they have been; by whatever thread, so it
+        must be quick. Whoever takes now and then need not fear that more come in between than are kept.
+        """
+        with self._lock:
+            self._when_many = call
 
     def take(self) -> Sequence[FlowBatch]:
         with self._lock:
             self._collect()
             batches, self._batches = self._batches, []
             self._untaken = 0
+            self._many_told = False
         return batches
 
     def resume(self, since: datetime | None, now: datetime) -> datetime:  # noqa: ARG002  datagrams are gone
@@ -119,16 +130,15 @@ class FlowListener:
         return {
             "kernel_buffer_full": sum(receiver.kernel_drops for receiver in self._receivers),
             "not_taken": self._lost_untaken,
-            "queue_full": self._queue.dropped,
             "unknown_exporter": sum(receiver.unknown_exporter for receiver in self._receivers),
         }
 
-    def _decode(self) -> None:
-        while (chunk := self._queue.get()) is not None:
-            with self._lock:
-                for exporter, port, payloads in chunk.arrivals:
+    def _decode(self, chunks: Sequence[Chunk]) -> None:
+        with self._lock:
+            for at, arrivals in chunks:
+                for exporter, port, payloads in arrivals:
                     account = self._accounts[exporter]
-                    account.feed(payloads, port=port, at=chunk.at)
+                    account.feed(payloads, port=port, at=at)
                     if account.pending >= BLOCK:
                         self._keep(account.collect())
 
@@ -140,6 +150,9 @@ class FlowListener:
         """Newer records are worth more than older ones that nobody took."""
         self._batches.extend(batches)
         self._untaken += sum(map(len, batches))
+        if self._untaken >= self._many_untaken and self._when_many is not None and not self._many_told:
+            self._many_told = True
+            self._when_many()
         if self._untaken <= self._most_untaken:
             return
         surplus = 0

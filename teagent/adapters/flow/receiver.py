@@ -1,12 +1,10 @@
-"""One UDP socket and the thread that empties it into a queue. It looks at nothing but the sender's address."""
+"""One UDP socket. It looks at nothing but the sender's address."""
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
-import threading
-from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, NamedTuple
@@ -20,9 +18,7 @@ CHUNK: Final = 256  # datagrams that are taken at once
 SO_RCVBUFFORCE: Final = 33  # linux/include/uapi/asm-generic/socket.h; past net.core.rmem_max, with CAP_NET_ADMIN
 SO_MEMINFO: Final = 55
 MEMINFO: Final = struct.Struct("9I")
-MEMINFO_DROPS: Final = 8
-GATHER_SECONDS: Final = 0.01
-STOP_WITHIN_SECONDS: Final = 0.2
+MEMINFO_FILLED, MEMINFO_SIZE, MEMINFO_DROPS = 0, 1, 8  # linux/include/uapi/linux/sock_diag.h, SK_MEMINFO_*
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,70 +51,24 @@ class Chunk(NamedTuple):
         return sum(len(found.payloads) for found in self.arrivals)
 
 
-class DatagramQueue:
-    """Between the receivers and the decoder, bounded in datagrams. What does not fit is dropped and counted."""
+class Buffer(NamedTuple):
+    """The kernel's buffer of a socket, in the octets that datagrams take there, which are more than they have."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._chunks: deque[Chunk] = deque()
-        self._held = 0
-        self._changed = threading.Condition()
-        self._closed = True
-        self.dropped = 0
-
-    def put(self, chunk: Chunk) -> None:
-        with self._changed:
-            count, room = chunk.datagrams, self._size - self._held
-            if count > room:
-                self.dropped += count - room
-                chunk, count = _first(chunk, room), room
-            if count:
-                self._held += count
-                self._chunks.append(chunk)
-                self._changed.notify()
-
-    def get(self) -> Chunk | None:
-        """Blocks; None once the queue is closed and empty."""
-        with self._changed:
-            while not self._chunks and not self._closed:
-                self._changed.wait()
-            if not self._chunks:
-                return None
-            chunk = self._chunks.popleft()
-            self._held -= chunk.datagrams
-            return chunk
-
-    def open(self) -> None:
-        with self._changed:
-            self._closed = False
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
-def _first(chunk: Chunk, most: int) -> Chunk:
-    kept: list[Arrivals] = []
-    for exporter, port, payloads in chunk.arrivals:
-        if most > 0:
-            kept.append(Arrivals(exporter, port, payloads[:most]))
-            most -= len(payloads)
-    return Chunk(chunk.at, kept)
+    filled: int
+    size: int
+    drops: int  # datagrams that found it full
 
 
 class Receiver:
-    """`open` binds, `run` is the thread's work until `stop`. Only configured exporters get into the queue."""
+    """`start` binds, `read` takes what waits. What strangers send is counted, and no more."""
 
-    def __init__(self, binding: Binding, *, exporters: frozenset[str], queue: DatagramQueue, clock: Clock) -> None:
+    def __init__(self, binding: Binding, *, exporters: frozenset[str], clock: Clock) -> None:
         """`exporters` are addresses in the form in which `str(ip_address(...))` writes them."""
         self.binding = binding
         self._exporters = exporters
-        self._queue = queue
         self._clock = clock
         self._socket: socket.socket | None = None
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._reader: DatagramReader | OneByOne | None = None
         self._senders: dict[str, str | None] = {}
         self._kernel_drops = 0
         self.unknown_exporter = 0
@@ -126,19 +76,12 @@ class Receiver:
     def start(self) -> None:
         """Raises TeagentError where the address cannot be bound."""
         self._socket = opened(self.binding)
-        self._stopping.clear()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._socket,), name=f"flow {self.binding}", daemon=True
-        )
-        self._thread.start()
+        self._reader = reader_of(self._socket)
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
         if self._socket is not None:
             self._kernel_drops = self.kernel_drops
+            self._reader = None
             self._socket.close()
             self._socket = None
 
@@ -147,51 +90,41 @@ class Receiver:
         """The port in use, which differs from the binding's where that is 0."""
         return self.binding.port if self._socket is None else int(self._socket.getsockname()[1])
 
+    def fileno(self) -> int:
+        return -1 if self._socket is None else self._socket.fileno()
+
     @property
     def kernel_drops(self) -> int:
         """Datagrams that the kernel dropped because its buffer was full."""
-        if self._socket is None:
-            return self._kernel_drops
-        try:
-            memory = self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size)
-        except OSError:  # before Linux 4.12
-            return self._kernel_drops
-        return self._kernel_drops + int(MEMINFO.unpack(memory)[MEMINFO_DROPS])
+        return self._kernel_drops + self.buffer.drops
 
-    def _run(self, source: socket.socket) -> None:
-        readable = select.poll()
-        readable.register(source, select.POLLIN)
-        reader = reader_of(source)
-        waiting = False  # whether there were datagrams just now: then more come, and one wait is enough
-        while not self._stopping.is_set():
-            if not waiting and not readable.poll(STOP_WITHIN_SECONDS * 1000):
-                continue
-            # A moment's patience makes one chunk of what would have been many, and the kernel keeps them meanwhile.
-            self._stopping.wait(GATHER_SECONDS)
-            waiting = False
-            while (count := self._drain(reader)) and not self._stopping.is_set():
-                waiting = True
-                if count < CHUNK:
-                    break
+    @property
+    def buffer(self) -> Buffer:
+        """Nothing is known of it before Linux 4.12, and while it is closed."""
+        if self._socket is not None:
+            with suppress(OSError):
+                told = MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))
+                return Buffer(told[MEMINFO_FILLED], told[MEMINFO_SIZE], told[MEMINFO_DROPS])
+        return Buffer(0, 0, 0)
 
-    def _drain(self, reader: DatagramReader | OneByOne) -> int:
-        """Returns how many datagrams were read."""
-        try:
-            received = reader.read()
-        except OSError:  # an ICMP error of an earlier packet, reported here by the kernel
-            return 0
+    def read(self) -> tuple[int, Chunk]:
+        """How many datagrams were read, CHUNK at the most, and those of exporters among them. Does not block."""
         arrivals: list[Arrivals] = []
         count = 0
-        for host, port, payloads in received:
+        for host, port, payloads in self._received():
             count += len(payloads)
             exporter = self._senders[host] if host in self._senders else self._sender(host)
             if exporter is None:
                 self.unknown_exporter += len(payloads)
             else:
                 arrivals.append(Arrivals(exporter, port, payloads))
-        if arrivals:
-            self._queue.put(Chunk(self._clock.now().timestamp(), arrivals))
-        return count
+        return count, Chunk(self._clock.now().timestamp(), arrivals)
+
+    def _received(self) -> list[tuple[str, int, list[bytes]]]:
+        try:
+            return [] if self._reader is None else self._reader.read()
+        except OSError:  # an ICMP error of an earlier packet, reported here by the kernel
+            return []
 
     def _sender(self, host: str) -> str | None:
         """The exporter that sends from `host`, None for a stranger. Only exporters are remembered: anybody can send

@@ -74,7 +74,7 @@ class DatagramReader:
         self._descriptor = source.fileno()
         self._most = most
         self._octets = mmap.mmap(-1, most * STRIDE)
-        self._view = memoryview(self._octets)
+        self._begins = range(0, most * STRIDE, STRIDE)
         self._names = bytearray(most * NAME_OCTETS)
         self._headers = (_Header * most)()
         self._vectors = (_Vector * most)()
@@ -98,10 +98,9 @@ class DatagramReader:
         where none waits. Raises OSError, as for an ICMP error of an earlier packet.
         """
         count = self._call(self._most)
-        view = self._view
-        payloads = [
-            bytes(view[i * STRIDE : i * STRIDE + length]) for i, length in enumerate(self._lengths[:count].tolist())
-        ]
+        octets = self._octets  # whose slices are bytes
+        lengths = self._lengths[:count].tolist()
+        payloads = [octets[begin : begin + length] for begin, length in zip(self._begins, lengths, strict=False)]
         self._name_lengths[:count] = NAME_OCTETS
         names = bytes(self._names[: count * NAME_OCTETS])
         if names == names[:NAME_OCTETS] * count:

@@ -15,7 +15,7 @@ from tests.integration.running import ENVIRONMENT, Router, Site, free_port, site
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flow socket looks up five times a second whether it is to end: with every test it adds up."""
-    monkeypatch.setattr("teagent.adapters.flow.receiver.STOP_WITHIN_SECONDS", 0.01)
+    monkeypatch.setattr("teagent.adapters.flow.intake_thread.STOP_WITHIN_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -76,6 +76,20 @@ async def test_a_job_may_begin_at_once() -> None:
     assert later.runs == 0
 
 
+async def test_a_job_that_is_wanted_soon_runs_now_and_then_at_its_intervals() -> None:
+    jobs, work = make(), Work()
+    jobs.every(NEVER, "drain", work)
+    jobs.soon("drain")  # before they run there is nothing to hurry
+    async with running(jobs):
+        jobs.soon("drain")
+        await until(lambda: work.ended == 1)
+        [job] = jobs._scheduler.get_jobs()
+        assert job.next_run_time - datetime.now(UTC) > timedelta(seconds=NEVER / 2)
+    jobs.soon("drain")
+    assert work.runs == 1
+    assert jobs.counters["drain", "misfired"] == 0
+
+
 @pytest.mark.parametrize(("error", "traced"), [(StoreError("the disk is full"), False), (KeyError("a bug"), True)])
 async def test_a_job_that_raises_is_logged_once_and_the_others_go_on(error: Exception, *, traced: bool) -> None:
     jobs, broken, sound = make(), Work(), Work()

@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from teagent.adapters.flow.account import ExporterAccount
+from teagent.adapters.flow.account import (
+    LEAST_AT_ONCE,
+    LONGEST_READ_SECONDS,
+    READ_AT_ONCE,
+    ExporterAccount,
+    next_at_once,
+)
 from teagent.ports import ExporterHealth
 from teagent.wire.flow.limits import Limits
 from tests.fakes import sflow
@@ -59,3 +65,16 @@ def test_samples_that_were_lost_and_those_that_the_agent_dropped_are_told_apart(
     samples = [sflow.flow_sample(frame, sequence=n, drops=drops) for n, drops in ((1, 7), (2, 7), (5, 10))]
     health = told(*(sflow.datagram(each, sequence=n) for n, each in enumerate(samples, 1)))
     assert (health.samples, health.samples_lost, health.samples_dropped, health.lost) == (3, 2, 3, 0)
+
+
+def test_what_takes_long_is_read_in_smaller_parts_and_in_larger_ones_when_it_no_longer_does() -> None:
+    at_once, parts = READ_AT_ONCE, []
+    for _ in range(5):
+        at_once = next_at_once(at_once, at_once, LONGEST_READ_SECONDS * 2)
+        parts.append(at_once)
+    assert parts == [1024, 512, LEAST_AT_ONCE, LEAST_AT_ONCE, LEAST_AT_ONCE]
+    for _ in range(5):
+        at_once = next_at_once(at_once, at_once, LONGEST_READ_SECONDS / 10)
+    assert at_once == READ_AT_ONCE
+    assert next_at_once(512, 512, LONGEST_READ_SECONDS / 2) == 512
+    assert next_at_once(512, 3, LONGEST_READ_SECONDS / 10) == 512  # of a few nothing follows
