@@ -50,7 +50,8 @@ from teagent.engine.choose.decide import decide
 from teagent.engine.choose.digest import with_digest
 from teagent.engine.choose.search import Task, consider, needed, order
 from teagent.engine.predict.known_senders import KnownSenders
-from teagent.engine.predict.looks import LIKELY, look
+from teagent.engine.predict.looks import look
+from teagent.engine.predict.movement import LIKELY
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK, Forecaster, Remembering
 from teagent.model.announcement import PREPEND_HARD_MAX

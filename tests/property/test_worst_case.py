@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from teagent.engine.choose.optimise import gains
 from teagent.engine.predict.bands import VOLUME_ERROR
+from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.scene import HIDDEN_HIGH
 from teagent.engine.predict.shares import DemandColumns, Shares, Vector
 from teagent.engine.predict.simulate import simulate
@@ -40,9 +41,12 @@ class AsTold:
         return 0
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        return next(self.forecast_each(demands, before, [after]))
+        return next(self.each(demands, before, [after]))
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        return summed(demands, self.each(demands, before, afters))
+
+    def each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         asn = np.array([source.asn for source in demands.sources])[demands.source_index]
         expected = np.array(self.chances)[np.maximum(asn - 64496, 0)]
         expected[asn == 0] = np.eye(len(LINKS))[demands.link_index[asn == 0]]

@@ -15,7 +15,8 @@ from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
 from teagent.engine.choose.screen import Options, Yardstick, promising, screen
 from teagent.engine.choose.verdict import Case, judge
-from teagent.engine.predict.looks import LIKELY, look
+from teagent.engine.predict.looks import look
+from teagent.engine.predict.movement import LIKELY
 from teagent.engine.predict.scene import Scene
 from teagent.engine.predict.shares import Forecaster
 from teagent.engine.predict.simulate import dry_run

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
+from teagent.engine.predict.ingress_alone import CHANCE_STEPS, Alone
 from teagent.engine.predict.ingress_shares import Cases, Chances
+from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Probabilities, Shares, Vector
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
-
-CHANCE_STEPS = 200
-"""Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
-
 
 PACKED = 5
 """So many chances of a case go into one number, beside one of its million at the most."""
@@ -43,9 +41,11 @@ class Learned:
     def __init__(self, model: IngressModel) -> None:
         self._model = model
         self._chances = Chances(model)
+        self._believed = self._chances.alone()
         self._correlation = model.scores.correlation()
         self._told: dict[Prefix, _Told] = {}
         self._numbered: tuple[tuple[Source, ...], Ints] = ((), np.zeros(0, dtype=np.int64))
+        self._known: dict[tuple[int, ...], Alone] = {}
 
     @property
     def assumption(self) -> str:
@@ -58,7 +58,10 @@ class Learned:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        told, vector = self._told_apart(demands), self._model.vector
+        vector, alone = self._model.vector, self._alone(demands, before, [after])
+        if alone is not None and dict(before) != dict(after):
+            return alone.shares(demands, vector(after), self._correlation)
+        told = self._told_apart(demands)
         chances = [self._chances.of(told.cases, vector(before), vector(after))]
         group, expected = _grouped(told, next(self._expected(told, before, [after], chances)).astype(np.float64))
         return self._shares(told, group[told.case], expected)
@@ -69,6 +72,24 @@ class Learned:
         chances = self._chances.of_each(told.cases, vector(before), [vector(after) for after in afters])
         for expected in self._expected(told, before, afters, chances):
             yield self._shares(told, told.case, expected)
+
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        alone = self._alone(demands, before, afters)
+        if alone is None:
+            return summed(demands, self.forecast_each(demands, before, afters))
+        return alone.movement(demands, [self._model.vector(after) for after in afters], self._correlation)
+
+    def _alone(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Alone | None:
+        """None where other models have a say, or other links are withheld."""
+        if not self._believed:
+            return None
+        if not all(known.is_for(demands) for known in self._known.values()):
+            self._known.clear()
+        own = self._model.vector(before)
+        if own not in self._known:
+            self._known[own] = Alone(self._chances, demands, self._numbers(demands.sources), own)
+        known = self._known[own]
+        return known if known.can_tell([self._model.vector(after) for after in afters]) else None
 
     def _shares(self, told: _Told, group: Ints, expected: Probabilities) -> Shares:
         return Shares(group=group, expected=expected, unit=told.unit, correlation=self._correlation)

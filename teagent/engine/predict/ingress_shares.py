@@ -12,7 +12,7 @@ from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, Floats, IngressModel, Ints, Vector
 from teagent.engine.predict.ingress_simple import simple_chances
-from teagent.engine.predict.ingress_units import Units, foretold
+from teagent.engine.predict.ingress_units import Answers, Units, foretold
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -90,6 +90,14 @@ class Chances:
         """(C, K) as `each`, mixed by how well the models foretold lately."""
         return next(self._mixed(cases, before, [after], self.model.scores.weights()))
 
+    def alone(self) -> bool:
+        """Is the learned model alone to be asked?"""
+        return bool(self.model.scores.weights()[1:].sum() < NEGLIGIBLE)
+
+    def answers(self, before: Vector) -> Answers:
+        """Of units that were seen under `before`, none of which is known there yet."""
+        return Answers(self._weights, before, self._width)
+
     def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
         """(C, K) as `of`, for each of many vectors, and without simple models that are hardly believed."""
         weights = self.model.scores.weights()
@@ -125,9 +133,7 @@ class Chances:
 
     def _asked(self, asn: Ints, link: Ints, before: Vector) -> _Asked:
         hops = self.model.distances.hops_of(asn)
-        return _Asked(
-            hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self._units(asn, link, hops, before)
-        )
+        return _Asked(hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self.units(asn, link, before))
 
     def _models(
         self, asked: _Asked, afters: Sequence[Vector], told: Floats, *, simple: bool = True
@@ -165,18 +171,25 @@ class Chances:
         result[places] = np.bincount(chosen, weights=weights, minlength=len(places)) / weights.sum()
         return result
 
-    def _units(self, asn: Ints, link: Ints, hops: Ints, before: Vector) -> Units:
+    def units(self, asn: Ints, link: Ints, before: Vector) -> Units:
         """Senders that are where they were seen answer by what was seen of them, others as their like do there."""
         model = self.model
         row = model.rows(asn)
-        places = slots(hops, link)
         known = np.flatnonzero(row >= 0)
         here = (model.slots[row[known]] == link[known, None]).any(axis=1)
-        places[known[here]] = model.slots[row[known[here]]]
+        mine = known[here]
+        elsewhere = np.ones(len(asn), dtype=bool)
+        elsewhere[mine] = False
+        others = np.flatnonzero(elsewhere)
+        hops = model.distances.hops_of(asn[others])
+        places = np.empty((len(asn), self._width), dtype=np.int64)
+        places[others] = slots(hops, link[others])
+        places[mine] = model.slots[row[mine]]
         at = np.argmax(places == link[:, None], axis=1)
-        source = self._like(places, hops)
+        source = np.empty(len(asn), dtype=np.int64)
+        source[others] = self._like(places[others], hops)
         # On one of its own slots, each has weights of its own.
-        mine, rows = known[here], row[known[here]]
+        rows = row[mine]
         main = main_slots(model, before)[rows] == at[mine]
         source[mine] = np.where(main, 0, len(self._own)) + rows
         owned = np.zeros(len(asn), dtype=bool)

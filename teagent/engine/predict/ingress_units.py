@@ -1,8 +1,8 @@
 """Senders that answer alike as one unit, and what each unit would do under many vectors, worked out together.
 
 A unit has weights of habits over its slots, and a slot that it is on. What it answers to a vector depends on nothing
-but the prepends of its slots. Among many vectors these are the same few again and again: each is worked out once, for
-all units that are asked the same in one product of matrices.
+but the prepends of its slots. Among many vectors these are the same few again and again, and for all prefixes that are
+announced alike: each is worked out once, for all units that are asked the same in one product of matrices, and kept.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from teagent.engine.predict.habits import answers
+from teagent.engine.predict.habits import WITHHELD, answers
 from teagent.engine.predict.ingress import ERROR, Flags, Ints, Vector
 from teagent.engine.predict.pooling import Weights
+from teagent.model.announcement import PREPEND_HARD_MAX
+
+DIGITS = PREPEND_HARD_MAX + 2
+"""All prepends that can be announced, and one that stands for links that do not announce."""
+BLOCK = 4096
+"""So many units at once: what is worked with stays within a few MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,23 +41,129 @@ class Units:
 
 def foretold(units: Units, before: Vector, afters: Sequence[Vector]) -> Weights:
     """(V, D, S): for each of V vectors the chance of each slot, for units that were seen under `before`."""
-    count, width = units.places.shape
-    asked = _Asked(units, before, afters)
-    job_of, first, job = np.unique(asked.job, return_index=True, return_inverse=True)
-    job = job.reshape(-1)
-    order = np.argsort(job, kind="stable")
-    edges = np.searchsorted(job[order], np.arange(len(job_of) + 1)).tolist()
-    parts: list[Weights] = []
-    begins, done = np.zeros(count, dtype=np.int64), 0
-    for unit, low, high in zip(first.tolist(), edges[:-1], edges[1:], strict=True):
-        rows, ends = order[low:high], asked.prepends_of(unit)
-        there = None if units.owned[unit] else asked.prepends_before(unit)
-        parts.append(_chances(units.weights[units.source[rows]], int(units.at[unit]), ends, there))
-        begins[rows] = done + len(ends) * np.arange(len(rows))
-        done += len(ends) * len(rows)
-    flat = np.concatenate([np.zeros((0, width), dtype=np.float32), *parts])
-    result: Weights = flat[begins + asked.place[:, asked.over]]
+    known = Answers(units.weights, before, units.places.shape[1])
+    ids = known.register(units)
+    column = known.columns(afters)
+    result: Weights = known.chance[ids, column[:, known.combination[ids]]]
     return result
+
+
+class Answers:
+    """What units answer, who were seen under one vector, `before`. U counts them as they become known.
+
+    The links at which a unit has its slots are its `combination` (U), one of P at `places` (P, S). `asked` (P): how
+    many distinct prepends at its slots were asked for; in that order `chance` (U, columns, S) holds the answers. `at`
+    (U) is the slot that a unit is on.
+    """
+
+    def __init__(self, weights: Weights, before: Vector, width: int) -> None:
+        self.before, self._weights, self._width = before, weights, width
+        none = np.zeros(0, dtype=np.int64)
+        self.places: Ints = np.zeros((0, width), dtype=np.int64)
+        self.at, self.combination, self.asked = none, none, none
+        self.chance: Weights = np.zeros((0, 0, width), dtype=np.float32)
+        self._source, self._owned, self._done = none, np.zeros(0, dtype=bool), none
+        self._units = _Numbered()
+        self._combinations = _Numbered()
+        self._prepends: list[list[tuple[int, ...]]] = []
+        self._column = np.zeros((0, DIGITS**width), dtype=np.int16)
+
+    def register(self, units: Units) -> Ints:
+        """(D) the number of each unit."""
+        links = len(self.before)
+        packed = _packed(units.places, links)
+        code = ((units.source * self._width + units.at) * 2 + units.owned) * links**self._width + packed
+        ids, new = self._units.numbers(code)
+        if len(new):
+            combination, unseen = self._combinations.numbers(packed[new])
+            self._take_in(units.places[new[unseen]])
+            self.at = np.concatenate((self.at, units.at[new]))
+            self.combination = np.concatenate((self.combination, combination))
+            self._source = np.concatenate((self._source, units.source[new]))
+            self._owned = np.concatenate((self._owned, units.owned[new]))
+            self._done = np.concatenate((self._done, np.zeros(len(new), dtype=np.int64)))
+            room = np.zeros((len(new), *self.chance.shape[1:]), dtype=np.float32)
+            self.chance = np.concatenate((self.chance, room))
+        return ids
+
+    def _take_in(self, places: Ints) -> None:
+        count = len(places)
+        self.places = np.concatenate((self.places, places))
+        self.asked = np.concatenate((self.asked, np.zeros(count, dtype=np.int64)))
+        self._prepends += [[] for _ in range(count)]
+        self._column = np.concatenate((self._column, np.full((count, self._column.shape[1]), -1, dtype=np.int16)))
+
+    def columns(self, afters: Sequence[Vector]) -> Ints:
+        """(V, P) which of the answers is that to each vector; all known units have theirs now."""
+        prepends = np.array(afters, dtype=np.int64).reshape(len(afters), -1)
+        if ((prepends < 0) | (prepends >= DIGITS - 1) & (prepends < WITHHELD)).any():
+            raise ValueError(f"prepends are 0 to {PREPEND_HARD_MAX}")
+        digits = np.where(prepends >= WITHHELD, DIGITS - 1, prepends)
+        code = _packed(digits[:, self.places], DIGITS)
+        row = np.arange(len(self.places))
+        asked = np.zeros(self._column.shape, dtype=bool)
+        asked[row, code] = True
+        for combination, number in np.argwhere(asked & (self._column < 0)).tolist():
+            known = self._prepends[combination]
+            self._column[combination, number] = len(known)
+            known.append(tuple(_unpacked(number, self._width)))
+        self.asked = np.array([len(known) for known in self._prepends], dtype=np.int64)
+        self._work_out()
+        result: Ints = self._column[row, code].astype(np.int64)
+        return result
+
+    def _work_out(self) -> None:
+        """What is missing. Units that are asked the same, on the same slot and for the same reasons, go together."""
+        late = np.flatnonzero(self._done < self.asked[self.combination])
+        if not len(late):
+            return
+        most = int(self.asked.max())
+        if most > self.chance.shape[1]:
+            room = np.zeros((len(self.chance), most - self.chance.shape[1], self._width), dtype=np.float32)
+            self.chance = np.concatenate((self.chance, room), axis=1)
+        alike = ((self.combination * self._width + self.at) * 2 + self._owned) * (most + 1) + self._done
+        _, first, number = np.unique(alike[late], return_index=True, return_inverse=True)
+        jobs: dict[tuple[int, int, tuple[int, ...] | None, tuple[tuple[int, ...], ...]], list[int]] = {}
+        for place, unit in enumerate(late[first].tolist()):
+            combination, done = self.combination[unit], int(self._done[unit])
+            there = None if self._owned[unit] else tuple(self.before[k] for k in self.places[combination].tolist())
+            todo = tuple(self._prepends[combination][done:])
+            jobs.setdefault((int(self.at[unit]), done, there, todo), []).append(place)
+        job = np.empty(len(first), dtype=np.int64)
+        for place, members in enumerate(jobs.values()):
+            job[members] = place
+        which = job[number.reshape(-1)]
+        order = late[np.argsort(which, kind="stable")]
+        ends = np.cumsum(np.bincount(which, minlength=len(jobs)))
+        for (slot, done, there, todo), rows in zip(jobs, np.split(order, ends[:-1]), strict=True):
+            for low in range(0, len(rows), BLOCK):
+                part = rows[low : low + BLOCK]
+                found = _chances(self._weights[self._source[part]], slot, todo, there)
+                self.chance[part, done : done + len(todo)] = found.reshape(len(part), len(todo), self._width)
+        self._done[late] = self.asked[self.combination[late]]
+
+
+class _Numbered:
+    """Codes, numbered in the order in which they turned up."""
+
+    def __init__(self) -> None:
+        self._codes: Ints = np.zeros(0, dtype=np.int64)
+        self._number: Ints = np.zeros(0, dtype=np.int64)
+
+    def numbers(self, codes: Ints) -> tuple[Ints, Ints]:
+        """(N) the number of each, and where those that are new turned up first, in the order of their numbers."""
+        asked, first, back = np.unique(codes, return_index=True, return_inverse=True)
+        place = np.searchsorted(self._codes, asked)
+        known = np.zeros(len(asked), dtype=bool)
+        within = place < len(self._codes)
+        known[within] = self._codes[place[within]] == asked[within]
+        number = np.empty(len(asked), dtype=np.int64)
+        number[known] = self._number[place[known]]
+        new = np.flatnonzero(~known)
+        number[new] = len(self._codes) + np.arange(len(new))
+        self._codes = np.insert(self._codes, place[new], asked[new])
+        self._number = np.insert(self._number, place[new], number[new])
+        return number[back.reshape(-1)], first[new]
 
 
 def _chances(weights: Weights, slot: int, afters: Sequence[tuple[int, ...]], before: tuple[int, ...] | None) -> Weights:
@@ -75,45 +187,12 @@ def _onto(after: tuple[int, ...], slot: int, before: tuple[int, ...] | None) -> 
     return result
 
 
-class _Asked:
-    """What has to be worked out. Units over the same links are asked the same; those that are asked the same, on the
-    same slot and for the same reasons, are one `job` (D). `over` (D): which of the P combinations of links each unit is
-    over; `place` (V, P): which of its answers is that to each vector.
-    """
-
-    job: Ints
-    over: Ints
-    place: Ints
-
-    def __init__(self, units: Units, before: Vector, afters: Sequence[Vector]) -> None:
-        self._values, digits = np.unique(np.array([before, *afters]), return_inverse=True)
-        digits = digits.reshape(len(afters) + 1, len(before))
-        self._base, self._width = len(self._values), units.places.shape[1]
-        links = _packed(units.places, len(before))
-        _, first, over = np.unique(links, return_index=True, return_inverse=True)
-        self.over, places = over.reshape(-1), units.places[first]
-        code = _packed(digits[:, places], self._base)  # (V + 1, P)
-        self._before = code[0]
-        asked = np.zeros((len(places), self._base**self._width), dtype=bool)
-        asked[np.arange(len(places)), code[1:]] = True
-        sets, alike = np.unique(np.packbits(asked, axis=1), axis=0, return_inverse=True)
-        self._asked, alike = asked, alike.reshape(-1)
-        rank = np.cumsum(asked, axis=1) - 1
-        self.place = rank[np.arange(len(places)), code[1:]]
-        why = np.where(units.owned, 0, 1 + self._before[self.over])
-        self.job = (why * self._width + units.at) * max(1, len(sets)) + alike[self.over]
-
-    def prepends_of(self, unit: int) -> list[tuple[int, ...]]:
-        return [self._unpacked(code) for code in np.flatnonzero(self._asked[self.over[unit]]).tolist()]
-
-    def prepends_before(self, unit: int) -> tuple[int, ...]:
-        return self._unpacked(int(self._before[self.over[unit]]))
-
-    def _unpacked(self, code: int) -> tuple[int, ...]:
-        return tuple(int(self._values[code // self._base**slot % self._base]) for slot in range(self._width))
-
-
 def _packed(rows: Ints, base: int) -> Ints:
     """Rows along the last axis as one number each."""
     result: Ints = rows @ base ** np.arange(rows.shape[-1])
     return result
+
+
+def _unpacked(number: int, width: int) -> list[int]:
+    digits = [number // DIGITS**slot % DIGITS for slot in range(width)]
+    return [WITHHELD if digit == DIGITS - 1 else digit for digit in digits]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
 from teagent.engine.predict.ingress_forecast import Learned
+from teagent.engine.predict.movement import Movement
 from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Forecaster, Ints, Kinds, Shares, Vector
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
@@ -42,14 +43,13 @@ class KnownSenders:
             )
         return both.forecast_shares(demands, before, after)
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         both = self._divided(demands)
         if isinstance(both, _Both):
-            learned = self._learned.forecast_each(both.numbered, before, afters)
-            stated = TIES_STICK.forecast_each(both.others, before, afters)
-            yield from map(both.joined, learned, stated)
-            return
-        yield from both.forecast_each(demands, before, afters)
+            return self._learned.movement(both.numbered, before, afters) + TIES_STICK.movement(
+                both.others, before, afters
+            )
+        return both.movement(demands, before, afters)
 
     def _divided(self, demands: DemandColumns) -> _Both | Learned | Forecaster:
         """One forecaster where all demands are its."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import groupby
 
 import numpy as np
 
+from teagent.engine.predict.movement import Movement
 from teagent.engine.predict.scene import Scene
-from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Probabilities, Shares, Vector, shorter
+from teagent.engine.predict.shares import Flags, Floats, Forecaster, Ints, Vector, shorter
 from teagent.model.bgp import Prefix
-
-LIKELY = 0.5
-TOGETHER = 400_000
-"""So many probabilities are looked at in one go: a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,18 +44,22 @@ class Looks:
 def look(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], forecaster: Forecaster) -> Looks:
     """At least one vector is given."""
     columns, before = scene.demands[prefix], scene.vectors[prefix]
-    found: list[Looks] = []
-    forecasts = forecaster.forecast_each(columns, before, vectors)
-    for _, same in groupby(forecasts, key=lambda shares: id(shares.group)):
-        batch: list[Shares] = []
-        for shares in same:
-            batch.append(shares)
-            if len(batch) * shares.expected.size >= TOGETHER:
-                found.append(_look(scene, prefix, batch))
-                batch = []
-        if batch:
-            found.append(_look(scene, prefix, batch))
-    return _with_strangers(scene, prefix, vectors, Looks.joined(found))
+    return _with_strangers(scene, prefix, vectors, _looks(scene, forecaster.movement(columns, before, vectors)))
+
+
+def _looks(scene: Scene, movement: Movement) -> Looks:
+    likely, most = 1 + scene.hidden_expected, 1 + scene.hidden_high
+    links = len(scene.links)
+    return Looks(
+        change=_gained(movement.mean, likely),
+        rise=_gained(movement.mean, most),
+        landing=_arriving(movement.may, most),
+        strangers=np.zeros((len(movement.mean), links)),
+        swing=1.13 * np.sqrt(movement.correlation) * np.abs(_gained(movement.slope, most)),
+        variance=_both_ways(movement.doubt, most**2),
+        leaving=np.einsum("vkk->vk", movement.mean).copy(),
+        surely=movement.surely,
+    )
 
 
 def _with_strangers(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], looks: Looks) -> Looks:
@@ -75,63 +75,27 @@ def _with_strangers(scene: Scene, prefix: Prefix, vectors: Sequence[Vector], loo
     return replace(looks, landing=landing, strangers=strangers)
 
 
-def _look(scene: Scene, prefix: Prefix, batch: Sequence[Shares]) -> Looks:
-    """Of forecasts that have the same groups."""
-    crowd = scene.assembled.crowd(scene.demands[prefix], batch[0])
-    ways = _Ways(np.stack([shares.expected for shares in batch]), crowd.link_index)
-    come, gone, own = ways.come, ways.gone, crowd.link_index[ways.groups]
-    bps, hidden = crowd.bps[ways.groups], (1 + scene.hidden_expected[own], 1 + scene.hidden_high[own])
-    likely, most, square = hidden[0] * bps, hidden[1] * bps, hidden[1] ** 2 * crowd.square[ways.groups]
-    doubts = come * (1 - come), gone * (1 - gone)
-    # Near to the normal density at the quantile of each chance: how fast it follows the common factor.
-    slopes = [np.sqrt(doubt * np.sqrt(doubt)) for doubt in doubts]
-    landing = ways.off((gone > 0).astype(gone.dtype), most)
-    landing[:, :-1] = ways.onto((come > 0).astype(come.dtype), most)
-    return Looks(
-        change=ways.gained(come, gone, likely),
-        rise=ways.gained(come, gone, most),
-        landing=landing,
-        strangers=np.zeros((len(batch), len(scene.links))),
-        swing=1.13 * np.sqrt(batch[0].correlation) * np.abs(ways.gained(slopes[0], slopes[1], most)),
-        variance=ways.gained(doubts[0], -doubts[1], square) * np.append(np.ones(len(scene.links)), -1.0),
-        leaving=ways.off(gone, bps)[:, :-1],
-        surely=ways.off(np.where(gone >= LIKELY, gone, 0.0), bps)[:, :-1],
-    )
-
-
-class _Ways:
-    """Where M groups on links `own` (M) may go, from `expected` (V, M, K). Of `groups` (m) that stay whatever is
-    announced nothing is said. `gone` (V, m): the chance that a group leaves; `come` (V, N): the same for N pairs of a
-    group and a link that it may come to: most have few.
+def _gained(moved: Floats, weight: Floats) -> Floats:
+    """(V, K + 1) what comes to each link less what leaves it, and all that leaves. `moved` (V, K, K) as in `Movement`,
+    by the `weight` (K) of the link that it leaves.
     """
+    come, gone = _come_and_gone(moved, weight)
+    return np.concatenate((come - gone, gone.sum(axis=1, keepdims=True)), axis=1)
 
-    groups: Ints
-    gone: Probabilities
-    come: Probabilities
 
-    def __init__(self, expected: Probabilities, own: Ints) -> None:
-        gone = np.clip(1.0 - expected[:, np.arange(len(own)), own], 0.0, 1.0)
-        self.groups = np.flatnonzero((gone > 0).any(axis=0))
-        self.gone, expected, own = gone[:, self.groups], expected[:, self.groups], own[self.groups]
-        expected[:, np.arange(len(own)), own] = 0.0
-        self._group, to = np.nonzero((expected > 0).any(axis=0))
-        # Sums of weights may come out just above 1.
-        self.come = np.minimum(expected[:, self._group, to], 1.0)
-        links = np.arange(expected.shape[2])
-        self._onto, self._off = ((each[:, None] == links).astype(expected.dtype) for each in (to, own))
+def _come_and_gone(moved: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """(V, K) each."""
+    gone = np.einsum("vkk,k->vk", moved, weight)
+    return np.einsum("vjk,j->vk", moved, weight) - gone, gone
 
-    def onto(self, values: Probabilities, weight: Floats) -> Floats:
-        """(V, K) `values` (V, N) by where they come to, each times the `weight` (m) of its group."""
-        result: Floats = (values @ (weight.astype(values.dtype)[self._group, None] * self._onto)).astype(np.float64)
-        return result
 
-    def off(self, values: Probabilities, weight: Floats) -> Floats:
-        """(V, K + 1) `values` (V, m) by where they leave, and all together."""
-        of_link: Floats = (values @ (weight.astype(values.dtype)[:, None] * self._off)).astype(np.float64)
-        return np.concatenate((of_link, of_link.sum(axis=1, keepdims=True)), axis=1)
+def _arriving(moved: Floats, weight: Floats) -> Floats:
+    """(V, K + 1) what comes to each link, and all that leaves."""
+    come, gone = _come_and_gone(moved, weight)
+    return np.concatenate((come, gone.sum(axis=1, keepdims=True)), axis=1)
 
-    def gained(self, come: Probabilities, gone: Probabilities, weight: Floats) -> Floats:
-        """(V, K + 1) what comes to each link less what leaves it, and all that leaves."""
-        result = self.off(gone, weight)
-        result[:, :-1] = self.onto(come, weight) - result[:, :-1]
-        return result
+
+def _both_ways(moved: Floats, weight: Floats) -> Floats:
+    """(V, K + 1) what comes to each link and what leaves it, and all that leaves."""
+    come, gone = _come_and_gone(moved, weight)
+    return np.concatenate((come + gone, gone.sum(axis=1, keepdims=True)), axis=1)

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.prior import CORRELATION, NEVER_LEAVES, NO_WAY, WEIGHT_OF_DIFFERENCE, destinations
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
@@ -100,8 +101,8 @@ class Forecaster(Protocol):
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares: ...
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
-        """As `forecast_shares` for each of many vectors. A search looks at all vectors of a prefix in a row."""
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        """For many vectors, at least one, what a search looks at before it asks for a forecast of some."""
 
     def seen_under(self, source: Source) -> int:
         """How many announcement vectors a sender was seen under, as far as that was learned from."""
@@ -127,9 +128,9 @@ class Remembering:
             self._known[key] = self._forecaster.forecast_shares(demands, before, after)
         return self._known[key]
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         """Not remembered: few of many are asked for again."""
-        return self._forecaster.forecast_each(demands, before, afters)
+        return self._forecaster.movement(demands, before, afters)
 
     def seen_under(self, source: Source) -> int:
         return self._forecaster.seen_under(source)
@@ -153,7 +154,11 @@ class TiesStick:
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.forecast_each(demands, before, [after]))
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        return summed(demands, self.forecast_each(demands, before, afters))
+
+    @staticmethod
+    def forecast_each(demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         unit = demands.source_index * len(demands.links) + demands.link_index
         # Some vectors at a time: as many as have a few megabytes of probabilities.
         step = max(1, TOGETHER // max(1, demands.kinds.at_least.size))
@@ -197,4 +202,4 @@ def shorter(links: Sequence[str], before: Vector, afters: Sequence[Vector]) -> F
     return result
 
 
-TIES_STICK: Forecaster = TiesStick()
+TIES_STICK = TiesStick()

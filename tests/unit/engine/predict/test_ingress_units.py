@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from teagent.engine.predict.habits import WITHHELD, habits
 from teagent.engine.predict.ingress import ERROR
 from teagent.engine.predict.ingress_simple import Simple, simple_chances
-from teagent.engine.predict.ingress_units import Units, foretold
+from teagent.engine.predict.ingress_units import Answers, Units, foretold
 
 LINKS = 5
 vectors = st.tuples(*[st.sampled_from([0, 0, 1, 2, 3, WITHHELD])] * LINKS)
@@ -47,6 +47,37 @@ def test_many_units_under_many_vectors_answer_as_each_habit_does(seed, count, be
     found = foretold(some, before, afters)
     wanted = [[habit_by_habit(some, unit, before, after) for unit in range(count)] for after in afters]
     assert found == pytest.approx(np.array(wanted), abs=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 12), vectors, st.lists(vectors, min_size=2, max_size=6))
+def test_answers_are_the_same_whenever_units_turn_up_and_vectors_are_asked_for(seed, count, before, afters):
+    some, at_once = units(seed, count), foretold(units(seed, count), before, afters)
+    known, middle = Answers(some.weights, before, 3), count // 2
+    first = known.register(some_of(some, slice(0, middle)))
+    known.columns(afters[:1])
+    ids = known.register(some)
+    assert ids[:middle].tolist() == first.tolist()
+    assert len(set(ids.tolist())) == count
+    column = known.columns(afters)
+    assert known.chance[ids, column[:, known.combination[ids]]] == pytest.approx(at_once, abs=1e-6)
+    assert (known.asked[known.combination] > column[:, known.combination].max(axis=0)).all()
+
+
+def some_of(given_: Units, rows: slice) -> Units:
+    return Units(
+        weights=given_.weights,
+        source=given_.source[rows],
+        places=given_.places[rows],
+        at=given_.at[rows],
+        owned=given_.owned[rows],
+        of=given_.of[rows],
+    )
+
+
+def test_prepends_that_cannot_be_announced_are_not_answered():
+    with pytest.raises(ValueError, match="prepends are 0 to 5"):
+        foretold(units(1, 1), (0,) * LINKS, [(6,) * LINKS])
 
 
 def test_no_units_have_no_answers():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.looks import look
+from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Shares, Vector
 from teagent.engine.predict.simulate import simulate
@@ -221,9 +222,12 @@ class JustAboveOne:
         return 0
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        return next(self.forecast_each(demands, before, [after]))
+        return next(self.each(demands, before, [after]))
 
-    def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        return summed(demands, self.each(demands, before, afters))
+
+    def each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         for _ in afters:
             expected = np.zeros((len(demands.kinds.link_index), len(demands.links)), dtype=np.float32)
             expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))

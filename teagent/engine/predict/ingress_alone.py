@@ -1,0 +1,104 @@
+"""The learned model where it alone is believed, asked about prefixes that are announced alike: unit by unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from teagent.engine.predict.habits import WITHHELD
+from teagent.engine.predict.ingress import Ints, Vector
+from teagent.engine.predict.ingress_shares import Chances
+from teagent.engine.predict.ingress_sums import Sums
+from teagent.engine.predict.movement import Movement
+from teagent.engine.predict.pooling import Weights
+from teagent.engine.predict.shares import DemandColumns, Floats, Shares
+from teagent.model.bgp import Prefix
+
+CHANCE_STEPS = 200
+"""Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
+
+
+class Alone:
+    """For the scene of `demands`, and all of its prefixes that are announced as `before`. `asn` is of its sources."""
+
+    def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
+        links = chances.model.links
+        self._chances, self._asn, self._before = chances, asn, before
+        self._answers = chances.answers(before)
+        self._sources, self._names = demands.sources, demands.links
+        self._place = np.array([links.index(name) if name in links else -1 for name in demands.links], dtype=np.int64)
+        self._link = np.array([demands.links.index(k) if k in demands.links else -1 for k in links], dtype=np.int64)
+        self._unit = np.full((len(asn), len(demands.links)), -1, dtype=np.int32)
+        self._sums: dict[Prefix, tuple[DemandColumns, Sums]] = {}
+
+    def is_for(self, demands: DemandColumns) -> bool:
+        return self._sources is demands.sources and self._names == demands.links
+
+    def can_tell(self, afters: Sequence[Vector]) -> bool:
+        """Not where other links are withheld: who has none left that it chooses among goes anywhere."""
+        return all(_withheld(after) == _withheld(self._before) for after in afters)
+
+    def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
+        return self._sums_of(demands).movement(afters, self._link, len(self._names), correlation)
+
+    def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
+        sums, width = self._sums_of(demands), len(self._names)
+        units, answers = sums.units, self._answers
+        places = self._link[answers.places[answers.combination[units]]]
+        own = places[np.arange(len(units)), answers.at[units]]
+        alike, expected = _grouped(own, places, sums.chances(after), sums.load, width)
+        group = 2 * demands.link_index + demands.movable
+        claimed = sums.place >= 0
+        stays, group = np.unique(np.where(claimed, -1, group), return_inverse=True)
+        # Those of which nothing is claimed stand behind the others, which have the number 0 here if there are any.
+        group = group.reshape(-1) + len(expected) - int(claimed.any())
+        group[claimed] = alike[sums.place[claimed]]
+        return Shares(
+            group=group,
+            expected=np.concatenate((expected, np.eye(width)[stays[stays >= 0] // 2])),
+            unit=demands.source_index * width + demands.link_index,
+            correlation=correlation,
+        )
+
+    def _sums_of(self, demands: DemandColumns) -> Sums:
+        known = self._sums.get(demands.prefix)
+        if known is None or known[0] is not demands:
+            sums = Sums(self._answers, self._units_of(demands), demands.bps)
+            known = self._sums[demands.prefix] = demands, sums
+        return known[1]
+
+    def _units_of(self, demands: DemandColumns) -> Ints:
+        """(N) -1 for an AS that nobody knows, or a link that the model was not made for: nothing is claimed of it."""
+        source, link = demands.source_index, demands.link_index
+        claimed = demands.movable & (self._asn[source] > 0) & (self._place[link] >= 0)
+        new = np.flatnonzero(claimed & (self._unit[source, link] < 0))
+        if len(new):
+            units = self._chances.units(self._asn[source[new]], self._place[link[new]], self._before)
+            self._unit[source[new], link[new]] = self._answers.register(units)[units.of]
+        return np.where(claimed, self._unit[source, link], -1)
+
+
+def _withheld(vector: Vector) -> tuple[bool, ...]:
+    return tuple(prepends >= WITHHELD for prepends in vector)
+
+
+def _grouped(own: Ints, places: Ints, chance: Weights, weight: Weights, width: int) -> tuple[Ints, Floats]:
+    """For each unit its group, and what is expected of the group: units on `own` (u) that are nearly alike, by their
+    `weight` (u). `chance` (u, S) to come by each of `places` (u, S), -1 for links that the scene does not have.
+    """
+    steps = np.round(chance * CHANCE_STEPS).astype(np.int64)
+    code, base = own, width * (CHANCE_STEPS + 1) + 1
+    for place, step in zip(places.T, steps.T, strict=True):
+        other = (place != own) & (place >= 0) & (step > 0)
+        code = code * base + np.where(other, 1 + place * (CHANCE_STEPS + 1) + step, 0)
+    code, group = np.unique(code, return_inverse=True)
+    group = group.reshape(-1)
+    load: Floats = weight.astype(np.float64) + 1e-9
+    expected: Floats = np.zeros(len(code) * width)
+    for place, column in zip(places.T, chance.T, strict=True):
+        there = np.flatnonzero(place >= 0)
+        cell = group[there] * width + place[there]
+        expected += np.bincount(cell, weights=load[there] * column[there], minlength=len(expected))
+    total = np.bincount(group, weights=load)
+    return group, expected.reshape(-1, width) / total[:, None]

@@ -1,0 +1,116 @@
+"""What vectors move of one prefix, by sums over its units: senders that answer alike, with what they send together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from teagent.engine.predict.ingress import Ints, Vector
+from teagent.engine.predict.ingress_units import Answers
+from teagent.engine.predict.movement import LIKELY, Cells, Movement, functions
+from teagent.engine.predict.pooling import Weights
+from teagent.engine.predict.shares import Floats
+
+
+class Sums:
+    """Of the demands of a prefix (N), those that are of the unit `unit` (N); -1: of none, and not among the sums.
+
+    `units` (u) are those that there are, and `place` (N) says which of them each demand is of. They stand in segments
+    with the same combination of links, on the same slot: these are summed for each of the answers of the combination.
+    """
+
+    def __init__(self, answers: Answers, unit: Ints, bps: Floats) -> None:
+        self._answers = answers
+        claimed = np.flatnonzero(unit >= 0)
+        count = len(answers.at)
+        there = np.zeros(count, dtype=bool)
+        there[unit[claimed]] = True
+        units = np.flatnonzero(there)
+        width = answers.places.shape[1]
+        segment = answers.combination[units] * width + answers.at[units]
+        order = np.argsort(segment, kind="stable")
+        self.units, segment = units[order], segment[order]
+        place = np.full(count + 1, -1, dtype=np.int64)
+        place[self.units] = np.arange(len(units))
+        self.place: Ints = place[unit]
+        load = bps[claimed]
+        self._load, self._square = (
+            np.bincount(self.place[claimed], weights=each, minlength=len(units)).astype(np.float32)
+            for each in (load, load**2)
+        )
+        starts = np.flatnonzero(np.diff(segment, prepend=-1))
+        self._ends = np.append(starts, len(units))
+        self._combination, self._at = np.divmod(segment[starts], width)
+        self._done: Ints = np.zeros(len(starts), dtype=np.int64)
+        self._sums = np.zeros((4, len(starts), 0, width), dtype=np.float32)
+        self._surely = np.zeros((len(starts), 0), dtype=np.float32)
+
+    @property
+    def load(self) -> Weights:
+        """(u) bits per second of each unit."""
+        return self._load
+
+    def chances(self, after: Vector) -> Weights:
+        """(u, S) of each unit, to come by each of its slots."""
+        (column,) = self._answers.columns([after])
+        chance = self._answers.chance[self.units, column[self._answers.combination[self.units]]]
+        result: Weights = np.minimum(chance, np.float32(1))
+        return result
+
+    def movement(self, afters: Sequence[Vector], links: Ints, width: int, correlation: float) -> Movement:
+        """`links`: where the scene, which has `width` of them, has each link of the model, -1 where it has none."""
+        column = self._answers.columns(afters)[:, self._combination]
+        self._sum_up()
+        segment = np.arange(len(self._at))
+        to = links[self._answers.places[self._combination]]
+        own = to[segment, self._at]
+        known = np.flatnonzero((to >= 0).reshape(-1))
+        cells = Cells((own[:, None] * width + to).reshape(-1)[known], width)
+        moving = np.array([after != self._answers.before for after in afters])
+        mean, may, doubt, slope = (
+            cells.summed(each[segment, column].reshape(len(afters), -1)[:, known] * moving[:, None])
+            for each in self._sums
+        )
+        surely = (self._surely[segment, column] * moving[:, None]).astype(np.float64)
+        return Movement(
+            mean=mean,
+            may=may,
+            doubt=doubt,
+            slope=slope,
+            surely=surely @ (own[:, None] == np.arange(width)),
+            correlation=correlation,
+        )
+
+    def _sum_up(self) -> None:
+        """What is missing."""
+        asked = self._answers.asked[self._combination]
+        late = np.flatnonzero(self._done < asked)
+        if not len(late):
+            return
+        low, high = int(self._done[late].min()), int(asked.max())
+        room = high - self._sums.shape[2]
+        if room > 0:
+            self._sums = np.pad(self._sums, ((0, 0), (0, 0), (0, room), (0, 0)))
+            self._surely = np.pad(self._surely, ((0, 0), (0, room)))
+        size = np.diff(self._ends)[late]
+        rows = np.arange(size.sum()) + np.repeat(self._ends[late] - np.cumsum(size) + size, size)
+        units = self.units[rows]
+        chance = self._answers.chance[units, low:high]
+        at = np.arange(len(rows)), slice(None), self._answers.at[units]
+        gone = np.clip(1.0 - chance[at], 0.0, 1.0)
+        chance[at] = gone
+        np.minimum(chance, 1.0, out=chance)
+        ends = np.append(0, np.cumsum(size))
+        by_load, by_square = (
+            csr_array((weights[rows], np.arange(len(rows)), ends), shape=(len(late), len(rows)))
+            for weights in (self._load, self._square)
+        )
+        doubt, slope = functions(chance)
+        summed = (by_load, chance), (by_load, (chance > 0).astype(np.float32)), (by_square, doubt), (by_load, slope)
+        for number, (weights, each) in enumerate(summed):
+            found = weights @ each.reshape(len(rows), -1)
+            self._sums[number, late, low:high] = found.reshape(len(late), *each.shape[1:])
+        self._surely[late, low:high] = by_load @ np.where(gone >= LIKELY, gone, np.float32(0))
+        self._done[late] = asked[late]

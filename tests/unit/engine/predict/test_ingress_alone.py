@@ -1,0 +1,146 @@
+"""The learned model asked unit by unit, against the same asked demand by demand."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from teagent.engine.predict.ingress import IngressModel, Observation, empty
+from teagent.engine.predict.ingress_alone import CHANCE_STEPS
+from teagent.engine.predict.ingress_forecast import Learned
+from teagent.engine.predict.ingress_learning import learn
+from teagent.engine.predict.ingress_scores import Scores
+from teagent.engine.predict.movement import summed
+from teagent.engine.predict.senders import Distances
+from teagent.engine.predict.shares import DemandColumns, Kinds
+from teagent.model.bgp import parse_prefix
+from teagent.model.traffic import Source
+
+LINKS = ("a", "b", "c", "d", "e")
+FIRST, KNOWN = 64496, 60
+LIVE = {"a": 0, "b": 0, "c": 1, "d": 0}
+"""Not announced on `e`."""
+VECTORS = [LIVE, *({**LIVE, "a": more, "b": less} for more in (0, 1, 2) for less in (0, 1, 3)), {**LIVE, "d": 5}]
+SOURCES = tuple(Source(asn=asn) for asn in (0, *range(FIRST, FIRST + 2 * KNOWN)))
+
+
+def taught(scores: Scores | None = None) -> IngressModel:
+    """Of `KNOWN` senders under three vectors; the graph knows as many more, at all kinds of distances."""
+    rng = np.random.default_rng(7)
+    asn = np.arange(FIRST, FIRST + 2 * KNOWN)
+    hops = rng.integers(2, 6, (len(asn), len(LINKS)))
+    distances = Distances(
+        links=LINKS, asn=asn, hops=hops, start=np.arange(len(asn) + 1), upstream=rng.integers(3000, 3009, len(asn))
+    )
+    model, before = empty(LINKS, distances), np.full(KNOWN, -1)
+    for number, longer in enumerate((0, 1, 0)):
+        cost = 2 * (hops[:KNOWN] + np.array([longer, 0, 1, 0, 9]))
+        cost[np.arange(KNOWN), np.maximum(before, 0)] -= before >= 0
+        on = cost.argmin(axis=1)
+        observation = Observation(
+            at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number),
+            links=LINKS,
+            vector={**LIVE, "a": longer},
+            asn=asn[:KNOWN],
+            share=np.eye(len(LINKS))[on],
+            before=before,
+            bps=np.ones(KNOWN),
+        )
+        model, before = learn(model, observation), on
+    return replace(model, scores=scores or Scores(loss=(0.0, 1.0, 1.0, 1.0)))
+
+
+def demands(prefix: str, seed: int, links: tuple[str, ...] = LINKS) -> DemandColumns:
+    """Many senders on up to two links each; the first is not known, and so is what comes where we do not announce."""
+    rng = np.random.default_rng(seed)
+    source = np.repeat(np.arange(len(SOURCES)), 2)[rng.random(2 * len(SOURCES)) < 0.7]
+    link = rng.integers(0, len(links), len(source))
+    _, first = np.unique(source * len(links) + link, return_index=True)
+    source, link = source[first], link[first]
+    movable = (source > 0) & np.array([name in LIVE for name in links])[link]
+    kinds = 2 * link + movable
+    return DemandColumns(
+        prefix=parse_prefix(prefix),
+        links=links,
+        sources=SOURCES,
+        link_index=link,
+        source_index=source,
+        bps=rng.lognormal(10, 2, len(source)),
+        kind=kinds,
+        kinds=Kinds(
+            link_index=np.repeat(np.arange(len(links)), 2),
+            at_least=np.zeros((2 * len(links), len(links)), dtype=np.int64),
+            movable=np.arange(2 * len(links)) % 2 > 0,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def learned() -> Learned:
+    return Learned(taught())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "links"), [("10.0.0.0/24", LINKS), ("11.0.0.0/24", ("e", "d", "new", "a", "b", "c"))]
+)
+def test_sums_over_units_are_sums_over_demands(learned: Learned, prefix: str, links: tuple[str, ...]) -> None:
+    asked = demands(prefix, 3, links)
+    # Once as asked for first, once of vectors that were asked for before.
+    for vectors in (VECTORS, VECTORS[::-1]):
+        wanted = summed(asked, learned.forecast_each(asked, LIVE, vectors))
+        found = learned.movement(asked, LIVE, vectors)
+        for each in fields(found):
+            values, expected = getattr(found, each.name), getattr(wanted, each.name)
+            assert values == pytest.approx(expected, rel=1e-4, abs=1e-4 * float(np.max(expected))), each.name
+
+
+def test_what_one_prefix_asks_for_changes_nothing_for_another(learned: Learned) -> None:
+    first, second = demands("10.0.0.0/24", 3), demands("11.0.0.0/24", 4)
+    fresh = Learned(taught()).movement(second, LIVE, VECTORS[3:])
+    learned.movement(first, LIVE, VECTORS[:5])
+    assert learned.movement(second, LIVE, VECTORS[3:]).mean == pytest.approx(fresh.mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("after", VECTORS)
+def test_each_demand_is_forecast_as_it_would_be_alone(learned: Learned, after: dict[str, int]) -> None:
+    asked = demands("10.0.0.0/24", 3)
+    (wanted,) = learned.forecast_each(asked, LIVE, [after])
+    found = learned.forecast_shares(asked, LIVE, after)
+    assert found.of_demands() == pytest.approx(wanted.of_demands(), abs=1 / CHANCE_STEPS)
+    assert found.expected.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert found.unit.tolist() == wanted.unit.tolist()
+    for numbers in (asked.link_index, asked.movable):
+        assert all(len(set(numbers[found.group == group].tolist())) == 1 for group in np.unique(found.group))
+
+
+def test_groups_are_fewer_than_senders_and_keep_what_is_expected_of_all(learned: Learned) -> None:
+    asked = demands("10.0.0.0/24", 3)
+    (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
+    assert len(found.expected) < len(wanted.expected)
+    assert asked.bps @ found.of_demands() == pytest.approx(asked.bps @ wanted.of_demands(), rel=1e-4)
+
+
+def test_another_scene_is_not_taken_for_the_last(learned: Learned) -> None:
+    learned.movement(demands("10.0.0.0/24", 3), LIVE, VECTORS)
+    other = replace(demands("10.0.0.0/24", 5), sources=SOURCES[:1] + SOURCES[:0:-1])
+    wanted = summed(other, learned.forecast_each(other, LIVE, VECTORS))
+    assert learned.movement(other, LIVE, VECTORS).mean == pytest.approx(wanted.mean, rel=1e-4, abs=1.0)
+
+
+def test_where_a_simple_model_is_believed_too_it_has_its_say() -> None:
+    mixed = Learned(taught(Scores(loss=(1.0, 0.0, 1.0, 1.0))))
+    asked = demands("10.0.0.0/24", 3)
+    wanted = summed(asked, mixed.forecast_each(asked, LIVE, VECTORS))
+    assert mixed.movement(asked, LIVE, VECTORS).mean == pytest.approx(wanted.mean)
+    assert not np.allclose(wanted.mean, Learned(taught()).movement(asked, LIVE, VECTORS).mean, rtol=1e-2)
+
+
+def test_where_a_link_is_withheld_who_has_none_left_goes_anywhere(learned: Learned) -> None:
+    asked = demands("10.0.0.0/24", 3)
+    after = {"c": 0, "d": 0}
+    wanted = summed(asked, learned.forecast_each(asked, LIVE, [after]))
+    assert learned.movement(asked, LIVE, [after]).mean == pytest.approx(wanted.mean)
