@@ -463,7 +463,6 @@ def belief() -> Belief:
         tier=Tier.OWN,
         vectors=3,
         upstreams=(Asn(64499),),
-        alike=12,
         sticky=0.6,
         why=("seen under 3 vectors of prepends", "stays where it is among equally good links"),
     )

@@ -70,7 +70,7 @@ class RecordBuffer:
     def __init__(self, family: int) -> None:
         self._used = 0
         self._unknown_sampling = 0
-        self._columns = (
+        self._columns: tuple[Column, ...] = (
             np.empty(BLOCK, dtype=np.int32),
             np.empty(BLOCK, dtype=bool),
             _addresses(family),

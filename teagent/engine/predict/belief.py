@@ -22,7 +22,6 @@ class Tier(StrEnum):
 
     OWN = "own"
     UPSTREAM = "upstream"
-    ALIKE = "alike"
     ALL = "all"
 
 
@@ -45,7 +44,7 @@ class LinkBelief:
 class Belief:
     """Of one sender under one vector. `seen_on` is where it comes in under that vector as far as was seen; `vectors`
     how many vectors it was seen under; `upstreams` from whom the graph says it buys, those that the model knows others
-    of; `alike` how many senders have the same distances over the same links. `why` says it in words.
+    of. `why` says it in words.
     """
 
     asn: Asn
@@ -54,7 +53,6 @@ class Belief:
     tier: Tier
     vectors: int
     upstreams: tuple[Asn, ...]
-    alike: int
     sticky: float
     why: tuple[str, ...]
 
@@ -78,8 +76,8 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
     weights, slots = chances.weights_of(asn)
     parts = [_of_link(model, asn, k, float(share[k]), weights, slots) for k in range(len(model.links))]
     answered = int(model.seen[row]) + sum(int(q.seen[row] > 0) for q in model.open) if row >= 0 else 0
-    upstreams, alike = _like(model, row)
-    tier = Tier.OWN if answered > 1 else Tier.UPSTREAM if upstreams else Tier.ALIKE if alike else Tier.ALL
+    upstreams = _shared_upstreams(model, row)
+    tier = Tier.OWN if answered > 1 else Tier.UPSTREAM if upstreams else Tier.ALL
     result = Belief(
         asn=asn,
         links=tuple(parts),
@@ -87,7 +85,6 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
         tier=tier,
         vectors=answered,
         upstreams=upstreams,
-        alike=alike,
         sticky=float(weights @ model.habits.rules.sticky),
         why=(),
     )
@@ -115,17 +112,16 @@ def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Float
     )
 
 
-def _like(model: IngressModel, row: int) -> tuple[tuple[Asn, ...], int]:
-    """Upstreams that other senders buy from too, and how many other senders have the same distances."""
+def _shared_upstreams(model: IngressModel, row: int) -> tuple[Asn, ...]:
+    """Those that other senders buy from too."""
     if row < 0:
-        return (), 0
+        return ()
     ties = model.ties
     groups = np.unique(ties.upstream_of[ties.member == row])
     shared = groups[np.bincount(ties.upstream_of)[groups] > 1] if len(groups) else groups
     _, upstream = model.distances.upstreams_of(model.asn[row : row + 1])
     mine = ties.upstream_of[ties.member == row]
-    names = tuple(Asn(int(a)) for a, group in zip(upstream, mine, strict=True) if group in shared)
-    return names, int(np.sum(ties.alike_of == ties.alike_of[row])) - 1
+    return tuple(Asn(int(a)) for a, group in zip(upstream, mine, strict=True) if group in shared)
 
 
 def _with_reasons(belief: Belief, trust: float) -> Belief:
@@ -136,10 +132,8 @@ def _with_reasons(belief: Belief, trust: float) -> Belief:
         case Tier.UPSTREAM:
             names = ", ".join(f"AS{asn}" for asn in belief.upstreams)
             why.append(f"little was seen of it: believed to choose as others behind {names}")
-        case Tier.ALIKE:
-            why.append(f"little was seen of it: believed to choose as {belief.alike} senders with the same distances")
         case Tier.ALL:
-            why.append("nothing was seen of it or its like: believed to choose as senders do in general")
+            why.append("little was seen of it: believed to choose as senders at its distances do in general")
     nearest = [part.link for part in belief.links if part.hops is not None and part.hops == _least(belief)]
     if nearest:
         what = "is" if len(nearest) == 1 else "are"

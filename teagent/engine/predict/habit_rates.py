@@ -39,8 +39,8 @@ IGNORES = 0.1
 CAPPED = 0.03
 """At one of `CAPS`; as much at each."""
 
-ASSUMED_SENDERS = 20.0
-"""So many senders' worth are the assumed rates; what is seen counts beside them."""
+ASSUMED_SENDERS = 100.0
+"""So many independent senders' worth are the assumed rates; what is seen counts beside them."""
 
 
 def pattern(hops: Ints, far: int) -> Ints:
@@ -75,8 +75,7 @@ class Rates:
 class Kinds:
     """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all.
 
-    `onto_habits` (G, H), sparse, sums ways up. `any_order` (H, H), sparse, divides the weight of each habit among those
-    that differ from it in nothing but the order of equals.
+    `onto_habits` (G, H), sparse, sums ways up.
     """
 
     habits: Habits
@@ -84,7 +83,6 @@ class Kinds:
     bias_of: Ints
     assumed: Rates
     onto_habits: csr_array
-    any_order: csr_array
 
     def only(self, rows: Ints) -> Kinds:
         return replace(self, patterns=self.patterns[rows], bias_of=self.bias_of[rows])
@@ -104,7 +102,9 @@ class Kinds:
         return result
 
     def learned(self, ways: Floats, seen: Floats) -> Rates:
-        """`seen` (P, H): how many senders of each pattern have each habit; `ways` (P, G): what was thought so far."""
+        """`seen` (P, H): how many independent senders of each pattern have each habit; `ways` (P, G): what was thought
+        so far.
+        """
         habit_of = self.habits.habit_of
         each = seen / np.maximum(self.of_habits(ways), 1e-300)
         count = each[:, habit_of] * ways
@@ -147,19 +147,7 @@ def kinds(slots: int) -> Kinds:
             (np.ones(len(known.ways)), (np.arange(len(known.ways)), known.habit_of)),
             shape=(len(known.ways), len(known)),
         ),
-        any_order=_any_order(known),
     )
-
-
-def _any_order(known: Habits) -> csr_array:
-    ways = known.ways
-    but_order = np.column_stack([ways.cost, ways.sticky, ways.ignores, ways.cap])
-    kind = np.unique(but_order, axis=0, return_inverse=True)[1].reshape(-1)
-    shape = len(known), int(kind.max()) + 1
-    ways_of_habit, orders = np.bincount(known.habit_of), np.bincount(kind)
-    into = csr_array((1 / ways_of_habit[known.habit_of], (known.habit_of, kind)), shape=shape)
-    back = csr_array((1 / orders[kind], (known.habit_of, kind)), shape=shape).T
-    return csr_array(into @ back, dtype=np.float32)
 
 
 def _beside_none(there: Flags, rate: float) -> Floats:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from teagent.engine.predict.habits import SLOTS_MAX, WITHHELD, Habits, answers, habits
 from teagent.engine.predict.ingress_scores import Scores
-from teagent.engine.predict.pooling import Pooled, Strength, Ties, Weights
+from teagent.engine.predict.pooling import Pooled, Ties, Weights
 from teagent.engine.predict.senders import Distances
 
 Floats = npt.NDArray[np.floating]
@@ -98,7 +98,6 @@ class IngressModel:
     pooled: Pooled | None = None
     learned_at: datetime | None = None
     scores: Scores = field(default_factory=Scores)
-    strength: Strength = field(default_factory=Strength)
 
     @property
     def habits(self) -> Habits:
@@ -135,5 +134,5 @@ def empty(links: Sequence[str], distances: Distances | None = None) -> IngressMo
         bps=np.zeros(0),
         seen=none,
         evidence=np.zeros((0, len(habits(width))), dtype=np.float32),
-        ties=Ties(pattern_of=none, alike_of=none, member=none, upstream_of=none),
+        ties=Ties(pattern_of=none, member=none, upstream_of=none),
     )

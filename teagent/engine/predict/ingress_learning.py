@@ -25,7 +25,7 @@ from teagent.engine.predict.ingress import (
 )
 from teagent.engine.predict.ingress_scores import losses, misses_of
 from teagent.engine.predict.ingress_shares import Chances
-from teagent.engine.predict.pooling import Evidence, Pooled, Ties, Weights, pool
+from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
 
@@ -70,15 +70,9 @@ def with_evidence(model: IngressModel, rates: Rates | None = None) -> IngressMod
     return _pooled(model, ROUNDS_FIRST if rates is None else ROUNDS, rates) if len(model.asn) else model
 
 
-def _vectors(model: IngressModel) -> Ints:
-    """(n) under how many each sender was seen."""
-    return np.asarray(model.seen + np.sum([question.seen > 0 for question in model.open], axis=0))
-
-
 def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> IngressModel:
     known = kinds(model.slots.shape[1])
-    evidence = Evidence(explains=_weigh(model), vectors=_vectors(model))
-    return replace(model, pooled=pool(known, model.ties, evidence, rates or model.pooled, rounds, model.strength))
+    return replace(model, pooled=pool(known, model.ties, _weigh(model), rates or model.pooled, rounds))
 
 
 # --- who is known -----------------------------------------------------------------------------------------------------
@@ -166,12 +160,9 @@ def _ties(model: IngressModel) -> Ties:
     hops = np.take_along_axis(model.distances.hops_of(model.asn), model.slots, axis=1)
     pattern_of = patterns_of(kinds(width).patterns, pattern(hops, int(FAR)))
     over = model.slots @ len(model.links) ** np.arange(width)
-    _, alike_of = np.unique(np.stack([over, pattern_of]), axis=1, return_inverse=True)
     member, upstream = model.distances.upstreams_of(model.asn)
     _, upstream_of = np.unique(np.stack([over[member], upstream]), axis=1, return_inverse=True)
-    return Ties(
-        pattern_of=pattern_of, alike_of=alike_of.reshape(-1), member=member, upstream_of=upstream_of.reshape(-1)
-    )
+    return Ties(pattern_of=pattern_of, member=member, upstream_of=upstream_of.reshape(-1))
 
 
 # --- whether that was foretold ----------------------------------------------------------------------------------------

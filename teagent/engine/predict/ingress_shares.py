@@ -60,16 +60,12 @@ class Chances:
         pooled = model.pooled
         base = self._known.of_habits(self._known.of_ways(self._known.assumed if pooled is None else pooled.rates))
         self._own: Weights = np.zeros((0, base.shape[1]), dtype=np.float32)
-        self._alike: tuple[Ints, Ints] = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         parts = [base.astype(np.float32)]
         if pooled is not None:
             self._own = pooled.posterior * np.float32(1 - CHANGES) + pooled.prior * np.float32(CHANGES)
             elsewhere = np.float32(1 - OWN_RULES) * self._own + np.float32(OWN_RULES) * pooled.prior
-            parts = [self._own, elsewhere, *parts, pooled.of_alike]
-            if len(pooled.of_alike):
-                known, first = np.unique(self._over(model.slots, model.ties.pattern_of), return_index=True)
-                self._alike = known, model.ties.alike_of[first]
-        # One after the other: of each sender where it is by itself, of each elsewhere, of patterns, of groups alike.
+            parts = [self._own, elsewhere, *parts]
+        # One after the other: of each sender where it is by itself, of each elsewhere, of patterns.
         self._weights = np.concatenate(parts)
         self._own = self._weights[: len(self._own)]
         self._asked_of: WeakKeyDictionary[Cases, _Asked] = WeakKeyDictionary()
@@ -208,23 +204,9 @@ class Chances:
         )
 
     def _like(self, places: Ints, hops: Ints) -> Ints:
-        """(R) the rows in `_weights` for senders over these slots (R, S): as their like, where there are any."""
+        """(R) the rows in `_weights` for senders over these slots (R, S): by their pattern."""
         behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
-        base = 2 * len(self._own)
-        result = base + behind
-        known, alike = self._alike
-        if len(known):
-            asked = self._over(places, behind)
-            at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-            found = known[at] == asked
-            result[found] = base + len(self._known.patterns) + alike[at[found]]
-        return result
-
-    def _over(self, places: Ints, pattern_of: Ints) -> Ints:
-        """One number for the slots and the pattern."""
-        digits = len(self.model.links) ** np.arange(self._width) * len(self._known.patterns)
-        result: Ints = places @ digits + pattern_of
-        return result
+        return 2 * len(self._own) + behind
 
 
 def _numbered(rows: Ints) -> Ints:

@@ -1,16 +1,14 @@
 """What senders teach about each other: weights of habits for each, from its own evidence and from senders like it.
 
-Empirical Bayes, in three tiers. All senders give the rates of the parts of habits (`habit_rates`). Those with the same
-pattern of hops over the same links share a Dirichlet distribution over habits, around those rates; those that buy from
-the same upstream one around that. Each sender is left out of what it is told itself. A sender with several upstreams
-goes with each as far as that explains it. A few rounds, from the last result, are enough: evidence comes in slowly.
+Empirical Bayes, in two tiers. All senders give the rates of the parts of habits (`habit_rates`), and with them what is
+believed of each pattern of hops. Those that buy from the same upstream share a Dirichlet distribution over habits,
+around that. Each sender is left out of what it is told itself. A sender with several upstreams goes with each as far as
+that explains it. A few rounds, from the last result, are enough: evidence comes in slowly.
 
-Who breaks a tie does it by what is near to him: the order of equals is shared by those behind one upstream and by no
-wider group. So where all of a pattern with two equal links come in on one of them, that is not a hundred equal orders
-but a link that is nearer than the graph says, and prepends are reckoned from there.
-
-Nor does one picture of where senders are tell what sets those of one pattern apart from others: what all of them teach
-about the gaps between links is surer. So a sender speaks for its pattern as far as it was seen under several vectors.
+Who breaks a tie does it by what is near to him: the order of equals, and much else, is shared by those behind one
+upstream. So a hundred of them are not a hundred witnesses to a rate, but about one: each counts by how many it shares
+its upstreams with. For the same reason there is no tier between, of senders at the same distances from the same links:
+of what they have in common, more is chance than rule.
 """
 
 from __future__ import annotations
@@ -27,112 +25,81 @@ Weights = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
+PATTERN_IN_UPSTREAM = 20.0
+"""So many senders' worth counts what is believed of a pattern, beside those that buy from the same upstream."""
+
 BLOCK = 1024
 """So many senders at once: what is worked with stays within a few MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ties:
-    """Who is like whom. `pattern_of`, `alike_of` (N): which of the patterns, and of the groups with the same pattern
-    over the same links. `member`, `upstream_of` (M): pairs of a sender and a group that buys from one upstream,
-    ascending in the sender.
+    """Who is like whom. `pattern_of` (N): which of the patterns. `member`, `upstream_of` (M): pairs of a sender and a
+    group that buys from one upstream over the same links, ascending in the sender.
     """
 
     pattern_of: Ints
-    alike_of: Ints
     member: Ints
     upstream_of: Ints
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strength:
-    """How many senders' worth the wider group counts beside the members of the narrower one."""
-
-    rates_in_alike: float = 10.0
-    alike_in_upstream: float = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
-    """`explains` (N, H): how well each habit goes with what was seen of each sender, in any unit of its own row;
-    `vectors` (N): under how many it was seen.
-    """
-
-    explains: Weights
-    vectors: Ints
-
-    def speaks(self) -> Weights:
-        """(N) 0 to 1: for how much of a sender each counts in what those of its pattern are believed to do."""
-        return (1 - 1 / np.maximum(self.vectors, 1)).astype(np.float32)
+    def independent(self) -> Weights:
+        """(N) for how many senders each counts that nothing is shared with: those behind one upstream are one."""
+        behind = np.bincount(self.upstream_of)
+        alone = np.bincount(self.member, weights=1 / behind[self.upstream_of], minlength=len(self.pattern_of))
+        upstreams = np.bincount(self.member, minlength=len(self.pattern_of))
+        return np.where(upstreams > 0, alone / np.maximum(upstreams, 1), 1.0).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pooled:
-    """`posterior` and `prior` (N, H), rows of which sum to 1: with a sender's own evidence and without. `of_alike`
-    (groups, H): what is expected of a sender of the group that nothing else is known of.
-    """
+    """`posterior` and `prior` (N, H), rows of which sum to 1: with a sender's own evidence and without."""
 
     rates: Rates
     prior: Weights
     posterior: Weights
-    of_alike: Weights
 
 
-def pool(
-    kinds: Kinds, ties: Ties, evidence: Evidence, last: Pooled | Rates | None, rounds: int, strength: Strength
-) -> Pooled:
-    """`last` is where the rounds begin, the more of it is known the better."""
+def pool(kinds: Kinds, ties: Ties, explains: Weights, last: Pooled | Rates | None, rounds: int) -> Pooled:
+    """`explains` (N, H): how well each habit goes with what was seen of each sender, in any unit of its own row. `last`
+    is where the rounds begin, the more of it is known the better.
+    """
     used, pattern_of = np.unique(ties.pattern_of, return_inverse=True)
     kinds, ties = kinds.only(used), replace(ties, pattern_of=pattern_of.reshape(-1))
     rates = kinds.assumed if last is None else last.rates if isinstance(last, Pooled) else last
     ways = kinds.of_ways(rates)
-    base = kinds.of_habits(ways).astype(np.float32)
-    if isinstance(last, Pooled) and last.posterior.shape == evidence.explains.shape:
+    if isinstance(last, Pooled) and last.posterior.shape == explains.shape:
         prior = last.prior
     else:
-        prior = base[ties.pattern_of]
-    posterior = _normal(prior * evidence.explains)
-    of_alike = base[:0]
+        prior = kinds.of_habits(ways).astype(np.float32)[ties.pattern_of]
+    posterior = _normal(prior * explains)
+    counts = ties.independent()[:, None]
     for _ in range(rounds):
-        rates = kinds.learned(ways, _sums(ties.pattern_of, posterior, len(kinds.patterns)))
+        rates = kinds.learned(ways, _sums(ties.pattern_of, posterior * counts, len(kinds.patterns)))
         ways = kinds.of_ways(rates)
-        base = kinds.of_habits(ways).astype(np.float32)
-        prior, posterior, of_alike = _round(kinds, base, ties, evidence, posterior, strength)
-    return Pooled(rates=rates, prior=prior, posterior=posterior, of_alike=of_alike)
+        prior = _told(kinds.of_habits(ways).astype(np.float32), ties, explains, posterior)
+        posterior = _normal(prior * explains)
+    return Pooled(rates=rates, prior=prior, posterior=posterior)
 
 
-def _round(
-    kinds: Kinds, base: Weights, ties: Ties, evidence: Evidence, posterior: Weights, strength: Strength
-) -> tuple[Weights, Weights, Weights]:
+def _told(base: Weights, ties: Ties, explains: Weights, posterior: Weights) -> Weights:
+    """(N, H) what is believed of each sender without its own evidence, where `base` is believed of each pattern."""
     count = len(posterior)
-    alike = int(ties.alike_of.max(initial=-1)) + 1
     groups = int(ties.upstream_of.max(initial=-1)) + 1
-    speaks = evidence.speaks()
-    sums = _sums(ties.alike_of, posterior * speaks[:, None], alike) @ kinds.any_order
-    size = np.bincount(ties.alike_of, weights=speaks, minlength=alike).astype(np.float32)
-    pattern_of_alike = np.zeros(alike, dtype=np.int64)
-    pattern_of_alike[ties.alike_of] = ties.pattern_of
-    wide = np.float32(strength.rates_in_alike)
-    mixed = wide * base[pattern_of_alike] + sums
     part = _parts(ties, count)
     below = csr_array((part, (ties.upstream_of, ties.member)), shape=(groups, count))
     told = (below @ posterior).astype(np.float32)
     weight = np.bincount(ties.upstream_of, weights=part, minlength=groups).astype(np.float32)
     prior = np.empty_like(posterior)
-    near = np.float32(strength.alike_in_upstream)
+    near = np.float32(PATTERN_IN_UPSTREAM)
     first = np.searchsorted(ties.member, np.arange(0, count + BLOCK, BLOCK))
     for number, start in enumerate(range(0, count, BLOCK)):
         rows = slice(start, min(start + BLOCK, count))
-        own = posterior[rows]
-        said = speaks[rows, None]
-        alone = mixed[ties.alike_of[rows]] - said * (own @ kinds.any_order)
-        alone /= wide + size[ties.alike_of[rows], None] - said
+        own, alone, seen = posterior[rows], base[ties.pattern_of[rows]], explains[rows]
         pairs = slice(first[number], first[number + 1])
         who, group, share = ties.member[pairs] - start, ties.upstream_of[pairs], part[pairs]
         # A pair expects (near * alone + told - share * own) / counted; of the sum over a sender's pairs, only what is
         # told differs between them.
         counted = near + weight[group] - share
-        seen = evidence.explains[rows]
         by_alone, by_own = (np.einsum("nh,nh->n", one, seen)[who] for one in (alone, own))
         explained = near * by_alone + np.einsum("ph,ph->p", told[group], seen[who]) - share * by_own
         explained = np.maximum(explained, 0) / counted
@@ -144,8 +111,7 @@ def _round(
         prior[rows] = of_alone.astype(np.float32)[:, None] * alone
         prior[rows] += by @ told
         prior[rows] -= of_own.astype(np.float32)[:, None] * own
-    np.maximum(prior, np.float32(1e-12), out=prior)
-    return prior, _normal(prior * evidence.explains), mixed / (wide + size)[:, None]
+    return np.maximum(prior, np.float32(1e-12))
 
 
 def _parts(ties: Ties, count: int) -> Weights:

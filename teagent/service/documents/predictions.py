@@ -149,7 +149,6 @@ def ingress_document(
                 "seen_on": belief.seen_on,
                 "tier": belief.tier.value,
                 "vectors": belief.vectors,
-                "alike": belief.alike,
                 "upstreams": [int(asn) for asn in belief.upstreams],
                 "sticky": decimal(belief.sticky, 4),
                 "links": [

@@ -13,6 +13,7 @@ from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_state import VERSION, from_state, to_state
+from teagent.engine.predict.pooling import Ties
 from teagent.engine.predict.senders import Distances, slots
 from teagent.engine.predict.shares import DemandColumns, Kinds
 from teagent.errors import Refused
@@ -75,25 +76,20 @@ def test_nobody_leaves_for_a_link_that_does_not_announce():
 
 
 def test_a_sender_is_believed_to_do_as_others_behind_its_upstream():
-    apart = Distances(
-        links=LINKS,
-        asn=SENDERS,
-        hops=np.full((16, 2), 3),
-        start=np.arange(17),
-        upstream=np.repeat([3356, 1299], 8),
-    )
-    stay, leave, quiet = SENDERS[:7], SENDERS[8:15], SENDERS[[7, 15]]
-    model = taught(seen([0, 0], 0), model=empty(LINKS, apart))
-    moved = seen([2, 0], np.repeat([0, 1], 7), before=0, day=1, asn=np.concatenate([stay, leave]))
+    many = 64496 + np.arange(80)
+    apart = distances(asn=many, upstream=np.repeat([3356, 1299], 40))
+    stay, leave, quiet = many[:39], many[40:79], many[[39, 79]]
+    model = taught(seen([0, 0], 0, asn=many), model=empty(LINKS, apart))
+    moved = seen([2, 0], np.repeat([0, 1], 39), before=0, day=1, asn=np.concatenate([stay, leave]))
     model = taught(moved, model=model)
     one, other = (chances(model, asn, 0, (0, 0), (2, 0))[1] for asn in quiet)
     assert (one < 0.3, other > 0.7) == (True, True)
 
 
 def test_where_all_come_in_on_one_of_two_equal_links_it_is_believed_to_be_nearer():
-    many = 64496 + np.arange(200)
+    many = 64496 + np.arange(400)
     each_for_itself = empty(LINKS, distances(asn=many, upstream=many + 1000))
-    together, divided = (taught(seen([0, 0], on, asn=many), model=each_for_itself) for on in (0, np.arange(200) % 2))
+    together, divided = (taught(seen([0, 0], on, asn=many), model=each_for_itself) for on in (0, np.arange(400) % 2))
     one, other = (chances(model, 64496, 0, (0, 0), (1, 0))[1] for model in (together, divided))
     assert one < other - 0.1
 
@@ -150,18 +146,25 @@ def test_a_sender_that_has_no_weights_of_its_own_still_has_chances():
     assert stranger[1] > 0.5
 
 
-def test_a_sender_that_was_not_seen_is_believed_to_do_as_those_at_its_distances():
-    asn = np.arange(64496, 64514)
-    hops = [[3, 3], [3, 4]] * 9
-    model = empty(LINKS, distances(asn=asn, hops=hops, upstream=3356))
-    seen_of = asn[:16]
-    stubborn = np.arange(16) % 2 == 1
-    model = learn(model, seen([0, 0], 0, asn=seen_of))
-    for prepends in (2, 3):
-        model = learn(model, seen([prepends, 0], np.where(stubborn, 0, 1), before=0, day=prepends, asn=seen_of))
-    model = learn(model, seen([0, 0], 0, before=np.where(stubborn, 0, 1), day=4, asn=seen_of))
-    like_those_that_move, like_those_that_stay = (chances(model, a, 0, (0, 0), (4, 0))[1] for a in asn[16:])
-    assert like_those_that_move - like_those_that_stay > 0.3
+def staying(model, asn, prepends):
+    """What the learned model alone says of one that is on the first link, and that nobody saw."""
+    weights, places = Chances(model).weights_of(asn)
+    return float(weights @ (model.answers(prepends, places, 0) == 0)) / float(weights.sum())
+
+
+def test_those_behind_one_upstream_are_one_witness_to_what_senders_do_in_general():
+    many = 64496 + np.arange(400)
+    before, after = seen([0, 0], 0, asn=many), seen([3, 0], 0, before=0, day=1, asn=many)
+    of_one, of_many = (
+        staying(taught(before, after, model=empty(LINKS, distances(asn=many, upstream=upstream))), 65550, (3, 0))
+        for upstream in (3356, many + 1000)
+    )
+    assert of_many > of_one + 0.3
+
+
+def test_those_that_share_one_of_two_upstreams_count_for_more_than_those_that_share_both():
+    ties = Ties(pattern_of=np.zeros(4, int), member=np.array([0, 0, 1, 1, 2]), upstream_of=np.array([0, 1, 0, 2, 0]))
+    assert ties.independent().tolist() == pytest.approx([(1 / 3 + 1) / 2, (1 / 3 + 1) / 2, 1 / 3, 1.0])
 
 
 def test_of_many_links_a_sender_has_three_the_one_it_was_seen_on_and_the_nearest():
@@ -297,7 +300,6 @@ def test_a_belief_says_from_which_evidence_it_is():
     belief = believe(model, Asn(64496), {"a": 3, "b": 0})
     assert (belief.tier, belief.vectors, belief.seen_on) == (Tier.OWN, 2, "a")
     assert belief.upstreams == (3356,)
-    assert belief.alike == 15
     assert belief.links[0].hops == 3
     assert belief.why[0] == "seen under 2 vectors of prepends"
 
