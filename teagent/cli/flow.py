@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -26,6 +27,7 @@ PIECE_OCTETS: Final = 1 << 18
 LARGEST_RAW: Final = 1 << 24  # a file of payloads is read at once
 PROGRESS_FROM_OCTETS: Final = 1 << 23
 STDIN: Final = "-"
+MOST_PORTS: Final = 5
 
 
 Advance: TypeAlias = Callable[[int], None]
@@ -42,11 +44,12 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What came of one file."""
+    """What came of one file. `passed_over` are its datagrams to ports that were not asked for, by port."""
 
     file: str
     datagrams: int = 0
     records: int = 0
+    passed_over: Counter[int] = field(default_factory=Counter)
 
 
 @click.group(cls=LazyGroup)
@@ -94,10 +97,19 @@ def decode(settings: Settings, files: tuple[str, ...], ports: tuple[int, ...]) -
     ]
     rows = [{"file": t.file, "datagrams": t.datagrams, "records": t.records} for t in tallies]
     sink.end(undecoded, rows)
+    note(settings, _summary(tallies, sum(reader.undecoded.values())))
+
+
+def _summary(tallies: Sequence[Tally], failed: int) -> str:
     datagrams, records = sum(t.datagrams for t in tallies), sum(t.records for t in tallies)
-    failed = sum(reader.undecoded.values())
     text = f"{plural(datagrams, 'datagram')}, {plural(records, 'record')}"
-    note(settings, f"{text}, something was not decoded {plural(failed, 'time')}" if failed else text)
+    if failed:
+        text += f", something was not decoded {plural(failed, 'time')}"
+    others = sum((t.passed_over for t in tallies), Counter())
+    if others and not datagrams:
+        ports = ", ".join(f"{port} ({count})" for port, count in others.most_common(MOST_PORTS))
+        text += f"; datagrams to other ports: {ports}{', ...' if len(others) > MOST_PORTS else ''}"
+    return text
 
 
 def _open(name: str) -> IO[bytes]:
@@ -128,6 +140,8 @@ def _documents(
     reader: OfflineReader, source: IO[bytes], tally: Tally, ports: frozenset[int], advance: Advance
 ) -> Iterator[Document]:
     from teagent.wire import capture
+    from teagent.wire.flow.decoder import begins_as_flows
+    from teagent.wire.flow.records import Undecoded
 
     pieces = _pieces(source, tally.file, advance)
     first = next(pieces, b"")
@@ -141,6 +155,10 @@ def _documents(
         payload += piece
         if len(payload) > LARGEST_RAW:
             raise TeagentError(f"{tally.file} is neither a capture nor the payload of datagrams", file=tally.file)
+    if not begins_as_flows(payload):
+        found = "is neither a capture nor begins as NetFlow v5, v9, IPFIX or sFlow do" if payload else "is empty"
+        reader.fail("", Undecoded.BAD_VERSION if payload else Undecoded.TRUNCATED, f"{tally.file} {found}")
+        return
     tally.datagrams += 1
     yield from reader.read(payload, exporter="", port=0, at=math.nan)
 
@@ -157,6 +175,7 @@ def _captured(
     try:
         for datagram in udp.datagrams(frames(chain((first,), rest))):
             if ports and datagram.port not in ports:
+                tally.passed_over[datagram.port] += 1
                 continue
             tally.datagrams += 1
             if datagram.missing:

@@ -298,6 +298,8 @@ def routers(document: Document, *, wide: bool = False) -> str:
     return f"{text}\n\n{fields(notes)}" if notes else text
 
 
+UNKNOWN = "unknown_exporter"  # datagrams of those that are not configured
+
 EXPORTERS = (
     Column("EXPORTER"),
     Column("ROUTER"),
@@ -356,11 +358,19 @@ def exporters(document: Document, *, wide: bool = False) -> str:
     text = table(EXPORTERS, rows, wide=wide)
     if reasons:
         text += f"\n\nundecoded\n{fields(reasons)}"
+    text += _dropped(document.get("dropped") or {}, document.get("last_unknown_exporter"))
     doubts = [doubt for row in document["exporters"] for doubt in row["doubts"]]
     if doubts:
         text += "\n\ndecisions that rest on their links wait\n" + "\n".join(f"{GAP}{doubt}" for doubt in doubts)
     origins = document.get("origins")
     return f"{text}\n\n{_origins(origins, document['at'])}" if origins else text
+
+
+def _dropped(dropped: Document, last_unknown: str | None) -> str:
+    """What was lost on our side, empty where nothing was."""
+    last = "" if last_unknown is None else f", last from {last_unknown}"
+    rows = [(reason, f"{count}{last if reason == UNKNOWN else ''}") for reason, count in dropped.items() if count]
+    return f"\n\ndropped here\n{fields(rows)}" if rows else ""
 
 
 def _share(share: float | None) -> str | None:

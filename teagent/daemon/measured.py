@@ -112,9 +112,11 @@ class MeasuredHandlers:
         return documents.listing("routers", self.routers(), at=self._now)
 
     async def exporter_list(self, _actor: Actor, _arguments: Mapping[str, object]) -> Document:
-        origins = self._app.intake.origins
+        intake = self._app.intake
         return documents.listing("exporters", self.exporters(self._now), at=self._now) | {
-            "origins": None if origins is None else documents.origins_document(origins)
+            "dropped": dict(intake.flows.dropped()),
+            "last_unknown_exporter": None if intake.listener is None else intake.listener.last_unknown(),
+            "origins": None if intake.origins is None else documents.origins_document(intake.origins),
         }
 
     def exporters(self, now: datetime) -> list[Document]:

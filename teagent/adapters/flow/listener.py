@@ -125,6 +125,11 @@ class FlowListener:
         """The port of each binding, in their order."""
         return tuple(receiver.port for receiver in self._receivers)
 
+    def last_unknown(self) -> str | None:
+        """The address of the one that sent last of those that are no exporters; None where there was none."""
+        found = [receiver.last_unknown for receiver in self._receivers if receiver.last_unknown is not None]
+        return max(found)[1] if found else None
+
     def dropped(self) -> Mapping[str, int]:
         """By reason, since the beginning. `not_taken` counts records, the others datagrams."""
         return {

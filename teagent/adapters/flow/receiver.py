@@ -72,6 +72,7 @@ class Receiver:
         self._senders: dict[str, str | None] = {}
         self._kernel_drops = 0
         self.unknown_exporter = 0
+        self.last_unknown: tuple[float, str] | None = None  # when it sent, and its address
 
     def start(self) -> None:
         """Raises TeagentError where the address cannot be bound."""
@@ -110,15 +111,16 @@ class Receiver:
     def read(self) -> tuple[int, Chunk]:
         """How many datagrams were read, CHUNK at the most, and those of exporters among them. Does not block."""
         arrivals: list[Arrivals] = []
-        count = 0
+        count, at = 0, self._clock.now().timestamp()
         for host, port, payloads in self._received():
             count += len(payloads)
             exporter = self._senders[host] if host in self._senders else self._sender(host)
             if exporter is None:
                 self.unknown_exporter += len(payloads)
+                self.last_unknown = at, host
             else:
                 arrivals.append(Arrivals(exporter, port, payloads))
-        return count, Chunk(self._clock.now().timestamp(), arrivals)
+        return count, Chunk(at, arrivals)
 
     def _received(self) -> list[tuple[str, int, list[bytes]]]:
         try:

@@ -32,6 +32,11 @@ _VERSION_OF = itemgetter(slice(len(SFLOW_VERSION)))
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
 
 
+def begins_as_flows(octets: bytes) -> bool:
+    """Whether the version that a payload begins with is one that is read."""
+    return octets.startswith(SFLOW_VERSION) or octets[:2] in {b"\x00\x05", b"\x00\x09", b"\x00\x0a"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeResult:
     """`records` counts the flow records in `batches`; `lost` units of the exporter's sequence numbers (records in v5

@@ -250,3 +250,29 @@ def test_progress_is_only_for_large_files_on_a_terminal(tmp_path, monkeypatch):
         assert "decoding" in command.sys.stderr.getvalue()
         with command._progress(command.Settings(quiet=True), [source]) as advance:
             assert advance.__name__ == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason", "says"),
+    [
+        (b"", "truncated", "is empty"),
+        (
+            b"Nov 26 sshd: no flows",
+            "bad_version",
+            "is neither a capture nor begins as NetFlow v5, v9, IPFIX or sFlow do",
+        ),
+        (b"\0\7" + bytes(40), "bad_version", "is neither a capture nor begins as NetFlow v5, v9, IPFIX or sFlow do"),
+    ],
+)
+def test_a_file_that_has_no_flows_is_named(tmp_path, octets, reason, says):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(octets)
+    found = document(path)
+    assert [(row["reason"], row["message"]) for row in found["undecoded"]] == [(reason, f"{path} {says}")]
+    assert found["files"] == [{"file": str(path), "datagrams": 0, "records": 0}]
+
+
+def test_where_no_datagram_is_to_the_ports_asked_for_the_others_are_named(capture):
+    expected = "0 datagrams, 0 records; datagrams to other ports: 2055 (2), 6343 (1), 53 (1)\n"
+    assert run("--port", "9995", capture).stderr == expected
+    assert "other ports" not in run("--port", "2055", capture).stderr

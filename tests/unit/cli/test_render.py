@@ -240,6 +240,16 @@ def test_exporters_with_origins_say_what_they_know_and_what_is_wrong_with_the_fi
     assert text.endswith("1000 IPv4 and 20 IPv6 prefixes, read 10m ago; now: bview.gz ends early")
 
 
+def test_what_was_dropped_here_is_below_the_exporters_with_the_address_that_nobody_configured() -> None:
+    document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
+    dropped = {"kernel_buffer_full": 7, "not_taken": 0, "unknown_exporter": 120}
+    text = render_traffic.exporters(document | {"dropped": dropped, "last_unknown_exporter": "192.0.2.9"})
+    expected = ["dropped here", "  kernel_buffer_full  7", "  unknown_exporter    120, last from 192.0.2.9"]
+    assert text.splitlines()[-3:] == expected
+    nothing = {"dropped": dict.fromkeys(dropped, 0), "last_unknown_exporter": None}
+    assert "dropped" not in render_traffic.exporters(document | nothing)
+
+
 def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
     empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
     assert "total 0 in the 5m" in render_traffic.matrix(empty)

@@ -56,6 +56,8 @@ async def test_datagrams_are_counted_by_exporter_and_strangers_apart(app: App, p
     assert found["teagent_flow_records_total"] == {("127.0.0.1",): 1}
     assert sum(found["teagent_flow_undecoded_total"].values()) == 1
     assert found["teagent_flow_dropped_total"]["unknown_exporter",] == 1
+    assert app.intake.listener is not None
+    assert app.intake.listener.last_unknown() == "127.0.0.9"
 
 
 async def test_what_an_sflow_agent_dropped_is_counted(app: App, place: Site) -> None:
