@@ -9,7 +9,7 @@ import numpy as np
 from hidden_world import LINKS, Flags, Floats, Ints, Seen
 from ingress_episode import Episode
 
-from teagent.engine.predict.bands import outcomes
+from teagent.engine.predict.bands import Going, outcomes
 from teagent.engine.predict.crowd import Crowd, Crowds
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
@@ -170,9 +170,11 @@ class LearnedModel:
             + ((VOLUME_OF_SENDER * part[:, None] * chances) ** 2).sum(axis=0)
             + (VOLUME_OF_LINK * expected) ** 2
         )
-        probability = chances.T
-        correlation = self._model.scores.correlation()
-        loads = outcomes(_crowds(part, link), probability, correlation, np.ones(probability.shape))
+        sender, to = np.nonzero(chances)
+        going = Going(
+            cases=chances.shape[1], case=to, group=sender, probability=chances[sender, to], scale=np.ones(len(to))
+        )
+        loads = outcomes(_crowds(part, link), going, self._model.scores.correlation())
         return np.maximum(loads.low(noise), 0), expected, np.minimum(loads.high(noise), 1)
 
     def _parts(self, vector: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:

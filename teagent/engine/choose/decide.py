@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from teagent.engine.choose.optimise import gains
 from teagent.engine.choose.scope import Scope, matched_links, scope, settling
-from teagent.engine.choose.search import Task, candidate_of, search
+from teagent.engine.choose.search import SHOWN, Task, candidate_of, search
 from teagent.engine.choose.trigger import evaluate
 from teagent.engine.measure.trust import distrust
 from teagent.engine.predict.outlook import with_outlook
@@ -25,8 +25,6 @@ from teagent.model.units import format_bps
 
 if TYPE_CHECKING:
     from teagent.engine.predict.topology import Topology
-
-SHOWN = 8
 
 
 @dataclass(slots=True, kw_only=True)

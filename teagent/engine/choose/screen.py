@@ -94,7 +94,7 @@ def promising(
 
 
 def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
-    """The candidates of up to `depth` prefixes that look best, and what they are made of, in a fixed order."""
+    """The candidates of up to `depth` prefixes that look best, in a fixed order."""
     rough = _Rough(yardstick, options)
     parts = np.arange(len(rough.parts))[:, None]
     orders = rough.orders(parts)
@@ -109,9 +109,8 @@ def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) 
             break
         grown = plans[_first(rough.orders(plans), BEAM)]
         found.append(grown)
-    wanted = {tuple(row) for row in rough.best(found)}
-    wanted |= {row[:at] + row[at + 1 :] for row in wanted if len(row) > 1 for at in range(len(row))}
-    return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in sorted(wanted)]
+    wanted = sorted(tuple(row) for row in rough.best(found))
+    return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in wanted]
 
 
 def _any(flags: Flags) -> Flags:

@@ -30,7 +30,8 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
-
+SHOWN = 8
+"""So many are shown, the best: for these all is weighed that `needed` compares them with."""
 
 ROUNDS, WIDENED, OF_EACH = 4, 3, 2
 """So often the neighbors of so many vectors are looked at, of each of so many prefixes."""
@@ -97,7 +98,7 @@ def considered(task: Task, plan: Plan, predicted: DryRun) -> Considered:
 def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considered, ...], int]:
     """The candidates, best first, refused ones after those that are not; and how many were weighed.
 
-    Not among them are those that `needed` leaves out.
+    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known.
     """
     looked = {own.prefix: _options(task, own) for own in _worth(task, eligible)}
     options = {prefix: found for prefix, found in looked.items() if found is not None}
@@ -107,7 +108,25 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     yardstick = _yardstick(task)
     options = _widened(task, yardstick, eligible, options)
     weighed = [consider(task, candidate) for candidate in _candidates(yardstick, options, depth)]
-    return tuple(sorted(needed(task, weighed), key=order(task))), len(weighed)
+    while True:
+        ranked = sorted(needed(task, weighed), key=order(task))
+        missing = _compared_with(ranked[:SHOWN], weighed)
+        if not missing:
+            return tuple(ranked), len(weighed)
+        weighed += [consider(task, candidate) for candidate in missing]
+
+
+def _compared_with(shown: Sequence[Considered], weighed: Sequence[Considered]) -> list[Candidate]:
+    """What has one prefix less than one of those that are shown and was not weighed yet, in a fixed order."""
+    known = {frozenset(candidate_of(one).vectors) for one in weighed}
+    found: dict[frozenset[tuple[Prefix, Vector]], Candidate] = {}
+    for one in shown:
+        parts = candidate_of(one).vectors
+        for at in range(len(parts) if len(parts) > 1 else 0):
+            rest = parts[:at] + parts[at + 1 :]
+            if frozenset(rest) not in known:
+                found[frozenset(rest)] = Candidate(vectors=rest)
+    return list(found.values())
 
 
 def _candidates(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:

@@ -135,39 +135,65 @@ def _between(probability: Floats) -> tuple[Ints, Floats]:
     return level, place - level
 
 
-def outcomes(crowds: Crowds, probability: Floats, correlation: float, scale: Floats) -> Outcomes:
-    """Of the sum of all that moves: each group's demands with its `probability` (C, R), times its `scale` (C, R;
-    negative for what leaves).
-
-    Of most groups only sums by level of probability are needed: there may be thousands.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Going:
+    """What may move in each of `cases` cases, as E entries: demands of the `group` (E) do in that `case` (E) with a
+    `probability` (E), each with its load times the `scale` (E; negative for what leaves). No two entries have the same
+    case and group.
     """
-    live = (probability > 0) & (scale != 0) & (crowds.bps > 0)
-    size = np.where(live, np.abs(scale), 0.0)
-    unsure = np.maximum(probability * (1 - probability), 0.0)
-    heavy = crowds.heaviest(size * np.sqrt(unsure), ENUMERATED_UNITS)  # units (C, 6)
+
+    cases: int
+    case: Ints
+    group: Ints
+    probability: Floats
+    scale: Floats
+
+    def only(self, entries: Flags) -> Going:
+        return Going(
+            cases=self.cases,
+            case=self.case[entries],
+            group=self.group[entries],
+            probability=self.probability[entries],
+            scale=self.scale[entries],
+        )
+
+    def spread(self, values: Floats, groups: int) -> Floats:
+        """(C, R) of (E), 0 where there is no entry."""
+        result: Floats = np.zeros((self.cases, groups))
+        result[self.case, self.group] = values
+        return result
+
+
+def outcomes(crowds: Crowds, going: Going, correlation: float) -> Outcomes:
+    """Of the sum of all that moves. There may be thousands of groups: of most only sums by probability are needed."""
+    groups = len(crowds.bps)
+    going = going.only((going.probability > 0) & (going.scale != 0) & (crowds.bps[going.group] > 0))
+    size, unsure = np.abs(going.scale), np.maximum(going.probability * (1 - going.probability), 0.0)
+    heavy = crowds.heaviest(going.spread(size * np.sqrt(unsure), groups), ENUMERATED_UNITS)
     bps, group = crowds.unit_bps[heavy], crowds.unit_group[heavy]  # (C, 6, parts)
-    case = np.arange(len(scale))[:, None, None]
-    signed = np.where(live, scale, 0.0)
-    goes = live[case, group] & (bps > 0)
+    case = np.arange(going.cases)[:, None, None]
+    probability, signed = (going.spread(each, groups) for each in (going.probability, going.scale))
+    of_heavy = signed[case, group]
+    goes = (of_heavy != 0) & (bps > 0)
     given = _given(correlation)
     chances, unsureness = given.at(probability[case, group])
-    values, shares = _steps(bps * signed[case, group], chances * goes)
-    where = np.nonzero(live)
-    moved = signed[where] * crowds.bps[where[1]]
-    square = size[where] ** 2 * crowds.square[where[1]]
-    mean, variance = _sums(given, probability[where], where[0], len(scale), (moved, square))
-    mean -= np.einsum("fcun,cun->cf", chances, bps * signed[case, group])
-    variance += _together(crowds, given, probability, size)
-    alone = np.einsum("fcun,cun->fcu", np.sqrt(unsureness), bps * size[case, group])
+    values, shares = _steps(bps * of_heavy, chances * goes)
+    moved = going.scale * crowds.bps[going.group]
+    square = size**2 * crowds.square[going.group]
+    mean, variance = _sums(given, going.probability, going.case, going.cases, (moved, square))
+    mean -= np.einsum("fcun,cun->cf", chances, bps * of_heavy)
+    variance += _together(crowds, given, probability, signed)
+    alone = np.einsum("fcun,cun->fcu", np.sqrt(unsureness), bps * np.abs(of_heavy))
     variance -= np.einsum("fcu,fcu->cf", alone, alone)
-    light = (live * crowds.count).sum(axis=1) > goes.sum(axis=(1, 2))
+    count = np.bincount(going.case, weights=crowds.count[going.group], minlength=going.cases)
+    light = count > goes.sum(axis=(1, 2))
     return Outcomes(
         values=values,
         weights=shares / len(FACTORS),
         mean=np.where(light[:, None], mean, 0.0),
         sigma=np.where(light[:, None], np.sqrt(np.maximum(variance, 0.0)), 0.0),
-        least=np.bincount(where[0], weights=np.minimum(moved, 0.0), minlength=len(scale)).astype(np.float64),
-        most=np.bincount(where[0], weights=np.maximum(moved, 0.0), minlength=len(scale)).astype(np.float64),
+        least=np.bincount(going.case, weights=np.minimum(moved, 0.0), minlength=going.cases).astype(np.float64),
+        most=np.bincount(going.case, weights=np.maximum(moved, 0.0), minlength=going.cases).astype(np.float64),
     )
 
 
@@ -189,16 +215,17 @@ def _sums(
     return mean @ given.chances.T, variance @ given.variance.T
 
 
-def _together(crowds: Crowds, given: _Given, probability: Floats, size: Floats) -> Floats:
+def _together(crowds: Crowds, given: _Given, probability: Floats, scale: Floats) -> Floats:
     """(C, F) what it adds to the variance that the demands of one sender towards several prefixes go together."""
-    variance: Floats = np.zeros((len(size), len(FACTORS)))
+    variance: Floats = np.zeros((len(scale), len(FACTORS)))
+    goes = scale != 0
     for one, other, product in crowds.common:
-        case, pair = np.nonzero((size[:, one] > 0) & (size[:, other] > 0))
+        case, pair = np.nonzero(goes[:, one] & goes[:, other])
         first, second = one[pair], other[pair]
-        both = 2 * product[pair] * size[case, first] * size[case, second]
+        both = 2 * product[pair] * np.abs(scale[case, first] * scale[case, second])
         deviation = [np.sqrt(given.at(probability[case, group])[1]) for group in (first, second)]
         for number, each in enumerate(deviation[0] * deviation[1] * both):
-            variance[:, number] += np.bincount(case, weights=each, minlength=len(size))
+            variance[:, number] += np.bincount(case, weights=each, minlength=len(scale))
     return variance
 
 

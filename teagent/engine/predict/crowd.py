@@ -142,7 +142,7 @@ class Crowds:
                 chosen = np.sort(np.argpartition(-size, count - 1, axis=1)[:, :count], axis=1)
                 least = np.take_along_axis(size, chosen, axis=1).min(axis=1)
             # A sender that is not looked at weighs no more than the heaviest of the rest of each prefix together.
-            open_groups = self.rest * weight * len(self.crowds) > least[:, None]
+            open_groups = self.rest * weight > (least / len(self.crowds))[:, None]
             if not open_groups.any():
                 return chosen
             for crowd, part in self.parts():

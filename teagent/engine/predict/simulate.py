@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.predict.bands import HIGH, LOW, MEDIAN, VOLUME_ERROR, hardly_any, outcomes
+from teagent.engine.predict.bands import HIGH, LOW, MEDIAN, VOLUME_ERROR, Going, hardly_any, outcomes
 from teagent.engine.predict.caveats import caveats
 from teagent.engine.predict.crowd import Crowds
 from teagent.engine.predict.movers import movers, shifts
@@ -18,6 +18,7 @@ from teagent.engine.predict.shares import (
     Flags,
     Floats,
     Forecaster,
+    Ints,
     Shares,
     shorter,
 )
@@ -69,12 +70,11 @@ def check(snapshot: Snapshot, candidate: Candidate) -> None:
 class Moves:
     """All demands of the candidate's prefixes in R groups: with what chance they come where.
 
-    `shares`, `away` (R, K): afterwards, and the same without the own link; `leaving` (R): the chance to go anywhere.
+    `away` (R, K): to which other link, afterwards; `leaving` (R): the chance to go anywhere.
     `nobody_knows` (R, K): demands of unknown senders, which are taken to stay, but for which the link became shorter.
     """
 
     crowds: Crowds
-    shares: Floats
     away: Floats
     leaving: Floats
     nobody_knows: Flags
@@ -128,7 +128,6 @@ def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves 
     away[own] = 0.0
     return Moves(
         crowds=crowds,
-        shares=expected,
         away=away,
         leaving=np.clip(1.0 - expected[own], 0.0, 1.0),
         nobody_knows=_by_group(parts, unknown, crowds),
@@ -184,41 +183,53 @@ def _quantiles(scene: Scene, moves: Moves, noise: Floats) -> tuple[Floats, Float
     each link without what leaves it. `noise` (K + 1) widens the ends.
     """
     links, own = len(scene.links), moves.crowds.link_index
-    chance, direction = _cases(moves, links)
-    hidden = np.zeros((1, len(own)))
-    if (scene.hidden_high[own] * moves.leaving).any():
-        hidden = np.stack([hidden[0], scene.hidden_expected[own], scene.hidden_high[own]])
-    scale = direction * (1 + hidden[:, None])
-    found = outcomes(
-        moves.crowds, np.tile(chance, (len(hidden), 1)), moves.correlation, scale.reshape(-1, chance.shape[1])
-    )
-    # Of each kind of what is hidden there are all the cases, one after the other.
-    ends, every = np.arange(links + 1), np.arange(len(chance))
-    beyond = len(chance) * np.minimum([0, 1, 2], len(hidden) - 1)
-    rows = np.concatenate((beyond[0] + ends, beyond[1] + every, beyond[2] + ends))
-    sizes = len(ends), len(every), len(ends)
-    share = np.repeat([LOW, MEDIAN, HIGH], sizes)
-    at_ends = np.concatenate((noise, np.zeros(len(every)), noise))
-    low, median, high = np.split(found.only(rows).quantiles(share, at_ends), np.cumsum(sizes)[:2])
-    offered = median[:links].copy()
-    offered[np.unique(own[moves.leaving > 0])] = median[links + 1 :]
-    return low, median[: links + 1], high, offered
-
-
-def _cases(moves: Moves, links: int) -> tuple[Floats, Floats]:
-    """(C, R) chances, and whether that comes or leaves: a case for each link, one for all that moves, and one for each
-    link that anything leaves, without that.
-    """
-    own, groups = moves.crowds.link_index, np.arange(len(moves.crowds.link_index))
-    chance = np.concatenate((moves.shares.T, moves.leaving[None]))
-    chance[own, groups] = moves.leaving
-    direction = np.ones(chance.shape)
-    direction[own, groups] = -1.0
-    direction[links] = 1.0
     left = np.unique(own[moves.leaving > 0])
-    return (
-        np.concatenate((chance, chance[left])),
-        np.concatenate((direction, np.maximum(direction[left], 0.0))),
+    ends, every = links + 1, links + 1 + len(left)
+    going = _cases(moves, left)
+    if (scene.hidden_high[own] * moves.leaving).any():
+        # Of each kind of what is hidden there are the cases that are asked for, one kind after the other.
+        parts = going.only(going.case < ends), going, going.only(going.case < ends)
+        hidden = np.zeros(links), scene.hidden_expected, scene.hidden_high
+        going = Going(
+            cases=2 * ends + every,
+            case=np.concatenate(
+                [part.case + first for part, first in zip(parts, (0, ends, ends + every), strict=True)]
+            ),
+            group=np.concatenate([part.group for part in parts]),
+            probability=np.concatenate([part.probability for part in parts]),
+            scale=np.concatenate([p.scale * (1 + more[own[p.group]]) for p, more in zip(parts, hidden, strict=True)]),
+        )
+        rows = np.arange(going.cases)
+    else:
+        rows = np.concatenate((np.arange(ends), np.arange(every), np.arange(ends)))
+    share = np.repeat([LOW, MEDIAN, HIGH], (ends, every, ends))
+    at_ends = np.concatenate((noise, np.zeros(every), noise))
+    found = outcomes(moves.crowds, going, moves.correlation).only(rows).quantiles(share, at_ends)
+    low, median, high = np.split(found, (ends, ends + every))
+    offered = median[:links].copy()
+    offered[left] = median[ends:]
+    return low, median[:ends], high, offered
+
+
+def _cases(moves: Moves, left: Ints) -> Going:
+    """A case for each of K links, what comes and what leaves; one for all that moves; and one for each link that
+    anything leaves (`left`), without that.
+    """
+    own, links = moves.crowds.link_index, moves.away.shape[1]
+    comes, onto = np.nonzero(moves.away > 0)
+    leaves = np.flatnonzero(moves.leaving > 0)
+    without = np.full(links, -1)
+    without[left] = links + 1 + np.arange(len(left))
+    again = np.flatnonzero(without[onto] >= 0)
+    coming = moves.away[comes, onto]
+    leaving = moves.leaving[leaves]
+    counts = len(comes), len(leaves), len(leaves), len(again)
+    return Going(
+        cases=links + 1 + len(left),
+        case=np.concatenate((onto, own[leaves], np.full(len(leaves), links), without[onto[again]])),
+        group=np.concatenate((comes, leaves, leaves, comes[again])),
+        probability=np.concatenate((coming, leaving, leaving, coming[again])),
+        scale=np.repeat([1.0, -1.0, 1.0, 1.0], counts),
     )
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from teagent.engine.choose.decide import SHOWN, decide
+from teagent.engine.choose.decide import decide
 from teagent.engine.choose.optimise import added_cost, targets
 from teagent.engine.choose.scope import matched_links, matches_prefix
+from teagent.engine.choose.search import SHOWN
 from teagent.engine.choose.verdict import Case, judge
 from teagent.model.announcement import Announce, Announcement, AnnouncementSet
 from teagent.model.bgp import parse_prefix

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from teagent.engine.predict.bands import ENUMERATED_UNITS, FACTORS, Outcomes, outcomes
+from teagent.engine.predict.bands import ENUMERATED_UNITS, FACTORS, Going, Outcomes, outcomes
 from teagent.engine.predict.crowd import Crowd, Crowds
 from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Kinds, Shares
 
@@ -37,8 +37,15 @@ def grouped(
         chances.append(chance[rows[first]])
         scale.append(np.sign(bps[rows[first]]))
     together = Crowds(crowds)
-    probability = np.concatenate(chances)[None]
-    return outcomes(together, probability, correlation, np.concatenate(scale)[None]), together
+    probability = np.concatenate(chances)
+    going = Going(
+        cases=1,
+        case=np.zeros(len(probability), dtype=np.int64),
+        group=np.arange(len(probability)),
+        probability=probability,
+        scale=np.concatenate(scale),
+    )
+    return outcomes(together, going, correlation), together
 
 
 def crowd_of(bps: Floats, unit: Ints, group: Ints, number: int) -> Crowd:
