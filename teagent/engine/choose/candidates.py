@@ -56,6 +56,11 @@ def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int) -> tuple[V
     return tuple(sorted(found, key=lambda v: (sum(n for _, n in v), v)))
 
 
+def changes(live: Mapping[str, int], vector: Vector) -> int:
+    """How many announcements are changed for it."""
+    return sum(live.get(link) != prepend for link, prepend in vector)
+
+
 def is_full(links: int, limit: int) -> bool:
     """Are all vectors tried?"""
     return int((limit + 1) ** links) <= FULL_GRID

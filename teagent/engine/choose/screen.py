@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teagent.engine.choose.candidates import Vector
+from teagent.engine.choose.candidates import Vector, changes
 from teagent.engine.choose.optimise import IDLE, UTILISATION_GRAIN
 from teagent.engine.choose.scope import matched_links
 from teagent.engine.choose.verdict import RELIEF_AT_LEAST
@@ -59,7 +59,7 @@ class Options:
         return cls(
             vectors=tuple(vectors),
             looks=looks,
-            changes=np.array([sum(live.get(link) != n for link, n in v) for v in vectors], dtype=np.int64),
+            changes=np.array([changes(live, vector) for vector in vectors], dtype=np.int64),
             prepends=np.array([sum(n for _, n in v) for v in vectors], dtype=np.int64),
         )
 
@@ -210,8 +210,8 @@ class _Rough:
             little = (left > (1 - RELIEF_AT_LEAST) * need)[:, hot].any(axis=1)
             steps = np.floor(np.where(gains | hot, left, 0.0).sum(axis=1) / grain)
         added = np.maximum(after, self._commit) - np.maximum(load, self._commit)
-        changes = self._changes[plans].sum(axis=1)
-        broken = little + (changes > policy.limits.changes_per_plan)
+        changed = self._changes[plans].sum(axis=1)
+        broken = little + (changed > policy.limits.changes_per_plan)
         return (
             broken,
             over,
@@ -221,7 +221,7 @@ class _Rough:
             _any(high[:, hot] > policy.when.above * capacity[hot]),
             np.round((self._price * np.where(gains, np.maximum(0.0, added), 0.0)).sum(axis=1) / 1e6, 6),
             np.round(np.maximum(0.0, outcome.moved - need[hot].sum())),
-            changes,
+            changed,
             self._prepends[plans].sum(axis=1),
         )
 

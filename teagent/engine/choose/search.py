@@ -10,7 +10,7 @@ from math import comb
 
 import numpy as np
 
-from teagent.engine.choose.candidates import Vector, is_full, neighbors, prepend_limit, vectors
+from teagent.engine.choose.candidates import Vector, changes, is_full, neighbors, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
 from teagent.engine.choose.screen import Options, Yardstick, promising, screen
@@ -30,6 +30,7 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
+ANY_NUMBER = 2**31
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
 
@@ -100,13 +101,17 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
 
     Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known.
     """
-    looked = {own.prefix: _options(task, own) for own in _worth(task, eligible)}
-    options = {prefix: found for prefix, found in looked.items() if found is not None}
-    if not options:
+    # What takes more changes than a plan may have is looked at where there is nothing else, to say what is refused.
+    for most in (task.policy.limits.changes_per_plan, ANY_NUMBER):
+        looked = {own.prefix: _options(task, own, most) for own in _worth(task, eligible)}
+        options = {prefix: found for prefix, found in looked.items() if found is not None}
+        if options:
+            break
+    else:
         return (), 0
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
     yardstick = _yardstick(task)
-    options = _widened(task, yardstick, eligible, options)
+    options = _widened(task, yardstick, eligible, options, most)
     weighed = [consider(task, candidate) for candidate in _candidates(yardstick, options, depth)]
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
@@ -186,11 +191,11 @@ def candidate_in(plan: Plan) -> Candidate:
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 
 
-def _options(task: Task, own: OwnPrefix) -> Options | None:
-    """The vectors that are worth it, None where there are none."""
-    return _worthwhile(
-        task, own, vectors(task.scene.vectors[own.prefix], _hot(task, own), prepend_limit(task.policy, own))
-    )
+def _options(task: Task, own: OwnPrefix, most: int) -> Options | None:
+    """The vectors of up to `most` changes that are worth it, None where there are none."""
+    live = task.scene.vectors[own.prefix]
+    found = vectors(live, _hot(task, own), prepend_limit(task.policy, own))
+    return _worthwhile(task, own, [vector for vector in found if changes(live, vector) <= most])
 
 
 def _hot(task: Task, own: OwnPrefix) -> list[str]:
@@ -214,9 +219,9 @@ def _worthwhile(task: Task, own: OwnPrefix, found: Sequence[Vector]) -> Options 
 
 
 def _widened(
-    task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], options: Mapping[Prefix, Options]
+    task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], options: Mapping[Prefix, Options], most: int
 ) -> dict[Prefix, Options]:
-    """With the neighbors of the best, where not all vectors are among the options already."""
+    """With the neighbors of the best, where not all vectors of up to `most` changes are among the options already."""
     owned = {own.prefix: own for own in eligible}
     widened, tried = dict(options), {prefix: set(found.vectors) for prefix, found in options.items()}
     for _ in range(ROUNDS):
@@ -228,7 +233,7 @@ def _widened(
                 continue
             near = {each for vector in best for each in neighbors(vector, live, hot, limit)} - tried[prefix]
             tried[prefix] |= near
-            more = _worthwhile(task, own, sorted(near))
+            more = _worthwhile(task, own, sorted(vector for vector in near if changes(live, vector) <= most))
             if more is not None:
                 widened[prefix] = widened[prefix].with_more(more)
         if before == {prefix: len(found) for prefix, found in tried.items()}:

@@ -42,6 +42,21 @@ def test_what_is_considered_is_best_first_and_cut() -> None:
     assert found.candidates > SHOWN
 
 
+def test_what_takes_too_many_changes_is_not_weighed_where_there_is_anything_else() -> None:
+    three = load(CASES / "three-links.yaml")
+    three["prefixes"]["11.0.0.0/24"]["home"] = {"transit-a": 0, "transit-b": 0, "transit-c": 0}
+    case = {most: merged(three, {"policy": {"limits": {"changes_per_plan": most}}}) for most in (1, 4)}
+    few, many = (decide(snapshot_of(each), policies_of(each), NOW)[0].considered for each in case.values())
+    assert {len(one.plan.changes) for one in few if len(one.plan.prefixes()) == 1} == {1}
+    assert max(len(one.plan.changes) for one in many if len(one.plan.prefixes()) == 1) > 1
+
+
+def test_what_takes_too_many_changes_is_weighed_where_there_is_nothing_else() -> None:
+    none = decided({"policy": {"limits": {"changes_per_plan": 0}}})
+    assert none.considered
+    assert "changes_per_plan" in {reason.rule for reason in none.reasons}
+
+
 def test_every_rule_gives_its_opinion() -> None:
     verdict = chosen().verdict
     assert isinstance(verdict, NeedsApproval)
