@@ -10,7 +10,7 @@ from hidden_world import LINKS, Flags, Floats, Ints, Seen
 from ingress_episode import Episode
 
 from teagent.engine.predict.bands import Going, outcomes
-from teagent.engine.predict.crowd import Crowd, Crowds
+from teagent.engine.predict.crowd import Crowd, Crowds, Senders
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_scores import FLOOR, Z90
@@ -200,4 +200,5 @@ def _crowds(part: Floats, link: Ints) -> Crowds:
             link_index=link, at_least=np.zeros((len(part), LINKS), dtype=np.int64), movable=np.ones(len(part), bool)
         ),
     )
-    return Crowds([Crowd(columns, Shares(group=every, expected=np.eye(LINKS)[link], unit=every, correlation=0.0))])
+    shares = Shares(group=every, expected=np.eye(LINKS)[link], unit=every, correlation=0.0)
+    return Crowds([Crowd(Senders(columns, every), shares)])

@@ -43,6 +43,9 @@ class AsTold:
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.each(demands, before, [after]))
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Nothing is to be prepared."""
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         return summed(demands, self.each(demands, before, afters))
 

@@ -103,8 +103,7 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     """
     # What takes more changes than a plan may have is looked at where there is nothing else, to say what is refused.
     for most in (task.policy.limits.changes_per_plan, ANY_NUMBER):
-        looked = {own.prefix: _options(task, own, most) for own in _worth(task, eligible)}
-        options = {prefix: found for prefix, found in looked.items() if found is not None}
+        options = _options(task, eligible, most)
         if options:
             break
     else:
@@ -191,11 +190,17 @@ def candidate_in(plan: Plan) -> Candidate:
     return Candidate(vectors=tuple((prefix, tuple(after.vector(prefix).items())) for prefix in after.prefixes()))
 
 
-def _options(task: Task, own: OwnPrefix, most: int) -> Options | None:
-    """The vectors of up to `most` changes that are worth it, None where there are none."""
-    live = task.scene.vectors[own.prefix]
-    found = vectors(live, _hot(task, own), prepend_limit(task.policy, own))
-    return _worthwhile(task, own, [vector for vector in found if changes(live, vector) <= most])
+def _options(task: Task, eligible: Collection[OwnPrefix], most: int) -> dict[Prefix, Options]:
+    """The vectors of up to `most` changes that are worth it, of the prefixes that have any."""
+    scene, asked = task.scene, []
+    for own in _worth(task, eligible):
+        live = scene.vectors[own.prefix]
+        every = vectors(live, _hot(task, own), prepend_limit(task.policy, own))
+        if found := [vector for vector in every if changes(live, vector) <= most]:
+            task.forecaster.expect(scene.demands[own.prefix], live, [dict(vector) for vector in found])
+            asked.append((own, found))
+    looked = {own.prefix: _worthwhile(task, own, found) for own, found in asked}
+    return {prefix: found for prefix, found in looked.items() if found is not None}
 
 
 def _hot(task: Task, own: OwnPrefix) -> list[str]:

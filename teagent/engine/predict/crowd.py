@@ -20,6 +20,37 @@ NAMED = 128
 MORE = 8
 
 
+class Senders:
+    """The demands (N) towards one prefix, whatever their groups: by unit, and the heaviest."""
+
+    def __init__(self, columns: DemandColumns, unit: Ints) -> None:
+        self.columns, self.unit = columns, unit
+        self.square: Floats = columns.bps**2
+        self.named = np.ones(len(columns.bps), dtype=bool)
+        if len(columns.bps) > NAMED:
+            self.named[:] = False
+            self.named[np.argpartition(-columns.bps, NAMED)[:NAMED]] = True
+        self.others = np.flatnonzero(~self.named)
+        self.others = self.others[np.argsort(columns.bps[self.others], kind="stable")]
+        self._order = np.argsort(unit, kind="stable")
+        self._known = unit[self._order]
+        self._common: dict[Prefix, tuple[Senders, Ints, Ints]] = {}
+
+    def rows_of(self, units: Ints) -> Ints:
+        """Which demand is that of each unit; -1 where it has none here."""
+        place = np.minimum(np.searchsorted(self._known, units), len(self._known) - 1)
+        return np.where(self._known[place] == units, self._order[place], -1)
+
+    def common(self, other: Senders) -> tuple[Ints, Ints]:
+        """Demands of the same units: here, and there."""
+        known = self._common.get(other.columns.prefix)
+        if known is None or known[0] is not other:
+            rows = other.rows_of(self.unit)
+            mine = np.flatnonzero(rows >= 0)
+            known = self._common[other.columns.prefix] = other, mine, rows[mine]
+        return known[1:]
+
+
 class Crowd:
     """The demands towards one prefix under one division into M groups.
 
@@ -28,26 +59,22 @@ class Crowd:
     others.
     """
 
-    def __init__(self, columns: DemandColumns, shares: Shares) -> None:
-        self.columns, self.group, self.unit = columns, shares.group, shares.unit
+    def __init__(self, senders: Senders, shares: Shares) -> None:
+        self.senders, columns = senders, senders.columns
+        self.columns, self.group, self.unit = columns, shares.group, senders.unit
         groups = len(shares.expected)
         self.link_index = np.zeros(groups, dtype=np.int64)
         self.link_index[self.group] = columns.link_index
         self.movable = np.zeros(groups, dtype=bool)
         self.movable[self.group] = columns.movable
         self.bps: Floats = np.bincount(self.group, weights=columns.bps, minlength=groups).astype(np.float64)
-        self.square: Floats = np.bincount(self.group, weights=columns.bps**2, minlength=groups).astype(np.float64)
+        self.square: Floats = np.bincount(self.group, weights=senders.square, minlength=groups).astype(np.float64)
         self.count = np.bincount(self.group, minlength=groups)
-        self._named = np.zeros(len(columns.bps), dtype=bool)
+        self._named = senders.named.copy()
         self._order: dict[int, Ints] = {}
-        self._by_unit: tuple[Ints, Ints] | None = None
-        if len(columns.bps) > NAMED:
-            self._named[np.argpartition(-columns.bps, NAMED)[:NAMED]] = True
-        else:
-            self._named[:] = True
         self.rest: Floats = np.zeros(groups)
-        others = np.flatnonzero(~self._named)
-        np.maximum.at(self.rest, self.group[others], columns.bps[others])
+        # They are in the order of their loads: the heaviest of each group is the last to be set.
+        self.rest[self.group[senders.others]] = columns.bps[senders.others]
 
     @property
     def names(self) -> int:
@@ -69,15 +96,6 @@ class Crowd:
             self._named[rows[:count]] = True
             others = rows[~self._named[rows]]
             self.rest[group] = self.columns.bps[others[0]] if len(others) else 0.0
-
-    def rows_of(self, units: Ints) -> Ints:
-        """Which demand is that of each unit; -1 where it has none here."""
-        if self._by_unit is None:
-            order = np.argsort(self.unit, kind="stable")
-            self._by_unit = order, self.unit[order]
-        order, known = self._by_unit
-        place = np.minimum(np.searchsorted(known, units), len(known) - 1)
-        return np.where(known[place] == units, order[place], -1)
 
 
 class Crowds:
@@ -106,7 +124,7 @@ class Crowds:
             return
         self._looked = looked
         units = np.unique(np.concatenate([crowd.unit[crowd.named] for crowd in self.crowds]))
-        rows = np.stack([crowd.rows_of(units) for crowd in self.crowds], axis=1)
+        rows = np.stack([crowd.senders.rows_of(units) for crowd in self.crowds], axis=1)
         self.unit_bps = np.zeros(rows.shape)
         self.unit_group = np.zeros(rows.shape, dtype=np.int64)
         for number, crowd in enumerate(self.crowds):
@@ -122,9 +140,7 @@ class Crowds:
 
     def _common(self, one: int, other: int) -> tuple[Ints, Ints, Floats]:
         first, second = self.crowds[one], self.crowds[other]
-        rows = second.rows_of(first.unit)
-        mine = np.flatnonzero(rows >= 0)
-        theirs = rows[mine]
+        mine, theirs = first.senders.common(second.senders)
         pair, which = np.unique(first.group[mine] * len(second.bps) + second.group[theirs], return_inverse=True)
         loads = first.columns.bps[mine] * second.columns.bps[theirs]
         product = np.bincount(which.reshape(-1), weights=loads).astype(np.float64)
@@ -154,13 +170,20 @@ class Assembled:
     """Remembers what was put together for one scene: the same prefixes are asked for with many vectors."""
 
     def __init__(self) -> None:
+        self._senders: dict[Prefix, Senders] = {}
         self._crowd: dict[Prefix, Crowd] = {}
         self._crowds: dict[tuple[Prefix, ...], Crowds] = {}
 
     def crowd(self, columns: DemandColumns, shares: Shares) -> Crowd:
         known = self._crowd.get(columns.prefix)
         if known is None or known.group is not shares.group:
-            known = self._crowd[columns.prefix] = Crowd(columns, shares)
+            known = self._crowd[columns.prefix] = Crowd(self._senders_of(columns, shares.unit), shares)
+        return known
+
+    def _senders_of(self, columns: DemandColumns, unit: Ints) -> Senders:
+        known = self._senders.get(columns.prefix)
+        if known is None or known.columns is not columns or not np.array_equal(known.unit, unit):
+            known = self._senders[columns.prefix] = Senders(columns, unit)
         return known
 
     def crowds(self, parts: Sequence[tuple[DemandColumns, Shares]]) -> Crowds:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import Ints, Vector
@@ -19,6 +21,18 @@ CHANCE_STEPS = 200
 """Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Towards:
+    """The demands of a prefix (N): `of` (N) is which unit each is of, or, behind these, which of those that stay: two
+    for each link, movable and not, where there are such (`stays`).
+    """
+
+    demands: DemandColumns
+    sums: Sums
+    of: Ints
+    stays: Ints
+
+
 class Alone:
     """For the scene of `demands`, and all of its prefixes that are announced as `before`. `asn` is of its sources."""
 
@@ -30,7 +44,7 @@ class Alone:
         self._place = np.array([links.index(name) if name in links else -1 for name in demands.links], dtype=np.int64)
         self._link = np.array([demands.links.index(k) if k in demands.links else -1 for k in links], dtype=np.int64)
         self._unit = np.full((len(asn), len(demands.links)), -1, dtype=np.int32)
-        self._sums: dict[Prefix, tuple[DemandColumns, Sums]] = {}
+        self._towards: dict[Prefix, _Towards] = {}
 
     def is_for(self, demands: DemandColumns) -> bool:
         return self._sources is demands.sources and self._names == demands.links
@@ -39,34 +53,38 @@ class Alone:
         """Not where other links are withheld: who has none left that it chooses among goes anywhere."""
         return all(_withheld(after) == _withheld(self._before) for after in afters)
 
+    def expect(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
+        self._tell_apart(demands)
+        self._answers.expect(afters)
+
     def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
-        return self._sums_of(demands).movement(afters, self._link, len(self._names), correlation)
+        return self._tell_apart(demands).sums.movement(afters, self._link, len(self._names), correlation)
 
     def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
-        sums, width = self._sums_of(demands), len(self._names)
-        units, answers = sums.units, self._answers
+        towards, width, answers = self._tell_apart(demands), len(self._names), self._answers
+        units = towards.sums.units
         places = self._link[answers.places[answers.combination[units]]]
         own = places[np.arange(len(units)), answers.at[units]]
-        alike, expected = _grouped(own, places, sums.chances(after), sums.load, width)
-        group = 2 * demands.link_index + demands.movable
-        claimed = sums.place >= 0
-        stays, group = np.unique(np.where(claimed, -1, group), return_inverse=True)
-        # Those of which nothing is claimed stand behind the others, which have the number 0 here if there are any.
-        group = group.reshape(-1) + len(expected) - int(claimed.any())
-        group[claimed] = alike[sums.place[claimed]]
+        group, expected = _grouped(own, places, towards.sums.chances(after), towards.sums.load, width)
+        of_all: npt.NDArray[np.int64] = np.concatenate((group, len(expected) + np.arange(len(towards.stays))))
         return Shares(
-            group=group,
-            expected=np.concatenate((expected, np.eye(width)[stays[stays >= 0] // 2])),
+            group=of_all[towards.of],
+            expected=np.concatenate((expected, np.eye(width)[towards.stays // 2])),
             unit=demands.source_index * width + demands.link_index,
             correlation=correlation,
         )
 
-    def _sums_of(self, demands: DemandColumns) -> Sums:
-        known = self._sums.get(demands.prefix)
-        if known is None or known[0] is not demands:
+    def _tell_apart(self, demands: DemandColumns) -> _Towards:
+        known = self._towards.get(demands.prefix)
+        if known is None or known.demands is not demands:
             sums = Sums(self._answers, self._units_of(demands), demands.bps)
-            known = self._sums[demands.prefix] = demands, sums
-        return known[1]
+            claimed = sums.place >= 0
+            kind = (2 * demands.link_index + demands.movable)[~claimed]
+            stays, which = np.unique(kind, return_inverse=True)
+            of = sums.place.copy()
+            of[~claimed] = len(sums.units) + which.reshape(-1)
+            known = self._towards[demands.prefix] = _Towards(demands=demands, sums=sums, of=of, stays=stays)
+        return known
 
     def _units_of(self, demands: DemandColumns) -> Ints:
         """(N) -1 for an AS that nobody knows, or a link that the model was not made for: nothing is claimed of it."""

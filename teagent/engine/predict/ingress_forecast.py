@@ -73,6 +73,11 @@ class Learned:
         for expected in self._expected(told, before, afters, chances):
             yield self._shares(told, told.case, expected)
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        alone = self._alone(demands, before, afters)
+        if alone is not None:
+            alone.expect(demands, [self._model.vector(after) for after in afters])
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         alone = self._alone(demands, before, afters)
         if alone is None:

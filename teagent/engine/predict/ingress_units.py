@@ -93,8 +93,8 @@ class Answers:
         self._prepends += [[] for _ in range(count)]
         self._column = np.concatenate((self._column, np.full((count, self._column.shape[1]), -1, dtype=np.int16)))
 
-    def columns(self, afters: Sequence[Vector]) -> Ints:
-        """(V, P) which of the answers is that to each vector; all known units have theirs now."""
+    def expect(self, afters: Sequence[Vector]) -> Ints:
+        """(V, P) which of the answers will be that to each vector: it is worked out when `columns` is asked for."""
         prepends = np.array(afters, dtype=np.int64).reshape(len(afters), -1)
         if ((prepends < 0) | (prepends >= DIGITS - 1) & (prepends < WITHHELD)).any():
             raise ValueError(f"prepends are 0 to {PREPEND_HARD_MAX}")
@@ -106,11 +106,16 @@ class Answers:
         for combination, number in np.argwhere(asked & (self._column < 0)).tolist():
             known = self._prepends[combination]
             self._column[combination, number] = len(known)
-            known.append(tuple(_unpacked(number, self._width)))
-        self.asked = np.array([len(known) for known in self._prepends], dtype=np.int64)
-        self._work_out()
+            known.append(_unpacked(number, self._width))
         result: Ints = self._column[row, code].astype(np.int64)
         return result
+
+    def columns(self, afters: Sequence[Vector]) -> Ints:
+        """(V, P) which of the answers is that to each vector; all known units have theirs now."""
+        column = self.expect(afters)
+        self.asked = np.array([len(known) for known in self._prepends], dtype=np.int64)
+        self._work_out()
+        return column
 
     def _work_out(self) -> None:
         """What is missing. Units that are asked the same, on the same slot and for the same reasons, go together."""
@@ -193,6 +198,6 @@ def _packed(rows: Ints, base: int) -> Ints:
     return result
 
 
-def _unpacked(number: int, width: int) -> list[int]:
+def _unpacked(number: int, width: int) -> tuple[int, ...]:
     digits = [number // DIGITS**slot % DIGITS for slot in range(width)]
-    return [WITHHELD if digit == DIGITS - 1 else digit for digit in digits]
+    return tuple(WITHHELD if digit == DIGITS - 1 else digit for digit in digits)

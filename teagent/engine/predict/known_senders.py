@@ -43,6 +43,13 @@ class KnownSenders:
             )
         return both.forecast_shares(demands, before, after)
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        both = self._divided(demands)
+        if isinstance(both, _Both):
+            self._learned.expect(both.numbered, before, afters)
+        else:
+            both.expect(demands, before, afters)
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         both = self._divided(demands)
         if isinstance(both, _Both):

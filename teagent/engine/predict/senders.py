@@ -16,6 +16,8 @@ from teagent.engine.predict.propagation import FAR, Propagator
 
 Ints = npt.NDArray[np.integer]
 
+NEAREST = 2**20
+"""Hops by which the link that a sender was seen on is nearer than any other."""
 UPSTREAMS_MAX = 8
 """Of an AS with more providers the rest is left out: each would say little."""
 
@@ -77,7 +79,9 @@ class Distances:
         rows = self.rows(asns)
         if not len(self.asn):
             return np.zeros((len(asns), len(self.links)), dtype=np.int64)
-        return np.where((rows < 0)[:, None], 0, self.hops[rows])
+        hops: Ints = self.hops[rows]
+        hops[rows < 0] = 0
+        return hops
 
     def upstreams_of(self, asns: Ints) -> tuple[Ints, Ints]:
         """Pairs (place in `asns`, AS number of an upstream)."""
@@ -101,5 +105,6 @@ def slots(hops: Ints, seen: Ints) -> Ints:
         return np.broadcast_to(np.arange(width), (count, width)).copy()
     rank = hops.astype(np.int64) * width + np.arange(width)
     known = np.flatnonzero(seen >= 0)
-    rank[known, seen[known]] = -1
-    return np.sort(np.argsort(rank, axis=1, kind="stable")[:, :SLOTS_MAX], axis=1)
+    rank[known, seen[known]] -= NEAREST * width
+    result: Ints = np.sort(np.partition(rank, SLOTS_MAX - 1, axis=1)[:, :SLOTS_MAX] % width, axis=1)
+    return result

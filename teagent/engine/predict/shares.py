@@ -101,6 +101,9 @@ class Forecaster(Protocol):
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares: ...
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """That `movement` will be asked for. What is expected before anything is asked can be worked out together."""
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         """For many vectors, at least one, what a search looks at before it asks for a forecast of some."""
 
@@ -128,6 +131,9 @@ class Remembering:
             self._known[key] = self._forecaster.forecast_shares(demands, before, after)
         return self._known[key]
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        self._forecaster.expect(demands, before, afters)
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         """Not remembered: few of many are asked for again."""
         return self._forecaster.movement(demands, before, afters)
@@ -153,6 +159,9 @@ class TiesStick:
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.forecast_each(demands, before, [after]))
+
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Each prefix is quick by itself."""
 
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         return summed(demands, self.forecast_each(demands, before, afters))

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from teagent.engine.predict.bands import ENUMERATED_UNITS, FACTORS, Going, Outcomes, outcomes
-from teagent.engine.predict.crowd import Crowd, Crowds
+from teagent.engine.predict.crowd import Crowd, Crowds, Senders
 from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Kinds, Shares
 
 NORMAL = NormalDist()
@@ -65,7 +65,8 @@ def crowd_of(bps: Floats, unit: Ints, group: Ints, number: int) -> Crowd:
         kind=group,
         kinds=kinds,
     )
-    return Crowd(columns, Shares(group=group, expected=np.ones((groups, 1)), unit=unit, correlation=0.0))
+    shares = Shares(group=group, expected=np.ones((groups, 1)), unit=unit, correlation=0.0)
+    return Crowd(Senders(columns, unit), shares)
 
 
 def one_by_one(bps: Floats, chance: Floats, unit: Ints, correlation: float, share: float, noise: float) -> float:

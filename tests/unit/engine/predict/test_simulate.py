@@ -224,6 +224,9 @@ class JustAboveOne:
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.each(demands, before, [after]))
 
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Nothing is to be prepared."""
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         return summed(demands, self.each(demands, before, afters))
 
