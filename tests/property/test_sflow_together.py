@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teagent.wire.flow.decoder import DecodeResult, FlowDecoder
-from teagent.wire.flow.sflow import FEW, MOST_AGENTS, MOST_SOURCES
+from teagent.wire.flow.sflow import FEW, MOST_AGENTS
+from teagent.wire.flow.sflow_sample import Gateways, headers_of
+from teagent.wire.flow.sflow_sources import MOST_SOURCES
+from tests.fakes.netflow import flow_set, ipfix, template
 from tests.fakes.sflow import (
     counter_sample,
     datagram,
@@ -134,7 +139,7 @@ def told(decoder: FlowDecoder, results: Sequence[DecodeResult]) -> object:
         (
             key,
             [(t._before, t._inclusive, t._missing) for t in agent.sequences._trackers.values()],
-            {number: (s.sequence, s.drops, s.missing) for number, s in agent.sources.items()},
+            {number: (s.sequence, s.drops, s.missing) for number, s in agent.sources.known.items()},
         )
         for key, agent in decoder._sflow._agents.items()
     ]
@@ -180,6 +185,101 @@ def test_more_agents_and_sources_than_are_remembered_are_the_same_ones_either_wa
 def test_samples_of_one_length_by_the_hundred_are_read_one_by_one_and_alike():
     bare = record(2, b"") * 300
     alike([[datagram(bare, flow_sample(sampled_header(FOUR)), sequence=i, count=301) for i in range(FEW)]])
+
+
+def as_specified(octets: bytes) -> tuple[int, int]:
+    """(src_as, last of dst_as_path) of an extended_gateway, read word by word; of what is cut what stands before."""
+    words = struct.unpack(f">{len(octets) // 4}I", octets[: len(octets) & ~3])
+    if not words or words[0] > 2:
+        return 0, 0
+    words = words[1 + (0, 1, 4)[words[0]] :]
+    if len(words) < 4:
+        return 0, 0
+    own, source, _, segments, *path = words
+    last = own
+    for _ in range(segments):
+        if len(path) < 2 or len(path) < 2 + path[1]:
+            break
+        last = path[1 + path[1]] if path[1] else last
+        path = path[2 + path[1] :]
+    return source, last
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(
+                lambda path, more, cut: path_of(path, more, cut)[8:], PATHS, st.integers(0, 2), st.integers(0, 30)
+            ),
+            st.lists(st.sampled_from((0, 1, 2, 3, 4, 2**32 - 1)), max_size=14).map(
+                lambda w: struct.pack(f">{len(w)}I", *w)
+            ),
+            st.none(),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_autonomous_systems_are_those_of_the_specification_wherever_records_end(found):
+    octets, place, length = bytes(28), [], []
+    for body in found:
+        place.append(-1 if body is None else len(octets) // 4)
+        length.append(-1 if body is None else len(body))
+        octets += b"" if body is None else body + bytes(-len(body) % 4)
+    gateways = Gateways(octets, np.array(place), np.array(length))
+    expected = [(0, 0) if body is None else as_specified(body) for body in found]
+    assert list(zip(gateways.sources().tolist(), gateways.destinations().tolist(), strict=True)) == expected
+
+
+WORD = st.one_of(st.sampled_from((0, 3, 4, 2**24, 2**30 - 1, 2**30, 2**31, 2**32 - 1)), st.integers(0, 2**32 - 1))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.tuples(*[WORD] * 11)), min_size=1, max_size=9))
+def test_fixed_parts_of_samples_are_those_of_the_specification_in_any_mix(samples):
+    octets, place, expected = b"", [], []
+    for expanded, words in samples:
+        place.append(len(octets) // 4)
+        octets += struct.pack(">11I", *words)
+        if expanded:
+            sequence, kind, index, rate, _, drops, *interfaces, _ = words
+            ends = list(zip(interfaces[::2], interfaces[1::2], strict=True))
+        else:
+            sequence, source, rate, _, drops, *interfaces = words[:7]
+            kind, index = source >> 24, source & 0xFFFFFF
+            ends = [(value >> 30, value & 0x3FFFFFFF) for value in interfaces]
+        in_if, out_if = (0 if form or value in {2**30 - 1, 2**32 - 1} else value for form, value in ends)
+        egress = kind == 0 and index == out_if != 0 and in_if != out_if
+        expected.append((kind << 32 | index, sequence, drops, rate, in_if, out_if, egress))
+    headers = headers_of(octets, np.array(place), np.array([expanded for expanded, _ in samples]))
+    assert list(zip(*(column.tolist() for column in headers), strict=True)) == expected
+
+
+def test_datagrams_of_other_protocols_among_them_are_read_in_their_turn():
+    sflow = [datagram(flow_sample(sampled_header(FOUR), sequence=i), sequence=i) for i in range(3 * FEW)]
+    others = [ipfix(flow_set(2, template(256, ((1, 4),)))), b"", b"\0\0\0\6" + bytes(40), b"\0"]
+    for position, other in enumerate(others):
+        sflow.insert(FEW + 7 * position, other)
+    alike([sflow, sflow[: FEW + 8]])
+
+
+def test_a_decoder_that_need_not_be_whole_tells_the_same_of_all_that_counts():
+    sample = flow_sample(sampled_header(FOUR), gateway(64496, (64501, 64502)))
+    six = flow_sample(sampled_header(SIX), sampled_header(FOUR[:20]), expanded=True)
+    bursts = [datagram(sample, six, sequence=i) for i in range(FEW)]
+    found = []
+    for whole in (True, False):
+        decoder = FlowDecoder("192.0.2.1")
+        decoder.feed(bursts, at=10.0)
+        found.append(rows([without_particulars(decoder.take(whole=whole))]))
+    assert found[0] == found[1]
+
+
+def without_particulars(result: DecodeResult) -> DecodeResult:
+    batches = []
+    for batch in result.batches:
+        none = np.zeros(len(batch), np.uint8)
+        batches.append(replace(batch, protocol=none, src_port=none, dst_port=none, dst_asn=none))
+    return replace(result, batches=tuple(batches))
 
 
 @pytest.mark.parametrize("path", [[], [[]], [[5]], [[5, 6]], [[5], [7]], [[5], []], [[], [7, 8]]])

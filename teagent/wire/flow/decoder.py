@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sflow import SFLOW_VERSION, SFlowReader
 
 PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
-_VERSION_OF = itemgetter(slice(len(SFLOW_VERSION)))
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
 
 
@@ -137,7 +135,8 @@ class FlowDecoder:
         """All that was found since the last call, its records as columns; the more of them, the less it takes for
         each. What is not `whole` may leave unknown what layout.Batching says, which spares work.
         """
-        batches = (*self._ready, *self._batches(whole=whole), *self._rated(self._sflow.batches(self._state.undecoded)))
+        sampled = self._rated(self._sflow.batches(self._state.undecoded, whole=whole))
+        batches = (*self._ready, *self._batches(whole=whole), *sampled)
         self._ready.clear()
         self._pending = 0
         undecoded, self._state.undecoded = self._state.undecoded, Counter()
@@ -174,10 +173,12 @@ class FlowDecoder:
         if not datagrams:
             return
         self._state.listen(stream)
-        if datagrams[0].startswith(SFLOW_VERSION) and set(map(_VERSION_OF, datagrams)) == {SFLOW_VERSION}:
-            self.version, self.exported_at = 0, math.nan
+        if datagrams[0].startswith(SFLOW_VERSION):
             for datagram in self._sflow.read_together(datagrams, stream):
-                self._read_alone(datagram, at, stream, sets)
+                if datagram is None:
+                    self.version, self.exported_at = 0, math.nan
+                else:
+                    self._read_alone(datagram, at, stream, sets)
             return
         for part in self._bursts.parted(self._state, datagrams):
             if isinstance(part, bytes):

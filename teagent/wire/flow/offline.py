@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from teagent.errors import WireError
-from teagent.wire.flow import sflow, sflow_view
+from teagent.wire.flow import sflow_view, sflow_walk
 from teagent.wire.flow.decoder import PROTOCOLS, FlowDecoder
 from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.record_view import RecordView, Troubles, views
 from teagent.wire.flow.records import Undecoded, reason_of
+from teagent.wire.flow.sflow import is_sflow
 from teagent.wire.flow.sflow_view import Sample
 from teagent.wire.flow.values import Value, time_text
 
@@ -43,7 +44,7 @@ class OfflineReader:
         """
         head: Document = {"at": time_text(at), "exporter": exporter, "exporter_port": port}
         try:
-            if sflow.is_sflow(payload):
+            if is_sflow(payload):
                 yield from self._samples(payload, head)
                 return
             decoder = self._decoder(exporter)
@@ -90,7 +91,7 @@ class OfflineReader:
             self.fail(str(head["exporter"]), reason, text)
         agent: Document = {"agent": found.agent, "sub_agent": found.sub_agent, "sequence": found.sequence}
         for sample in found.samples:
-            yield head | {"protocol": PROTOCOLS[0], "version": sflow.VERSION} | agent | _sample_document(sample)
+            yield head | {"protocol": PROTOCOLS[0], "version": sflow_walk.VERSION} | agent | _sample_document(sample)
 
 
 def _record_document(record: RecordView) -> Document:

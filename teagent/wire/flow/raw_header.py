@@ -98,19 +98,21 @@ NO_PACKETS: Final = {family: _none(family) for family in (4, 6)}
 NO_FRAMES: Final = np.zeros(0, dtype=np.int64)
 
 
-def parse(octets: bytes, starts: Offsets, ends: Offsets, kinds: Column) -> Headers:
+def parse(octets: bytes, starts: Offsets, ends: Offsets, kinds: Column, *, whole: bool = True) -> Headers:
     """The frames `octets[starts[i]:ends[i]]`, which must lie within `octets`, of kind `kinds[i]` (a FrameKind; of any
-    other kind they are not IP).
+    other kind they are not IP). What is not `whole` leaves protocols and ports 0, which spares most of the work.
     """
     data = np.frombuffer(octets, np.uint8)
     at = starts.astype(np.int64)
     types = _begin(data, at, ends, kinds)
+    lanes = np.flatnonzero(_wrapped(types))
     for _ in range(MOST_LAYERS):
-        if not _unwrap(data, at, ends, types):
+        if not len(lanes):
             break
-    else:
-        types[_wrapped(types)] = NOT_IP
-    ipv4, ipv6 = _ipv4(data, at, ends, types), _ipv6(data, at, ends, types)
+        _unwrap(data, at, ends, types, lanes)
+        lanes = lanes.compress(_wrapped(types.take(lanes)))
+    types[lanes] = NOT_IP
+    ipv4, ipv6 = _ipv4(data, at, ends, types, whole=whole), _ipv6(data, at, ends, types, whole=whole)
     if len(ipv4.frame) + len(ipv6.frame) == len(types):
         return Headers(ipv4, ipv6, NO_FRAMES, NO_FRAMES)
     cut = types == CUT
@@ -118,8 +120,9 @@ def parse(octets: bytes, starts: Offsets, ends: Offsets, kinds: Column) -> Heade
 
 
 def _u16(data: Column, at: Offsets) -> Offsets:
-    value: Offsets = data[at].astype(np.int64) << 8
-    value |= data[at + 1]
+    value: Offsets = data.take(at).astype(np.int64)
+    value <<= 8
+    value |= data.take(at + 1)
     return value
 
 
@@ -131,20 +134,27 @@ def _cut(data: Column, at: Offsets, octets: int) -> Column:
 
 def _have(at: Offsets, ends: Offsets, types: Offsets, which: Column, octets: int) -> Offsets:
     """Of the frames `which`, those that go on for so many octets; the others are cut."""
-    lanes = np.flatnonzero(which)
-    enough = at[lanes] + octets <= ends[lanes]
+    return _of_those(at, ends, types, np.flatnonzero(which), octets)
+
+
+def _of_those(at: Offsets, ends: Offsets, types: Offsets, lanes: Offsets, octets: int) -> Offsets:
+    enough = at.take(lanes) + octets <= ends.take(lanes)
+    if np.count_nonzero(enough) == len(lanes):
+        return lanes
     types[lanes[~enough]] = CUT
     return lanes[enough]
 
 
 def _begin(data: Column, at: Offsets, ends: Offsets, kinds: Column) -> Offsets:
     """What stands at `at`, as EtherTypes; moves `at` behind Ethernet headers."""
+    ethernet = kinds == FrameKind.ETHERNET
+    if len(at) and np.count_nonzero(ethernet) == len(at) and (ends - at).min() >= 14:
+        at += 14
+        return _u16(data, at - 2)
     types = np.full(len(at), NOT_IP, dtype=np.int64)
-    ethernet = _have(at, ends, types, kinds == FrameKind.ETHERNET, 14)
-    types[ethernet] = _u16(data, at[ethernet] + 12)
+    ethernet = _have(at, ends, types, ethernet, 14)
+    types[ethernet] = _u16(data, at.take(ethernet) + 12)
     at[ethernet] += 14
-    if len(ethernet) == len(at):
-        return types
     types[(kinds == FrameKind.PPP) | (kinds == FrameKind.POS)] = PPP
     types[kinds == FrameKind.MPLS] = MPLS[0]
     bare = (kinds == FrameKind.AAL5_IP) | (kinds == FrameKind.IPV4) | (kinds == FrameKind.IPV6)
@@ -164,23 +174,21 @@ def _wrapped(types: Offsets) -> Column:
     return wrapped
 
 
-def _unwrap(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> bool:
-    """Takes one layer off each frame that is not at its IP header yet; False where there is none left."""
-    wrapped = _wrapped(types)
-    if not wrapped.any():
-        return False
-    before = types.copy()
+def _unwrap(data: Column, at: Offsets, ends: Offsets, types: Offsets, wrapped: Offsets) -> None:
+    """Takes one layer off each of the frames `wrapped`, which are not at their IP header yet."""
+    before = types.take(wrapped)
     types[wrapped] = NOT_IP  # unless one of these knows it
     for kinds, octets, step in _LAYERS:
-        of_kind = np.isin(before, kinds) if len(kinds) > 1 else before == kinds[0]
+        of_kind = before == kinds[0]
+        for kind in kinds[1:]:
+            of_kind |= before == kind
         if of_kind.any():
-            lanes = _have(at, ends, types, of_kind, octets)
+            lanes = _of_those(at, ends, types, wrapped.compress(of_kind), octets)
             types[lanes] = step(data, at, lanes)
-    lengths = wrapped & (before <= LARGEST_LENGTH)
+    lengths = before <= LARGEST_LENGTH
     if lengths.any():
-        lanes = _have(at, ends, types, lengths, 8)
+        lanes = _of_those(at, ends, types, wrapped.compress(lengths), 8)
         types[lanes] = _snap(data, at, lanes)
-    return True
 
 
 def _vlan(data: Column, at: Offsets, lanes: Offsets) -> Offsets:
@@ -246,42 +254,55 @@ _LAYERS: Final = (
 )
 
 
-def _ipv4(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
+def _ipv4(data: Column, at: Offsets, ends: Offsets, types: Offsets, *, whole: bool) -> Packets:
     lanes = _have(at, ends, types, types == IPV4, 20)
     if not len(lanes):
         return NO_PACKETS[4]
-    sound = data[at[lanes]] >> 4 == 4
-    sound &= data[at[lanes]] & 15 >= 5
-    types[lanes[~sound]] = NOT_IP
-    lanes = lanes[sound]
-    begin = at[lanes]
-    header = _cut(data, begin, 20)
-    addresses = header[:, 12:20].copy().view(">u4").astype(np.uint32)
-    protocol = header[:, 9]
-    fragment = (header[:, 6].astype(np.int64) & 0x1F) << 8 | header[:, 7]
-    ports = _ports(
-        data, begin + (header[:, 0] & 15).astype(np.int64) * 4, ends[lanes], np.where(fragment == 0, protocol, 0)
-    )
-    return Packets(
-        4, lanes, begin, addresses[:, 0], addresses[:, 1], protocol, *ports, _u16(data, begin + 2).astype(np.uint32)
-    )
+    begin = at.take(lanes)
+    first = data.take(begin)
+    sound = (first >= 0x45) & (first <= 0x4F)
+    if np.count_nonzero(sound) < len(lanes):
+        types[lanes[~sound]] = NOT_IP
+        lanes, begin, first = lanes[sound], begin[sound], first[sound]
+    addresses = _cut(data, begin + 12, 8).view(">u4").astype(np.uint32)
+    octets = _u16(data, begin + 2).astype(np.uint32)
+    protocol, source, destination = _nothing(len(lanes)) if not whole else _ipv4_ports(data, begin, ends[lanes], first)
+    return Packets(4, lanes, begin, addresses[:, 0], addresses[:, 1], protocol, source, destination, octets)
 
 
-def _ipv6(data: Column, at: Offsets, ends: Offsets, types: Offsets) -> Packets:
+def _nothing(count: int) -> tuple[Column, Column, Column]:
+    """(protocol, src_port, dst_port)"""
+    return np.zeros(count, dtype=np.uint8), *np.zeros((2, count), dtype=np.uint16)
+
+
+def _ipv4_ports(data: Column, begin: Offsets, ends: Offsets, first: Column) -> tuple[Column, Column, Column]:
+    """(protocol, src_port, dst_port); `first` is the first octet of each header."""
+    protocol = data.take(begin + 9)
+    fragment = _u16(data, begin + 6) & 0x1FFF
+    ports = _ports(data, begin + (first & 15).astype(np.int64) * 4, ends, np.where(fragment == 0, protocol, 0))
+    return protocol, *ports
+
+
+def _ipv6(data: Column, at: Offsets, ends: Offsets, types: Offsets, *, whole: bool) -> Packets:
     lanes = _have(at, ends, types, types == IPV6, 40)
     if not len(lanes):
         return NO_PACKETS[6]
-    sound = data[at[lanes]] >> 4 == 6
-    types[lanes[~sound]] = NOT_IP
-    lanes = lanes[sound]
-    begin = at[lanes]
-    header = _cut(data, begin, 40)
-    addresses = header[:, 8:40].copy().view(">u8").astype(np.uint64)
+    begin = at.take(lanes)
+    sound = data.take(begin) >> 4 == 6
+    if np.count_nonzero(sound) < len(lanes):
+        types[lanes[~sound]] = NOT_IP
+        lanes, begin = lanes[sound], begin[sound]
+    addresses = _cut(data, begin + 8, 32).view(">u8").astype(np.uint64)
     payload = _u16(data, begin + 4)
-    protocol, transport, first = _past_extensions(data, begin + 40, ends[lanes], header[:, 6].astype(np.int64))
-    ports = _ports(data, transport, ends[lanes], np.where(first, protocol, 0))
     octets = np.where(payload > 0, payload + 40, 0).astype(np.uint32)  # 0 is a jumbogram's (RFC 2675), or none
-    return Packets(6, lanes, begin, addresses[:, :2], addresses[:, 2:], protocol.astype(np.uint8), *ports, octets)
+    protocol, source, destination = _nothing(len(lanes)) if not whole else _ipv6_ports(data, begin, ends[lanes])
+    return Packets(6, lanes, begin, addresses[:, :2], addresses[:, 2:], protocol, source, destination, octets)
+
+
+def _ipv6_ports(data: Column, begin: Offsets, ends: Offsets) -> tuple[Column, Column, Column]:
+    """(protocol, src_port, dst_port)"""
+    protocol, transport, first = _past_extensions(data, begin + 40, ends, data.take(begin + 6).astype(np.int64))
+    return protocol.astype(np.uint8), *_ports(data, transport, ends, np.where(first, protocol, 0))
 
 
 def _past_extensions(data: Column, at: Offsets, ends: Offsets, protocol: Offsets) -> tuple[Offsets, Offsets, Column]:
@@ -305,5 +326,6 @@ def _past_extensions(data: Column, at: Offsets, ends: Offsets, protocol: Offsets
 def _ports(data: Column, at: Offsets, ends: Offsets, protocol: Column) -> tuple[Column, Column]:
     lanes = np.flatnonzero(WITH_PORTS[protocol] & (at + 4 <= ends))
     source, destination = np.zeros((2, len(at)), dtype=np.uint16)
-    source[lanes], destination[lanes] = _u16(data, at[lanes]), _u16(data, at[lanes] + 2)
+    at = at.take(lanes)
+    source[lanes], destination[lanes] = _u16(data, at), _u16(data, at + 2)
     return source, destination

@@ -4,145 +4,179 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from teagent.model.traffic import Column, FlowBatch
 from teagent.wire.flow import raw_header
+from teagent.wire.flow.columns import constant, zeros
 from teagent.wire.flow.frames import unusable
 from teagent.wire.flow.raw_header import FrameKind, Packets
-from teagent.wire.flow.sflow_walk import SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, Numbers
+from teagent.wire.flow.sflow_sample import Gateways, SampleHeaders
+from teagent.wire.flow.sflow_walk import SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, Numbers, Words
 
-INTERNAL: Final = 0x3FFFFFFF  # interface: there is none, the packet begins or ends in the device itself
-INTERNAL_EXPANDED: Final = 0xFFFFFFFF  # the same, as some write it in 32 bits
-SINGLE_INTERFACE: Final = 0  # the other formats are 1, discarded, and 2, several
+_HEADER: Final = np.array([-1, 0, 1, 3])  # words of a sampled_header: its length, header_protocol, frame_length, size
+IP_WORDS: Final = {SAMPLED_IPV4: (4, 1), SAMPLED_IPV6: (6, 4)}  # family, words of an address
 
 
 class SampleBlock(NamedTuple):
-    """Flow samples whose records are in `octets`; `sample`, `record` are word numbers, `format` is the record's, `asn`
-    has a row of src_as and one of the last of dst_as_path.
+    """Flow samples whose records are in `octets`; `record` and `gateway` are word numbers, -1 where there is none;
+    `format` is the record's.
     """
 
     octets: bytes
-    sample: Numbers
-    expanded: Column
+    headers: SampleHeaders
     record: Numbers
     format: Numbers
-    asn: Column
+    gateway: Numbers
+    gateway_octets: Numbers
 
     def only(self, which: Numbers) -> SampleBlock:
-        octets, sample, expanded, record, record_format, asn = self
-        return SampleBlock(octets, sample[which], expanded[which], record[which], record_format[which], asn[:, which])
+        octets, headers, *columns = self
+        return SampleBlock(octets, headers.only(which), *(column.take(which) for column in columns))
 
 
-class SampleColumns:
-    """Gathers columns out of a block. `rate` overrides what the samples say of their sampling."""
+class _Rows(NamedTuple):
+    """Samples of one family as columns of FlowBatch: those that are always told, then those that are not."""
 
-    def __init__(self, exporter: str, block: SampleBlock, rate: float | None) -> None:
-        self._exporter = exporter
-        self._octets, sample, expanded, self._record, self._format, self._asn = block
-        self._words = np.frombuffer(self._octets, dtype=">u4")
-        wider = expanded.astype(np.int64)  # by one word before the rate, and three in all before the output
-        self._rate = self._sampling(sample + 2 + wider, rate)
-        self._in_if = self._interface(sample + 5 + wider, expanded)
-        self._out_if = self._interface(sample + 6 + 2 * wider, expanded)
-        self._egress = self._taken_at(sample + 1, expanded, self._out_if) & (self._out_if != self._in_if)
+    in_if: Column
+    out_if: Column
+    src: Column
+    dst: Column
+    src_asn: Column
+    octets: Column
+    rate: Column
+    egress: Column
+    protocol: Column
+    src_port: Column
+    dst_port: Column
+    dst_asn: Column
 
-    def _at(self, words: Numbers) -> Numbers:
-        return self._words[words].astype(np.int64)
 
-    def _sampling(self, at: Numbers, override: float | None) -> Column:
-        if override is not None:
-            return np.full(len(at), override)
-        stated = self._words[at].astype(np.float64)
-        stated[stated == 0] = math.nan
-        return stated
+def batches(
+    exporter: str, blocks: Sequence[SampleBlock], rate: float | None, undecoded: Counter[str], *, whole: bool
+) -> Iterator[FlowBatch]:
+    """One batch for each family and each way of counting octets; `rate` overrides what the samples say of theirs."""
+    kinds: dict[tuple[int, bool], list[_Rows]] = {}
+    for block in blocks:
+        for family, layer2, rows in _rows(block, undecoded, whole=whole):
+            kinds.setdefault((family, layer2), []).append(rows)
+    for (family, layer2), parts in kinds.items():
+        rows = parts[0] if len(parts) == 1 else _Rows(*map(np.concatenate, zip(*parts, strict=True)))
+        yield _batch(exporter, family, rows, rate, layer2=layer2, whole=whole)
 
-    def _interface(self, at: Numbers, expanded: Column) -> Column:
-        """ifIndex, 0 for what is not one interface: unknown, the device itself, discarded, several."""
-        first = self._at(at)
-        value = np.where(expanded, self._at(at + expanded), first & INTERNAL)
-        kind = np.where(expanded, first, first >> 30)
-        one = (kind == SINGLE_INTERFACE) & (value != INTERNAL) & (value != INTERNAL_EXPANDED)
-        return np.where(one, value, 0).astype(np.uint32)
 
-    def _taken_at(self, at: Numbers, expanded: Column, if_index: Column) -> Column:
-        """Whether the data source of a sample is this interface (sflow_data_source of class 0 is an ifIndex)."""
-        first = self._at(at)
-        kind = np.where(expanded, first, first >> 24)
-        index = np.where(expanded, self._at(at + expanded), first & 0xFFFFFF)
-        same: Column = (kind == 0) & (index == if_index) & (index != 0)
-        return same
+def _batch(exporter: str, family: int, rows: _Rows, rate: float | None, *, layer2: bool, whole: bool) -> FlowBatch:
+    count = len(rows.octets)
+    nothing, unknown = zeros(count), constant(count, math.nan)  # samples carry no time of their own
+    return FlowBatch(
+        exporter=exporter,
+        family=family,
+        in_if=rows.in_if,
+        out_if=rows.out_if,
+        src=rows.src,
+        dst=rows.dst,
+        protocol=rows.protocol if whole else nothing,
+        src_port=rows.src_port if whole else nothing,
+        dst_port=rows.dst_port if whole else nothing,
+        src_asn=rows.src_asn,
+        dst_asn=rows.dst_asn if whole else nothing,
+        octets=rows.octets,
+        packets=constant(count, 1.0),
+        sampling_rate=_sampling(rows.rate) if rate is None else constant(count, rate),
+        start=unknown,
+        end=unknown,
+        direction=rows.egress.astype(np.uint8) if rows.egress.any() else None,
+        layer2=layer2,
+    )
 
-    def batches(self, undecoded: Counter[str]) -> Iterator[FlowBatch]:
-        yield from self._of_headers(undecoded)
-        for record_format in (SAMPLED_IPV4, SAMPLED_IPV6):
-            yield from self._of_ip(record_format)
 
-    def _of_headers(self, undecoded: Counter[str]) -> Iterator[FlowBatch]:
-        which = np.flatnonzero(self._format == SAMPLED_HEADER)
-        if not len(which):
-            return
-        record = self._record[which]
-        kinds, length, _, size = self._at(record[:, None] + np.arange(4)).T
-        begin = (record + 4) * 4
-        stop = record * 4 + self._at(record - 1)  # a header that claims more than there is ends with its record
-        headers = raw_header.parse(self._octets, begin, np.minimum(begin + size, stop), kinds)
-        undecoded.update(unusable(headers))
-        for packets in (headers.ipv4, headers.ipv6):
-            if not len(packets.frame):
-                continue
-            ethernet = kinds[packets.frame] == FrameKind.ETHERNET
-            layer2 = np.where(
-                length[packets.frame] > 0, length[packets.frame], packets.begin - begin[packets.frame] + packets.octets
-            )
-            layer3 = np.where(packets.octets > 0, packets.octets, length[packets.frame])
-            for mask, octets, is_layer2 in ((ethernet, layer2, True), (~ethernet, layer3, False)):
-                if mask.any():
-                    part = Packets(packets.family, *(column[mask] for column in packets[1:]))
-                    yield self._batch(part, which[part.frame], octets[mask], layer2=is_layer2)
+def _sampling(stated: Column) -> Column:
+    """Mostly one rate for all; 0 is none."""
+    if (stated == stated[0]).all():
+        return constant(len(stated), float(stated[0]) or math.nan)
+    rates = stated.astype(np.float64)
+    rates[stated == 0] = math.nan
+    return rates
 
-    def _of_ip(self, record_format: int) -> Iterator[FlowBatch]:
-        """sampled_ipv4 and sampled_ipv6, for samples without a header."""
-        which = np.flatnonzero(self._format == record_format)
-        if not len(which):
-            return
-        record = self._record[which]
-        length, protocol = self._at(record[:, None] + np.arange(2)).T
-        family, wide = (4, 1) if record_format == SAMPLED_IPV4 else (6, 4)
-        raw = self._words[record[:, None] + 2 + np.arange(2 * wide)]
-        if family == 4:
-            src, dst = raw.astype(np.uint32).T
-        else:
-            pairs = np.ascontiguousarray(raw).view(">u8").astype(np.uint64)
-            src, dst = pairs[:, :2], pairs[:, 2:]
-        src_port, dst_port = self._at(record[:, None] + 2 + 2 * wide + np.arange(2)).T.astype(np.uint16)
-        packets = Packets(family, which, record, src, dst, protocol.astype(np.uint8), src_port, dst_port, length)
-        yield self._batch(packets, which, length, layer2=False)
 
-    def _batch(self, packets: Packets, sample: Numbers, octets: Numbers, *, layer2: bool) -> FlowBatch:
-        count = len(sample)
-        egress = self._egress[sample]
-        unknown = np.full(count, np.nan)  # samples carry no time of their own
-        return FlowBatch(
-            exporter=self._exporter,
-            family=packets.family,
-            in_if=self._in_if[sample],
-            out_if=self._out_if[sample],
-            src=packets.src,
-            dst=packets.dst,
-            protocol=packets.protocol,
-            src_port=packets.src_port,
-            dst_port=packets.dst_port,
-            src_asn=self._asn[0][sample],
-            dst_asn=self._asn[1][sample],
-            octets=octets.astype(np.uint64),
-            packets=np.ones(count, dtype=np.uint64),
-            sampling_rate=self._rate[sample],
-            start=unknown,
-            end=unknown,
-            direction=egress.astype(np.uint8) if egress.any() else None,
-            layer2=layer2,
-        )
+def _rows(block: SampleBlock, undecoded: Counter[str], *, whole: bool) -> Iterator[tuple[int, bool, _Rows]]:
+    """(family, whether octets are of layer 2, rows)"""
+    words = Words(block.octets)
+    gateways = Gateways(block.octets, block.gateway, block.gateway_octets)
+    asn = (gateways.sources(), gateways.destinations() if whole else zeros(len(block.record)))
+    of_headers = block.format == SAMPLED_HEADER
+    which = None if of_headers.all() else np.flatnonzero(of_headers)
+    if which is None or len(which):
+        record = block.record if which is None else block.record.take(which)
+        for packets, octets, layer2 in _of_headers(block.octets, words, record, undecoded, whole=whole):
+            sample = packets.frame if which is None else which.take(packets.frame)
+            yield packets.family, layer2, _rows_of(block.headers, asn, packets, sample, octets)
+    if which is not None:
+        for record_format in IP_WORDS:
+            sample = np.flatnonzero(block.format == record_format)
+            if len(sample):
+                packets = _of_ip(words, block.record.take(sample), record_format)
+                yield packets.family, False, _rows_of(block.headers, asn, packets, sample, packets.octets)
+
+
+def _rows_of(
+    headers: SampleHeaders, asn: tuple[Column, Column], packets: Packets, sample: Numbers, octets: Column
+) -> _Rows:
+    """`sample` says which one each packet is of."""
+    src_asn, dst_asn = asn
+    return _Rows(
+        in_if=headers.in_if.take(sample),
+        out_if=headers.out_if.take(sample),
+        src=packets.src,
+        dst=packets.dst,
+        src_asn=src_asn.take(sample),
+        octets=octets.astype(np.uint64),
+        rate=headers.rate.take(sample),
+        egress=headers.egress.take(sample),
+        protocol=packets.protocol,
+        src_port=packets.src_port,
+        dst_port=packets.dst_port,
+        dst_asn=dst_asn.take(sample),
+    )
+
+
+def _of_headers(
+    octets: bytes, words: Words, record: Numbers, undecoded: Counter[str], *, whole: bool
+) -> Iterator[tuple[Packets, Column, bool]]:
+    """(packets, octets, whether these are of layer 2) of sampled_header records; a frame's number is its record's."""
+    room, kinds, length, size = words.several(record, _HEADER)
+    begin = (record + 4) * 4
+    room -= 16  # a header that claims more than there is ends with its record
+    headers = raw_header.parse(octets, begin, begin + np.minimum(size, room), kinds, whole=whole)
+    undecoded.update(unusable(headers))
+    for packets in (headers.ipv4, headers.ipv6):
+        if not len(packets.frame):
+            continue
+        stated = length.take(packets.frame)
+        ethernet = kinds.take(packets.frame) == FrameKind.ETHERNET
+        if stated.all() and ethernet.all():
+            yield packets, stated, True
+            continue
+        layer2 = np.where(stated > 0, stated, packets.begin - begin.take(packets.frame) + packets.octets)
+        layer3 = np.where(packets.octets > 0, packets.octets, stated)
+        for mask, counted, is_layer2 in ((ethernet, layer2, True), (~ethernet, layer3, False)):
+            if mask.any():
+                part = Packets(packets.family, *(column[mask] for column in packets[1:]))
+                yield part, counted[mask], is_layer2
+
+
+def _of_ip(words: Words, record: Numbers, record_format: int) -> Packets:
+    """sampled_ipv4 and sampled_ipv6, for samples without a header."""
+    family, wide = IP_WORDS[record_format]
+    both = words.u32(record[:, None] + 2 + np.arange(2 * wide))
+    if family == 4:
+        src, dst = both.T
+    else:
+        high, low = both[:, 0::2].astype(np.uint64), both[:, 1::2]
+        src, dst = np.split(high << np.uint64(32) | low, 2, axis=1)
+    src_port, dst_port = words.at(record[:, None] + 2 + 2 * wide + np.arange(2)).T.astype(np.uint16)
+    length, protocol = words.at(record), words.at(record + 1).astype(np.uint8)
+    return Packets(family, record, record, src, dst, protocol, src_port, dst_port, length)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from teagent.errors import Truncated, WireError
-from teagent.wire.flow import raw_header, sflow, sflow_columns, sflow_walk
+from teagent.wire.flow import raw_header, sflow, sflow_sample, sflow_walk
 from teagent.wire.flow.record_view import packet_fields
 from teagent.wire.flow.records import Undecoded, reason_of
 from teagent.wire.flow.sflow_structures import COUNTER_RECORDS, FLOW_RECORDS, Structure, members_of
@@ -35,17 +35,17 @@ class Interface:
 
     @property
     def if_index(self) -> int | None:
-        single = self.format == sflow_columns.SINGLE_INTERFACE and self.value not in {
+        single = self.format == sflow_sample.SINGLE_INTERFACE and self.value not in {
             0,
-            sflow_columns.INTERNAL,
-            sflow_columns.INTERNAL_EXPANDED,
+            sflow_sample.INTERNAL,
+            sflow_sample.INTERNAL_EXPANDED,
         }
         return self.value if single else None
 
     def __str__(self) -> str:
         if self.if_index is not None:
             return str(self.value)
-        if self.format == sflow_columns.SINGLE_INTERFACE:
+        if self.format == sflow_sample.SINGLE_INTERFACE:
             return "unknown" if self.value == 0 else "internal"
         return INTERFACE_FORMATS.get(self.format, f"format {self.format}")
 
@@ -142,10 +142,10 @@ def _sample(kind: int, body: bytes, undecoded: list[tuple[Undecoded, str]]) -> S
         if expanded:
             sample.input, sample.output = Interface(*values[3:5]), Interface(*values[5:7])
         else:
-            sample.input, sample.output = (Interface(v >> 30, v & sflow_columns.INTERNAL) for v in values[3:5])
+            sample.input, sample.output = (Interface(v >> 30, v & sflow_sample.INTERNAL) for v in values[3:5])
     elif kind == sflow.DISCARDED_PACKET:
         sample.drops, sample.reason = values[0], values[3]
-        sample.input, sample.output = (Interface(sflow_columns.SINGLE_INTERFACE, value) for value in values[1:3])
+        sample.input, sample.output = (Interface(sflow_sample.SINGLE_INTERFACE, value) for value in values[1:3])
     structures = COUNTER_RECORDS if kind in COUNTERS else FLOW_RECORDS
     _records(sample, body[4 * words :], values[-1], structures, undecoded)
     return sample
