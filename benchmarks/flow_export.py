@@ -206,9 +206,10 @@ SFLOW_COLUMNS = (8, 12, 10, 14, 4, 7, 11, 16, 17, 13, 1)
 
 
 def sflow(datagrams: int, rng: np.random.Generator) -> Export:
-    """Flow samples as a router with BGP sends them: 128 octets of a frame, extended switch, router and gateway. One
-    frame in three has a VLAN tag. A second sub-agent sends one datagram in four, with expanded samples; one datagram in
-    20 has a counter sample too. The rate is 1; sequence numbers are those of each data source.
+    """Flow samples as a router with BGP sends them: up to 128 octets of a frame, of which one in five is shorter,
+    extended switch, router and gateway. One frame in three has a VLAN tag. A second sub-agent sends one datagram in
+    four, with expanded samples; one datagram in 20 has a counter sample too. The rate is 1; sequence numbers are those
+    of each data source.
     """
     of_family = {
         family: zip(*(traffic(datagrams * SAMPLES, family, rng)[e].tolist() for e in SFLOW_COLUMNS), strict=True)
@@ -239,14 +240,18 @@ def sflow(datagrams: int, rng: np.random.Generator) -> Export:
 def sample(values: Sequence[int], number: int, *, family: int, tag: bool, path: int, expanded: bool) -> bytes:
     """A flow_sample; `path` is how many ASes the way to the destination has."""
     src, dst, in_if, out_if, protocol, src_port, dst_port, src_as, dst_as, dst_mask, octets = values
-    length = octets % 1_400 + 64
+    length = 40 + octets % 89 if octets % 5 == 0 else octets % 1_400 + 64  # one in five small
     if family == 4:
         ip = struct.pack(">BBHHHBBHII", 0x45, 0, length, 0, 0, 60, protocol, 0, src, dst)
     else:
         ip = struct.pack(">IHBBQQQQ", 6 << 28, length, protocol, 60, src, 1, dst, 1)
     kind = (b"\x81\x00\x00\x64" if tag else b"") + (b"\x08\x00" if family == 4 else b"\x86\xdd")
-    frame = (bytes(12) + kind + ip + struct.pack(">HH", src_port, dst_port)).ljust(128, b"\0")
-    records = struct.pack(">6I", SAMPLED_HEADER, 16 + len(frame), 1, length + 18, 4, len(frame)) + frame
+    whole = len(kind) + 12 + (length if family == 4 else length + 40)
+    frame = (bytes(12) + kind + ip + struct.pack(">HH", src_port, dst_port)).ljust(min(128, whole), b"\0")
+    pad = -len(frame) % 4
+    records = (
+        struct.pack(">6I", SAMPLED_HEADER, 16 + len(frame) + pad, 1, whole + 4, 4, len(frame)) + frame + bytes(pad)
+    )
     records += struct.pack(">6I", EXTENDED_SWITCH, 16, 100, 0, 100, 0)
     records += struct.pack(">6I", EXTENDED_ROUTER, 16, 1, 0x0A000001, 24, dst_mask)
     gateway = struct.pack(">8I", 1, 0x0A000001, OUR_AS, src_as, src_as, 1, 2, path)
