@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import statistics
 import struct
 import subprocess
@@ -56,7 +57,6 @@ CPU_RATE = 200_000
 PART = 1_000_000  # records: many blocks, and whatever is done now and then
 LEAST_RATE, MOST_RATE, STEP = 30_000.0, 8e6, 1.6
 START_AT = 0.4  # of the rate at which its core would be busy all the time
-PORT = 19_995
 DATAGRAMS = 20_000
 MANY_SENDERS_RATE = 50_000
 WARM_UP_SECONDS = 1.0
@@ -175,7 +175,10 @@ class Bench:
 
     def start(self, collector: Collector) -> Any:
         self._runs += 1
-        return running(collector, PORT + self._runs % 1000, self._folder / f"{collector.name}-{self._runs}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:  # another run may go on beside
+            probe.bind((EXPORTER, 0))
+            port = probe.getsockname()[1]
+        return running(collector, port, self._folder / f"{collector.name}-{self._runs}")
 
     def tried(self, collector: Collector, kind: str, rate: float, *, warm_up: bool = False) -> Tried:
         """Lossless is what all arrived, by the kernel's count of drops and by the collector's own of records, and was

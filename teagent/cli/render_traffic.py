@@ -378,7 +378,7 @@ def _share(share: float | None) -> str | None:
 
 
 def _seconds(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds:.0f}s"
+    return None if seconds is None else f"{round(seconds)}s"  # never -0s
 
 
 def _origins(origins: Document, now: str) -> str:
@@ -388,6 +388,17 @@ def _origins(origins: Document, now: str) -> str:
         state = f"{origins['ipv4']} IPv4 and {origins['ipv6']} IPv6 prefixes, read {age(origins['loaded_at'], now)} ago"
     problem = f"; now: {origins['problem']}" if origins["problem"] else ""
     return f"origins {origins['path']}: {state}{problem}"
+
+
+def _no_demand(document: Document) -> str:
+    """For what was asked."""
+    asn = document.get("source_as")
+    of = [f"from AS{asn}"] if asn is not None else []
+    of += [f"{word} {document[name]}" for word, name in (("by", "link"), ("to", "prefix")) if document.get(name)]
+    text = " ".join(["no demand", *of])
+    if asn is not None:
+        text += "; senders whose AS is not known are named by their prefix: see flows.origins"
+    return text
 
 
 def matrix(document: Document) -> str:
@@ -407,10 +418,12 @@ def matrix(document: Document) -> str:
         for row in found["demands"]
     ]
     rest = found["rest"]
-    lines = [table(columns, rows), ""]
+    lines = [table(columns, rows) if rows else _no_demand(document), ""]
     if rest["demands"]:
         lines.append(f"{plural(rest['demands'], 'more demand')} of {rate(rest['bps'])} not shown (--top)")
-    lines.append(f"total {rate(found['total_bps'])} in the {format_duration(found['seconds'])} to {found['until']}")
+    lines.append(
+        f"total {rate(found['total_bps'])} bit/s over the {format_duration(found['seconds'])} to {found['until']}"
+    )
     for name, coverage in found["coverage"].items():
         known = "no interface reading" if coverage is None else f"flows cover {percent(coverage)}"
         other = found["unattributed_bps"].get(name)

@@ -252,9 +252,18 @@ def test_what_was_dropped_here_is_below_the_exporters_with_the_address_that_nobo
 
 def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
     empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
-    assert "total 0 in the 5m" in render_traffic.matrix(empty)
+    assert render_traffic.matrix(empty).startswith("no demand by transit-z\n\ntotal 0 bit/s over the 5m to ")
     absent = documents.matrix_document(shown.SILENT, at=shown.NOW)
     assert render_traffic.matrix(absent).startswith("no matrix: no data since")
+
+
+def test_a_sender_without_demand_may_be_one_whose_as_is_not_known() -> None:
+    prefix = shown.EYEBALL
+    asked = documents.matrix_document(shown.matrix(), at=shown.NOW, source_as=65_551, link="transit-a", prefix=prefix)
+    expected = (
+        f"no demand from AS65551 by transit-a to {prefix}; senders whose AS is not known are named by their prefix"
+    )
+    assert render_traffic.matrix(asked).startswith(expected)
 
 
 def test_an_explanation_of_a_link_without_data_does_not_call_it_free() -> None:
