@@ -39,7 +39,7 @@ class IntakeThread:
     """
 
     def __init__(self, receivers: Sequence[Receiver], *, size: int, decode: Callable[[Sequence[Chunk]], None]) -> None:
-        self._receivers = receivers
+        self._receivers = deque(receivers)
         self._size = size
         self._decode = decode
         self._chunks: deque[Chunk] = deque()
@@ -85,6 +85,7 @@ class IntakeThread:
         self._patience = min(next_patience(self._patience, buffer) for buffer in found)
 
     def _read(self) -> None:
+        self._receivers.rotate()  # where there is not room for all, each comes first in turn
         for receiver in self._receivers:
             for _ in range(0, READ_AT_ONCE, CHUNK):
                 if self._held >= self._size:

@@ -54,6 +54,13 @@ def endless() -> Iterator[Socket]:
     made.close()
 
 
+@pytest.fixture
+def another() -> Iterator[Socket]:
+    made = Socket(10 * READ_AT_ONCE)
+    yield made
+    made.close()
+
+
 def decoded_all(source: Socket, *, size: int, count: int) -> tuple[list[bytes], list[int]]:
     """(all payloads, how many were read and not decoded yet at each step)"""
     payloads: list[bytes] = []
@@ -83,6 +90,26 @@ def test_datagrams_are_decoded_in_the_order_in_which_they_came_and_none_twice(en
 def test_no_more_than_its_size_is_taken_off_the_kernel_before_it_is_decoded(endless: Socket) -> None:
     _, waiting = decoded_all(endless, size=5_000, count=10 * READ_AT_ONCE)
     assert AT_ONCE < max(waiting) < 5_000 + CHUNK
+
+
+def test_a_socket_that_is_always_full_does_not_keep_another_one_waiting(endless: Socket, another: Socket) -> None:
+    whole = 10 * READ_AT_ONCE
+    steps: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def decode(chunks: Sequence[Chunk]) -> None:
+        steps.append((endless.read_so_far, another.read_so_far))
+        if steps[-1] == (whole, whole):
+            done.set()
+
+    thread = IntakeThread([endless, another], size=READ_AT_ONCE, decode=decode)
+    thread.start()
+    try:
+        assert done.wait(PATIENCE_SECONDS)
+    finally:
+        thread.stop()
+    one, other = next(step for step in steps if whole in step)
+    assert min(one, other) > whole / 2
 
 
 def test_what_has_been_read_is_decoded_before_it_stops(endless: Socket) -> None:
