@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 
 from teagent.wire.flow.decoder import DecodeResult, FlowDecoder
 from teagent.wire.flow.sflow import FEW, MOST_AGENTS
-from teagent.wire.flow.sflow_sample import Gateways, headers_of
-from teagent.wire.flow.sflow_sources import MOST_SOURCES
+from teagent.wire.flow.sflow_sample import Gateways, SampleHeaders, headers_of
+from teagent.wire.flow.sflow_sources import MOST_SOURCES, in_turn
 from tests.fakes.netflow import flow_set, ipfix, template
 from tests.fakes.sflow import (
     counter_sample,
@@ -252,6 +254,22 @@ def test_fixed_parts_of_samples_are_those_of_the_specification_in_any_mix(sample
         expected.append((kind << 32 | index, sequence, drops, rate, in_if, out_if, egress))
     headers = headers_of(octets, np.array(place), np.array([expanded for expanded, _ in samples]))
     assert list(zip(*(column.tolist() for column in headers), strict=True)) == expected
+
+
+SOURCE = st.one_of(st.integers(0, 4), st.sampled_from((2**40 - 1, 2**40, 2**63, 2**64 - 1)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), SOURCE, st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=30))
+def test_samples_are_put_in_turn_by_agent_and_data_source_and_else_stay_as_they_came(samples):
+    agent, source, sequence, drops = (np.array(column, np.uint64) for column in zip(*samples, strict=True))
+    nothing = np.zeros(len(samples), np.uint32)
+    headers = SampleHeaders(source, sequence, drops, nothing, nothing, nothing, nothing)
+    found = in_turn(headers, agent.astype(np.int64))
+    expected = sorted(samples, key=itemgetter(0, 1))
+    assert list(zip(*(column.tolist() for column in found[:3]), strict=True)) == [sample[1:] for sample in expected]
+    next_one = [now == (*last[:2], last[2] + 1, last[3]) for last, now in pairwise(expected)]
+    assert found.same.tolist() == next_one
+    assert found.distinct == len({sample[:2] for sample in samples})
 
 
 def test_datagrams_of_other_protocols_among_them_are_read_in_their_turn():
