@@ -249,7 +249,7 @@ def _steps(signed: Floats, chances: Floats) -> tuple[Floats, Floats]:
         own, share = _kept_first(kept[:, unit], moved[:, unit], shares[:, :, unit].transpose(1, 0, 2))
         values = (values[:, :, None] + own[:, None, :]).reshape(len(values), -1)
         weights = (weights[:, :, :, None] * share[:, :, None, :]).reshape(*weights.shape[:2], -1)
-        values, weights = _kept_first((weights > UNLIKELY).any(axis=1), values, weights)
+        values, weights = _kept_first(weights.max(axis=1) > UNLIKELY, values, weights)
     return values, weights
 
 
