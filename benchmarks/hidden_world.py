@@ -134,12 +134,12 @@ def bias(rng: np.random.Generator, rows: int, chance: float) -> Ints:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Told:
     """What an oracle is told of N parts of senders, but in the form `path`: costs (N, K) in the world's graph with the
-    bias of each link, whose customers they are, and where they are.
+    bias of each link, whose customers they are, and where they were after each announcement (steps, N).
     """
 
     cost: Ints
     group: Ints
-    home: Ints
+    homes: Ints
 
 
 class HiddenWorld:
@@ -162,6 +162,7 @@ class HiddenWorld:
         else:
             self._rules()
         self.choice = np.full(len(self.part_of), -1)
+        self._homes: list[Ints] = []
         self.vector: tuple[int, ...] = (0,) * LINKS
         self.hour = float(self.rng.uniform(0, 24))
 
@@ -267,10 +268,15 @@ class HiddenWorld:
         self._drift()
         self.choice = self._routes.choices(vector, remember=True) if self.form == "path" else self.routed(vector)
         self.vector = vector
+        self._homes.append(self.choice)
 
     def told(self) -> Told:
         nodes = self._graph.nodes(self.asns)[self.part_of]
-        return Told(cost=self._hops[:, nodes].T + self._link_bias, group=self._group_of[self.part_of], home=self.choice)
+        return Told(
+            cost=self._hops[:, nodes].T + self._link_bias,
+            group=self._group_of[self.part_of],
+            homes=np.stack(self._homes),
+        )
 
     def outcome(self, vector: tuple[int, ...], hours: float) -> tuple[Floats, Floats]:
         """(N, K) shares and (N) bps that this vector would give so many hours from now; nothing is announced."""

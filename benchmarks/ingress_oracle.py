@@ -1,14 +1,15 @@
-"""What could be known before any change: a bound for what `ingress_world.py` shows after 0 changes.
+"""What could be known at all: a bound for what `ingress_world.py` shows after 0 and 5 changes.
 
     python benchmarks/ingress_oracle.py [--seed 1] [--worlds 8] [--form source,capped,level] [--strength medium,strong]
         [--as-rel FILE] [--json]
 
 In the same worlds, side by side with the learned model, two oracles foretell what unseen vectors do. Both know how
-common each hidden rule is and how rules come about, whose customer every sender is, and where all of them are, without
-noise; none of the rules that were drawn. They weigh drawn rules by Bayes: of each upstream, by where its customers are,
-and of each sender. One knows the world's AS graph and what all senders find of each link; the other takes the graph
-that models get for the world's. What the first one misses is luck; what lies between the two is the price of a graph
-that is wrong. A model that has neither the rates nor the graph cannot be expected to reach the first.
+common each hidden rule is and how rules come about, whose customer every sender is, and where all of them were after
+each announcement, without noise; none of the rules that were drawn. They weigh drawn rules by Bayes: of each upstream,
+by where its customers were, and of each sender. One knows the world's AS graph and what all senders find of each link;
+the other takes the graph that models get for the world's. What the first one misses is luck, as far as enough rules
+were drawn; what lies between the two is the price of a graph that is wrong. A model that has neither the rates nor the
+graph cannot be expected to reach the first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,72 +26,91 @@ from ingress_episode import Episode, Steps, episode_of
 from ingress_models import Band, LearnedModel, Model, Traffic
 from ingress_world import DATA, STRENGTHS, biases_of, graph_of, judge, of_world
 
-GROUP_RULES, OWN_RULES = 500, 120
+CHANGES = (0, 5)
+GROUP_RULES, OWN_RULES = 2000, 80
 """So many drawn rules of upstreams, and of senders beside them, are weighed."""
 FURTHEST = 12
 """Costs further apart than this are as far as this."""
-LEAST_CHANCE = 1e-4
-"""Of a home that no drawn rule explains."""
+UNEXPLAINED = 0.01
+"""The chance that a sender is where its rule does not take it: it has got another one."""
 
 
 class Oracle:
+    """It is told the questions beforehand, to look at the drawn rules once for all of them."""
+
     def __init__(self, told: Episode, known: Told, world: HiddenWorld, rng: np.random.Generator) -> None:
+        self._told, self._known = told, known
         self._traffic = Traffic(told)
         self._part_of, self._part_share = world.part_of, world.part_share
-        self._form, self._home, self._group = world.form, known.home, known.group
+        self._form = world.form
         far = np.minimum(known.cost - known.cost.min(axis=1, keepdims=True), FURTHEST)
         self._patterns, pattern = np.unique(far, axis=0, return_inverse=True)
         self._pattern = pattern.reshape(-1)
+        self._steps = 0
+        self._shares: dict[tuple[int, tuple[int, ...]], Floats] = {}
         self._draw(world.biases, rng)
-        self._weigh()
 
     def _draw(self, b: Biases, rng: np.random.Generator) -> None:
         cost = bias(rng, GROUP_RULES, b.upstream_pref)
         if self._form == "level":
             cost += NEVER * rng.integers(0, 2, cost.shape) * (rng.random((len(cost), 1)) < 0.5)
-        self._cost = cost[:, None] + bias(rng, OWN_RULES, b.local_pref)
+        self._cost = (cost[:, None] + bias(rng, OWN_RULES, b.local_pref)).astype(np.float32)
         self._ignores = (rng.random(cost.shape) < b.ignored_prepends)[:, None] | (
             rng.random((OWN_RULES, LINKS)) < b.ignored_prepends / 3
         )
         own = rng.random((OWN_RULES, 1)) < b.own_tie_break
-        self._tie = np.where(own, rng.random((OWN_RULES, LINKS)), rng.random(cost.shape)[:, None])
+        tie = np.where(own, rng.random((OWN_RULES, LINKS)), rng.random(cost.shape)[:, None])
+        self._tie = (0.5 * tie).astype(np.float32)
         self._sticky = rng.random(OWN_RULES) < b.sticky
 
     def _chosen(self, pattern: int, vector: tuple[int, ...], previous: int) -> Ints:
         """(rules of upstreams, rules of senders)"""
         prepends = np.minimum(vector, 2) if self._form == "capped" else np.array(vector)
-        cost = self._patterns[pattern] + self._cost + np.where(self._ignores, 0, prepends)
-        stays = self._sticky[:, None] & (np.arange(LINKS) == previous)
-        return np.argmin(cost + np.where(stays, -0.1, 0.5 * self._tie), axis=2)
+        counted = np.where(self._ignores, 0, prepends).astype(np.float32)
+        cost = self._patterns[pattern].astype(np.float32) + self._cost + counted + self._tie
+        if previous >= 0:
+            kept = self._sticky, previous
+            cost[:, kept[0], kept[1]] -= self._tie[:, kept[0], kept[1]] + np.float32(0.1)
+        return np.argmin(cost, axis=2)
 
-    def _weigh(self) -> None:
-        log = np.zeros((int(self._group.max()) + 1, GROUP_RULES))
-        self._cases = {}
+    def _foretell(self) -> None:
+        """The answers to all questions that follow the steps seen so far."""
+        vectors = [first.vector for first, _ in self._told.steps[: self._steps]]
+        asked = [test.vector for test in self._told.tests[self._steps - 1]]
+        homes = self._known.homes[: self._steps].T
+        log = np.zeros((int(self._known.group.max()) + 1, GROUP_RULES))
+        cases = []
         for pattern in range(len(self._patterns)):
-            chosen = self._chosen(pattern, (0,) * LINKS, -1)
-            for home in range(LINKS):
-                rows = np.flatnonzero((self._pattern == pattern) & (self._home == home))
-                if len(rows):
-                    fits = chosen == home
-                    self._cases[pattern, home] = rows, fits
-                    np.add.at(log, self._group[rows], np.log(np.maximum(fits.mean(axis=1), LEAST_CHANCE)))
+            chosen = cache(partial(self._chosen, pattern))
+            rows = np.flatnonzero(self._pattern == pattern)
+            histories, which = np.unique(homes[rows], axis=0, return_inverse=True)
+            for number, history in enumerate(histories.tolist()):
+                fits = np.ones((GROUP_RULES, OWN_RULES), dtype=np.float32)
+                for vector, previous, home in zip(vectors, (-1, *history), history, strict=False):
+                    fits *= np.where(chosen(vector, previous) == home, np.float32(1 - UNEXPLAINED), UNEXPLAINED)
+                members, total = rows[which.reshape(-1) == number], fits.sum(axis=1)
+                np.add.at(log, self._known.group[members], np.log(total))
+                ends = (chosen(vector, history[-1]) for vector in asked)
+                goes = [[(fits * (end == k)).sum(axis=1) / total for k in range(LINKS)] for end in ends]
+                cases.append((members, np.array(goes)))
         weight = np.exp(log - log.max(axis=1, keepdims=True))
-        self._weight = weight / weight.sum(axis=1, keepdims=True)
+        weight /= weight.sum(axis=1, keepdims=True)
+        for number, vector in enumerate(asked):
+            part = np.zeros((len(self._part_of), LINKS))
+            for members, goes in cases:
+                part[members] = weight[self._known.group[members]] @ goes[number].T
+            shares = np.zeros((len(self._told.asns), LINKS))
+            np.add.at(shares, self._part_of, part * self._part_share[:, None])
+            self._shares[self._steps, vector] = shares
 
     def learn(self, seen: Seen) -> None:
+        self._steps += seen.vector != self._traffic.vector
         self._traffic.see(seen)
 
     def predict(self, vector: tuple[int, ...]) -> Floats:
-        part = np.zeros((len(self._part_of), LINKS))
-        for (pattern, home), (rows, fits) in self._cases.items():
-            chosen = self._chosen(pattern, vector, home)
-            count = fits.sum(axis=1)
-            goes = np.stack([(fits & (chosen == k)).sum(axis=1) for k in range(LINKS)], axis=1)
-            share = np.where(count[:, None] > 0, goes / np.maximum(count, 1)[:, None], np.eye(LINKS)[home])
-            part[rows] = self._weight[self._group[rows]] @ share
-        result = np.zeros((int(self._part_of.max()) + 1, LINKS))
-        np.add.at(result, self._part_of, part * self._part_share[:, None])
-        return result
+        if (self._steps, vector) not in self._shares:
+            self._foretell()
+        return self._shares[self._steps, vector]
 
     def band(self, vector: tuple[int, ...]) -> Band:
         """Without width."""
@@ -99,7 +120,7 @@ class Oracle:
 
 def models(told: Episode, world: HiddenWorld, seed: int) -> dict[str, Model]:
     known = world.told()
-    misled = Told(cost=told.hops[world.part_of], group=known.group, home=known.home)
+    misled = Told(cost=told.hops[world.part_of], group=known.group, homes=known.homes)
     return {
         "learned": LearnedModel(told),
         "oracle, wrong graph": Oracle(told, misled, world, np.random.default_rng((seed, 2))),
@@ -124,14 +145,15 @@ def main() -> int:
             while len(rows) < arguments.worlds:
                 seed += 1
                 world = HiddenWorld(graph, form=form, biases=biases_of([], strength), senders=2000, seed=seed)
-                told = episode_of(world, steps=Steps(), seed=seed, checkpoints=(0,))
+                told = episode_of(world, steps=Steps(), seed=seed, checkpoints=CHANGES)
                 if told is not None:
                     rows.append(of_world(judge(told, models(told, world, seed))))
-            for name, _ in rows[0]:
-                top1, moved, error = np.mean([world[name, 0][:3] for world in rows], axis=0).tolist()
-                figures[f"{form} {strength}, {name}"] = {"top1": top1, "moved": moved, "error": error}
+            for name, changes in rows[0]:
+                top1, moved, error = np.mean([world[name, changes][:3] for world in rows], axis=0).tolist()
+                what = f"{form} {strength}, after {changes}, {name}"
+                figures[what] = {"top1": top1, "moved": moved, "error": error}
                 if not arguments.json:
-                    print(f"{form} {strength}, {name:20} top-1 {top1:6.1%}  moved {moved:6.1%}  error {error:5.2f}")
+                    print(f"{what:45} top-1 {top1:6.1%}  moved {moved:6.1%}  error {error:5.2f}")
     if arguments.json:
         print(json.dumps({"name": "ingress_oracle", "figures": figures, "targets": {}, "met": {}}))
     return 0
