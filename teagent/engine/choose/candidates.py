@@ -29,7 +29,8 @@ def prepend_limit(policy: Policy, own: OwnPrefix) -> int:
 
 
 def vectors(live: Mapping[str, int], triggered: Collection[str], limit: int) -> tuple[Vector, ...]:
-    """The normalised vectors up to `limit` that make some triggered link longer against one that is not triggered.
+    """The normalised vectors up to `limit` that make some triggered link longer against another link, which may be
+    triggered too: a small one that is nearly full is relieved by a large one that is not quite.
 
     `triggered` are those that the prefix has traffic on. The live vector and its like are not among them. In a fixed
     order: fewest prepends first, then by link name.
@@ -44,14 +45,14 @@ def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int) -> tuple[V
     links = sorted(live)
     hot = [name for name in links if name in triggered]
     cool = [name for name in links if name not in triggered]
-    if not hot or not cool or limit < 0:
+    if not hot or len(links) < 2 or limit < 0:
         return ()
     raw = _grid(links, limit) if is_full(len(links), limit) else _useful(live, hot, cool, limit)
     found = set()
     for vector in raw:
         least = min(vector.values())
         after = {name: prepend - least for name, prepend in vector.items()}
-        if max(after.values()) <= limit and _relieves(live, after, hot, cool):
+        if max(after.values()) <= limit and _relieves(live, after, hot):
             found.add(tuple(sorted(after.items())))
     return tuple(sorted(found, key=lambda v: (sum(n for _, n in v), v)))
 
@@ -68,20 +69,20 @@ def is_full(links: int, limit: int) -> bool:
 
 def neighbors(vector: Vector, live: Mapping[str, int], triggered: Collection[str], limit: int) -> set[Vector]:
     """The vectors, as those of `vectors`, that have one prepend more or one less on one link."""
-    hot, cool = [name for name in live if name in triggered], [name for name in live if name not in triggered]
+    hot = [name for name in live if name in triggered]
     found = set()
     for name, prepend in vector:
         for changed in (prepend - 1, prepend + 1):
             raw = dict(vector) | {name: changed}
             least = min(raw.values())
             after = {link: n - least for link, n in raw.items()}
-            if max(after.values()) <= limit and _relieves(live, after, hot, cool):
+            if max(after.values()) <= limit and _relieves(live, after, hot):
                 found.add(tuple(sorted(after.items())))
     return found - {vector}
 
 
-def _relieves(live: Mapping[str, int], after: Mapping[str, int], hot: list[str], cool: list[str]) -> bool:
-    return any(after[h] - after[c] > live[h] - live[c] for h in hot for c in cool)
+def _relieves(live: Mapping[str, int], after: Mapping[str, int], hot: list[str]) -> bool:
+    return any(after[h] - after[other] > live[h] - live[other] for h in hot for other in live)
 
 
 def _grid(links: list[str], limit: int) -> Iterator[dict[str, int]]:
@@ -93,8 +94,8 @@ def _useful(live: Mapping[str, int], hot: list[str], cool: list[str], limit: int
     # What was announced beyond the limit, by hand or under another policy, has to come down to it first.
     live = {name: min(prepend, limit) for name, prepend in live.items()}
     groups = [(), *((name,) for name in cool), tuple(cool)]
-    for raised in range(limit + 1):
-        base = dict(live) | {name: live[name] + raised for name in hot}
+    for raised, by in product(dict.fromkeys([tuple(hot), *((name,) for name in hot)]), range(limit + 1)):
+        base = live | {name: live[name] + by for name in raised}
         for group in groups:
-            for by in range(-limit, limit + 1):
-                yield base | {name: live[name] + by for name in group}
+            for less in range(-limit, limit + 1):
+                yield base | {name: live[name] + less for name in group}

@@ -40,8 +40,17 @@ def test_a_link_that_is_not_triggered_is_not_made_longer_alone() -> None:
         assert dict(vector)["a"] > dict(vector)["b"]
 
 
-def test_where_every_link_is_full_there_is_nowhere_to_go() -> None:
-    assert vectors({"a": 0, "b": 0}, ["a", "b"], 3) == ()
+def test_one_full_link_may_relieve_another() -> None:
+    found = [dict(v) for v in vectors({"a": 0, "b": 0, "c": 0}, ["a", "b"], 1)]
+    assert {"a": 1, "b": 0, "c": 1} in found
+    assert {"a": 0, "b": 0, "c": 1} not in found
+
+
+def test_of_many_links_each_full_one_is_made_longer_alone_too() -> None:
+    live = {f"t{i}": 0 for i in range(10)}
+    found = [dict(v) for v in vectors(live, ["t0", "t1"], 3)]
+    assert live | {"t0": 2} in found
+    assert live | {"t0": 2, "t1": 2} in found
 
 
 def test_a_prefix_on_one_link_has_no_candidates() -> None:
