@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from teagent.cli import render_explain, render_plan, render_proposal, render_simulate, render_traffic
+from teagent.cli import render_explain, render_exporters, render_plan, render_proposal, render_simulate, render_traffic
 from teagent.cli.render_advice import cost_line, words
 from teagent.cli.text import clean, fields
 
@@ -15,7 +15,7 @@ RESULTS = {
     "explain.show": render_explain.explain,
     "link.list": render_traffic.links,
     "link.show": render_traffic.link,
-    "matrix.show": render_traffic.matrix,
+    "matrix.show": render_exporters.matrix,
     "simulate.compute": render_simulate.simulation,
     "proposal.list": render_proposal.proposals,
     "plan.compute": render_plan.plans,

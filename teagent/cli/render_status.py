@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from teagent.cli import render_plan, render_proposal, render_traffic
+from teagent.cli import render_exporters, render_plan, render_proposal, render_traffic
 from teagent.cli.render_traffic import absent, why_absent
 from teagent.cli.text import Column, age, clean, fields, plural, table
 
@@ -25,7 +25,7 @@ def status(document: Document, *, wide: bool = False) -> str:
         render_traffic.routers(document, wide=wide),
     ]
     exporters = document["exporters"]
-    parts.append(render_traffic.exporters(document, wide=wide) if exporters else "no exporter has sent flows")
+    parts.append(render_exporters.exporters(document, wide=wide) if exporters else "no exporter has sent flows")
     if graph := document["as_graph"]:
         parts.append(_as_graph(graph, now))
     policies = document["policies"]

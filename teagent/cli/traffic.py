@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from teagent.cli import render_traffic
+from teagent.cli import render_exporters, render_traffic
 from teagent.cli.client import Client
 from teagent.cli.grammar import ObjectGroup, common_options
 from teagent.cli.output import answer
@@ -124,7 +124,7 @@ def router_show(settings: Settings, name: str) -> None:
 def exporter(settings: Settings) -> None:
     """Flow exporters: what they sent, what was lost, what could not be decoded."""
     document = Client(settings.socket_path()).call("exporter.list")
-    answer(settings, document, partial(render_traffic.exporters, wide=settings.wide))
+    answer(settings, document, partial(render_exporters.exporters, wide=settings.wide))
 
 
 @click.command()
@@ -166,4 +166,4 @@ def matrix(
         since_seconds=since_seconds,
         top=top,
     )
-    answer(settings, document, render_traffic.matrix)
+    answer(settings, document, render_exporters.matrix)

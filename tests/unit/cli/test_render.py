@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from teagent.cli import render_explain, render_plan, render_prediction, render_proposal, render_status, render_traffic
+from teagent.cli import (
+    render_explain,
+    render_exporters,
+    render_plan,
+    render_prediction,
+    render_proposal,
+    render_status,
+    render_traffic,
+)
 from teagent.engine.choose.explain import explain_prefix
 from teagent.model.link import NoData
 from teagent.model.maintenance import DailyWindow
@@ -226,7 +234,7 @@ def test_status_says_when_the_speaker_is_away_or_not_wanted() -> None:
 def test_an_exporter_that_is_doubted_says_why_below_the_table() -> None:
     doubtful = documents.exporter_document(shown.EXPORTER, doubts=("the clock of 192.0.2.1 is 1h ahead of ours",))
     document = documents.listing("exporters", [doubtful], at=shown.NOW)
-    lines = render_traffic.exporters(document).splitlines()
+    lines = render_exporters.exporters(document).splitlines()
     assert lines[1].split()[-1] == "doubtful"
     assert lines[-2:] == ["decisions that rest on their links wait", "  the clock of 192.0.2.1 is 1h ahead of ours"]
 
@@ -234,27 +242,27 @@ def test_an_exporter_that_is_doubted_says_why_below_the_table() -> None:
 def test_exporters_with_origins_say_what_they_know_and_what_is_wrong_with_the_file() -> None:
     document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
     none: dict[str, object] = {"path": "bview.gz", "loaded_at": None, "ipv4": None, "ipv6": None, "problem": None}
-    assert render_traffic.exporters(document | {"origins": none}).endswith("origins bview.gz: not read yet")
+    assert render_exporters.exporters(document | {"origins": none}).endswith("origins bview.gz: not read yet")
     known = none | {"loaded_at": "2026-01-12T19:30:30Z", "ipv4": 1000, "ipv6": 20, "problem": "bview.gz ends early"}
-    text = render_traffic.exporters(document | {"origins": known})
+    text = render_exporters.exporters(document | {"origins": known})
     assert text.endswith("1000 IPv4 and 20 IPv6 prefixes, read 10m ago; now: bview.gz ends early")
 
 
 def test_what_was_dropped_here_is_below_the_exporters_with_the_address_that_nobody_configured() -> None:
     document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
     dropped = {"kernel_buffer_full": 7, "not_taken": 0, "unknown_exporter": 120}
-    text = render_traffic.exporters(document | {"dropped": dropped, "last_unknown_exporter": "192.0.2.9"})
+    text = render_exporters.exporters(document | {"dropped": dropped, "last_unknown_exporter": "192.0.2.9"})
     expected = ["dropped here", "  kernel_buffer_full  7", "  unknown_exporter    120, last from 192.0.2.9"]
     assert text.splitlines()[-3:] == expected
     nothing = {"dropped": dict.fromkeys(dropped, 0), "last_unknown_exporter": None}
-    assert "dropped" not in render_traffic.exporters(document | nothing)
+    assert "dropped" not in render_exporters.exporters(document | nothing)
 
 
 def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
     empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
-    assert render_traffic.matrix(empty).startswith("no demand by transit-z\n\ntotal 0 bit/s over the 5m to ")
+    assert render_exporters.matrix(empty).startswith("no demand by transit-z\n\ntotal 0 bit/s over the 5m to ")
     absent = documents.matrix_document(shown.SILENT, at=shown.NOW)
-    assert render_traffic.matrix(absent).startswith("no matrix: no data since")
+    assert render_exporters.matrix(absent).startswith("no matrix: no data since")
 
 
 def test_a_sender_without_demand_may_be_one_whose_as_is_not_known() -> None:
@@ -263,7 +271,7 @@ def test_a_sender_without_demand_may_be_one_whose_as_is_not_known() -> None:
     expected = (
         f"no demand from AS65551 by transit-a to {prefix}; senders whose AS is not known are named by their prefix"
     )
-    assert render_traffic.matrix(asked).startswith(expected)
+    assert render_exporters.matrix(asked).startswith(expected)
 
 
 def test_an_explanation_of_a_link_without_data_does_not_call_it_free() -> None:
