@@ -78,7 +78,20 @@ COUNTER_RECORDS: Final = {
         " dot3StatsInternalMacReceiveErrors dot3StatsSymbolErrors",
     ),
     5: _structure("vlan_counters", "vlan_id U:octets ucastPkts multicastPkts broadcastPkts discards"),
+    # sflow.org/sflow_lag.txt
+    7: _structure(
+        "lag_port_stats",
+        "m:dot3adAggPortActorSystemID m:dot3adAggPortPartnerOperSystemID dot3adAggPortAttachedAggID"
+        " dot3adAggPortState dot3adAggPortStatsLACPDUsRx dot3adAggPortStatsMarkerPDUsRx"
+        " dot3adAggPortStatsMarkerResponsePDUsRx dot3adAggPortStatsUnknownRx dot3adAggPortStatsIllegalRx"
+        " dot3adAggPortStatsLACPDUsTx dot3adAggPortStatsMarkerPDUsTx dot3adAggPortStatsMarkerResponsePDUsTx",
+    ),
     1001: _structure("processor", "5s_cpu 1m_cpu 5m_cpu U:total_memory U:free_memory"),
+    # sflow.org/sflow_openflow.txt, sflow.org/sflow_application.txt, and Open vSwitch's own
+    1004: _structure("of_port", "U:datapath_id port_no"),
+    1005: _structure("port_name", "s:name"),
+    2203: _structure("app_resources", "user_time system_time U:mem_used U:mem_max fd_open fd_max conn_open conn_max"),
+    2207: _structure("ovs_dp_stats", "hits misses lost mask_hits flows masks"),
 }
 
 
