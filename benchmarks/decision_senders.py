@@ -1,9 +1,10 @@
-"""What the learned model knows of the senders of `decision_world.py` after six announcements: for `decide.py`.
+"""What the learned model knows of the senders of `decision_world.py` after some announcements: for `decide.py`.
 
 Each AS is 2 hops from the link that most of its traffic comes by and 2 to 5 from the others, at random, so that hardly
 two are alike: more than on the Internet, where whole groups see our links at the same distances. It buys from one of
 3,000 upstreams. Four in five follow the least of hops and prepends and stay where that is equal, the others never move.
-Seen were both links that are too full with one and with two prepends.
+After six, both links that are too full were seen with one and with two prepends; after the first one nothing was
+foretold yet, and simple models are believed beside the learned one.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ NEAREST, FURTHEST = 2, 5
 UPSTREAMS = 3000
 FREE = 0.8
 """Share of senders that prepends can move."""
+MATURE, YOUNG = 6, 1
+"""So many announcements were seen."""
 
 
-def taught(traffic: TrafficMatrix, rng: np.random.Generator) -> IngressModel:
-    """From the traffic of the matrix, which is what comes without prepends."""
+def taught(traffic: TrafficMatrix, rng: np.random.Generator, announcements: int) -> IngressModel:
+    """From the traffic of the matrix, which is what comes without prepends; at most MATURE announcements."""
     sender = np.array([source.asn for source in traffic.sources], dtype=np.int64)[traffic.source_index]
     asn, row = np.unique(sender, return_inverse=True)
     bps = np.zeros((len(asn), len(traffic.links)))
@@ -46,7 +49,7 @@ def taught(traffic: TrafficMatrix, rng: np.random.Generator) -> IngressModel:
     )
     share, free = bps / np.maximum(total, 1e-9)[:, None], rng.random(len(asn)) < FREE
     before = np.full(len(asn), -1)
-    for number, prepends in enumerate(_vectors(len(traffic.links))):
+    for number, prepends in enumerate(_vectors(len(traffic.links))[:announcements]):
         came = _moved(share, np.where(free, _taken(hops + prepends, main), main), main)
         observation = Observation(
             at=NOW - timedelta(hours=24 - number),
@@ -63,7 +66,7 @@ def taught(traffic: TrafficMatrix, rng: np.random.Generator) -> IngressModel:
 
 def _vectors(links: int) -> Ints:
     """(V, K) none; one and two prepends on each link that is too full; none again, as it is announced now."""
-    vectors = np.zeros((6, links), dtype=np.int64)
+    vectors = np.zeros((MATURE, links), dtype=np.int64)
     for number, link in enumerate((0, min(2, links - 1))):
         vectors[1 + 2 * number, link], vectors[2 + 2 * number, link] = 1, 2
     return vectors

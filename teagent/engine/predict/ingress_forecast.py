@@ -8,29 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
-from teagent.engine.predict.ingress_alone import CHANCE_STEPS, Alone
+from teagent.engine.predict.ingress_by_unit import ByUnit
 from teagent.engine.predict.ingress_shares import Cases, Chances
 from teagent.engine.predict.movement import Movement, summed
-from teagent.engine.predict.shares import DemandColumns, Floats, Ints, Probabilities, Shares, Vector
+from teagent.engine.predict.shares import DemandColumns, Ints, Probabilities, Shares, Vector
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
-
-PACKED = 5
-"""So many chances of a case go into one number, beside one of its million at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Told:
     """Demands (N) told apart. `case` (N) numbers first the C cases of the model, then those of which nothing is
-    claimed: two for each link, movable and not, where there are such. `link` is where each comes in, `bps` what it
-    weighs. `place` (K) is where the model has each link of the scene, -1 where it has none.
+    claimed: two for each link, movable and not, where there are such. `link` is where each comes in. `place` (K) is
+    where the model has each link of the scene, -1 where it has none.
     """
 
     demands: DemandColumns
     cases: Cases
     case: Ints
     link: Ints
-    bps: Floats
     place: Ints
     unit: Ints
 
@@ -41,11 +37,10 @@ class Learned:
     def __init__(self, model: IngressModel) -> None:
         self._model = model
         self._chances = Chances(model)
-        self._believed = self._chances.alone()
         self._correlation = model.scores.correlation()
         self._told: dict[Prefix, _Told] = {}
         self._numbered: tuple[tuple[Source, ...], Ints] = ((), np.zeros(0, dtype=np.int64))
-        self._known: dict[tuple[int, ...], Alone] = {}
+        self._known: dict[tuple[int, ...], ByUnit] = {}
 
     @property
     def assumption(self) -> str:
@@ -58,46 +53,38 @@ class Learned:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        vector, alone = self._model.vector, self._alone(demands, before, [after])
-        if alone is not None and dict(before) != dict(after):
-            return alone.shares(demands, vector(after), self._correlation)
-        told = self._told_apart(demands)
-        chances = [self._chances.of(told.cases, vector(before), vector(after))]
-        group, expected = _grouped(told, next(self._expected(told, before, [after], chances)).astype(np.float64))
-        return self._shares(told, group[told.case], expected)
+        by_unit = self._by_unit(demands, before, [after])
+        if by_unit is None or dict(before) == dict(after):
+            return next(self.forecast_each(demands, before, [after]))
+        return by_unit.shares(demands, self._model.vector(after), self._correlation)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
-        """Cases that are nearly alike are not taken together: who looks at many vectors has the same groups in all."""
+        """Case by case, for any vectors; cases that are nearly alike are not taken together."""
         told, vector = self._told_apart(demands), self._model.vector
         chances = self._chances.of_each(told.cases, vector(before), [vector(after) for after in afters])
         for expected in self._expected(told, before, afters, chances):
-            yield self._shares(told, told.case, expected)
+            yield Shares(group=told.case, expected=expected, unit=told.unit, correlation=self._correlation)
 
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
-        alone = self._alone(demands, before, afters)
-        if alone is not None:
-            alone.expect(demands, [self._model.vector(after) for after in afters])
+        by_unit = self._by_unit(demands, before, afters)
+        if by_unit is not None:
+            by_unit.expect(demands, [self._model.vector(after) for after in afters])
 
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
-        alone = self._alone(demands, before, afters)
-        if alone is None:
+        by_unit = self._by_unit(demands, before, afters)
+        if by_unit is None:
             return summed(demands, self.forecast_each(demands, before, afters))
-        return alone.movement(demands, [self._model.vector(after) for after in afters], self._correlation)
+        return by_unit.movement(demands, [self._model.vector(after) for after in afters], self._correlation)
 
-    def _alone(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Alone | None:
-        """None where other models have a say, or other links are withheld."""
-        if not self._believed:
-            return None
+    def _by_unit(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> ByUnit | None:
+        """None where other links are withheld."""
         if not all(known.is_for(demands) for known in self._known.values()):
             self._known.clear()
         own = self._model.vector(before)
         if own not in self._known:
-            self._known[own] = Alone(self._chances, demands, self._numbers(demands.sources), own)
+            self._known[own] = ByUnit(self._chances, demands, self._numbers(demands.sources), own)
         known = self._known[own]
         return known if known.can_tell([self._model.vector(after) for after in afters]) else None
-
-    def _shares(self, told: _Told, group: Ints, expected: Probabilities) -> Shares:
-        return Shares(group=group, expected=expected, unit=told.unit, correlation=self._correlation)
 
     @staticmethod
     def _expected(
@@ -148,25 +135,6 @@ class Learned:
             cases=cases,
             case=case,
             link=link,
-            bps=np.bincount(case, weights=demands.bps, minlength=len(link)).astype(np.float64),
             place=place,
             unit=demands.source_index * width + demands.link_index,
         )
-
-
-def _grouped(told: _Told, expected: Floats) -> tuple[Ints, Floats]:
-    """For each case its group, and what is expected of the group: cases that are nearly alike, by their weight."""
-    count = len(told.cases.asn)
-    code = told.link.copy()
-    code[count:] = expected.shape[1] + np.arange(len(code) - count)  # nothing is claimed of these: each its own
-    steps = np.round(expected * CHANCE_STEPS).astype(np.int64).T[:-1]
-    for columns in np.split(steps, range(PACKED, len(steps), PACKED)):
-        packed = code
-        for column in columns:
-            packed = packed * (CHANCE_STEPS + 1) + column
-        code = np.unique(packed, return_inverse=True)[1].reshape(-1)
-    group = code
-    weight = told.bps + 1e-9
-    total = np.bincount(group, weights=weight)
-    mean = np.stack([np.bincount(group, weights=weight * column) for column in expected.T], axis=1)
-    return group, mean / total[:, None]

@@ -11,8 +11,8 @@ import numpy as np
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, Floats, IngressModel, Ints, Vector
-from teagent.engine.predict.ingress_simple import simple_chances
-from teagent.engine.predict.ingress_units import Answers, Units, foretold
+from teagent.engine.predict.ingress_simple import Simple, simple_chances
+from teagent.engine.predict.ingress_units import ONLY_LEARNED, Answers, Units, foretold
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -86,20 +86,18 @@ class Chances:
         """(C, K) as `each`, mixed by how well the models foretold lately."""
         return next(self._mixed(cases, before, [after], self.model.scores.weights()))
 
-    def alone(self) -> bool:
-        """Is the learned model alone to be asked?"""
-        return bool(self.model.scores.weights()[1:].sum() < NEGLIGIBLE)
-
     def answers(self, before: Vector) -> Answers:
         """Of units that were seen under `before`, none of which is known there yet."""
-        return Answers(self._weights, before, self._width)
+        return Answers(self._weights, before, self._width, self._trust())
+
+    def _trust(self) -> Floats:
+        """Without simple models that are hardly believed."""
+        weights = self.model.scores.weights()
+        return ONLY_LEARNED if weights[1:].sum() < NEGLIGIBLE else weights
 
     def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
         """(C, K) as `of`, for each of many vectors, and without simple models that are hardly believed."""
-        weights = self.model.scores.weights()
-        if weights[1:].sum() < NEGLIGIBLE:
-            weights = np.ones(1)
-        return self._mixed(cases, before, afters, weights)
+        return self._mixed(cases, before, afters, self._trust())
 
     def _mixed(self, cases: Cases, before: Vector, afters: Sequence[Vector], weights: Floats) -> Iterator[Floats]:
         asked = self._asked_of.get(cases)
@@ -109,12 +107,8 @@ class Chances:
         step = max(1, TOGETHER // max(1, asked.hops.size))
         for first in range(0, len(afters), step):
             part = slice(first, first + step)
-            mixed, *others = self._models(asked, afters[part], told[part], simple=len(weights) > 1)
-            if others:
-                mixed *= np.float32(weights[0])
-            for weight, chances in zip(weights[1:], others, strict=True):
-                mixed += np.float32(weight) * chances
-            yield from mixed.swapaxes(1, 2)
+            learned, *simple = self._models(asked, afters[part], told[part], np.diag(weights[1:]))
+            yield from sum(simple, np.float32(weights[0]) * learned).swapaxes(1, 2)
 
     def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
         """(4, R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards,
@@ -124,30 +118,26 @@ class Chances:
         is taken as seen.
         """
         asked = self._asked(asn, link, before)
-        models = self._models(asked, [after], foretold(asked.units, before, [after]))
+        models = self._models(asked, [after], foretold(asked.units, before, [after]), np.eye(len(Simple)))
         return np.stack([chances[0].T for chances in models])
 
     def _asked(self, asn: Ints, link: Ints, before: Vector) -> _Asked:
         hops = self.model.distances.hops_of(asn)
         return _Asked(hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self.units(asn, link, before))
 
-    def _models(
-        self, asked: _Asked, afters: Sequence[Vector], told: Floats, *, simple: bool = True
-    ) -> tuple[Floats, ...]:
-        """Four times (V, K, R): `told` (V, D, S) by link, and each of the simple ones, if they are wanted."""
+    def _models(self, asked: _Asked, afters: Sequence[Vector], told: Weights, simple: Floats) -> list[Weights]:
+        """(V, K, R) each: `told` (V, D, S) by link, and what the simple ones say together by each row of weights."""
         learned = np.zeros((len(afters), *asked.hops.shape), dtype=np.float32)
         of = asked.units.of
         np.put_along_axis(learned, asked.units.places[of].T[None], told[:, of].swapaxes(1, 2), axis=1)
-        models: tuple[Floats, ...] = (learned,)
-        if simple:
-            models += simple_chances(asked.hops, asked.link, asked.before, afters)
+        models = [learned, *(simple_chances(row, asked.hops, asked.link, asked.before, afters) for row in simple)]
         withheld = np.array(afters) >= WITHHELD
         some = np.flatnonzero(withheld.any(axis=1))
-        for chances in models if len(some) else ():
+        for chances, total in zip(models, (1.0, *simple.sum(axis=1)), strict=True) if len(some) else ():
             # Who has nothing left that is known of it goes anywhere.
             kept = np.where(withheld[some, :, None], 0.0, chances[some])
             kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld[some, :, None])
-            chances[some] = kept / kept.sum(axis=1, keepdims=True)
+            chances[some] = total * kept / kept.sum(axis=1, keepdims=True)
         return models
 
     def weights_of(self, asn: int) -> tuple[Weights, Ints]:
@@ -177,13 +167,13 @@ class Chances:
         elsewhere = np.ones(len(asn), dtype=bool)
         elsewhere[mine] = False
         others = np.flatnonzero(elsewhere)
-        hops = model.distances.hops_of(asn[others])
+        hops = model.distances.hops_of(asn)
         places = np.empty((len(asn), self._width), dtype=np.int64)
-        places[others] = slots(hops, link[others])
+        places[others] = slots(hops[others], link[others])
         places[mine] = model.slots[row[mine]]
         at = np.argmax(places == link[:, None], axis=1)
         source = np.empty(len(asn), dtype=np.int64)
-        source[others] = self._like(places[others], hops)
+        source[others] = self._like(places[others], hops[others])
         # On one of its own slots, each has weights of its own.
         rows = row[mine]
         main = main_slots(model, before)[rows] == at[mine]
@@ -200,6 +190,7 @@ class Chances:
             places=places[first],
             at=at[first],
             owned=owned[first],
+            behind=pattern(np.take_along_axis(hops[first], places[first], axis=1), int(FAR)),
             of=of.reshape(-1),
         )
 

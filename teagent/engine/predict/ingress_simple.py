@@ -8,7 +8,8 @@ from enum import IntEnum
 import numpy as np
 
 from teagent.engine.predict.habits import WITHHELD
-from teagent.engine.predict.ingress import Floats, Ints, Vector
+from teagent.engine.predict.ingress import Flags, Floats, Ints, Vector
+from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 
 
@@ -22,14 +23,20 @@ class Simple(IntEnum):
     NOTHING = 2
 
 
-def simple_chances(hops: Ints, link: Ints, before: Vector, afters: Sequence[Vector]) -> tuple[Floats, Floats, Floats]:
-    """Each (V, K, R), for senders with `hops` (K, R) that come in over `link` (R): chances by each of `Simple`."""
-    here = np.zeros(hops.shape)
-    here[link, np.arange(len(link))] = 1.0
-    costs = np.array([_cost(vector) for vector in (before, *afters)])
-    ties = _least(hops + costs[:, :, None], here)
-    moved = (ties[:1] != ties[1:]).any(axis=1, keepdims=True)
-    return np.where(moved, ties[1:], here), ties[1:], np.repeat(here[None], len(afters), axis=0)
+def simple_chances(weights: Floats, hops: Ints, link: Ints | int, before: Vector, afters: Sequence[Vector]) -> Weights:
+    """(V, K, R) for senders with `hops` (K, R) that come in over `link` (R, or one for all): their chances by all of
+    `Simple` together, each by its weight (3).
+    """
+    here = np.zeros(hops.shape, dtype=bool)
+    here[link, np.arange(hops.shape[1])] = True
+    costs = np.array([_cost(vector) for vector in (before, *afters)], dtype=np.int32)
+    was, *taken = _taken(hops.astype(np.int32) + costs[:, :, None], here)
+    then = np.array(taken)
+    goes = np.float32(weights[Simple.STAY]) * (then != was).any(axis=1) + np.float32(weights[Simple.TIES])
+    goes *= ~(then & here).any(axis=1)
+    result: Weights = then * (goes / then.sum(axis=1, dtype=np.float32))[:, None]
+    result += here * (np.float32(weights.sum()) - goes)[:, None]
+    return result
 
 
 def _cost(vector: Vector) -> Ints:
@@ -38,10 +45,9 @@ def _cost(vector: Vector) -> Ints:
     return np.where(prepends >= WITHHELD, 4 * int(FAR), prepends)
 
 
-def _least(cost: Ints, here: Floats) -> Floats:
-    """(V, K, R)"""
+def _taken(cost: Ints, here: Flags) -> Flags:
+    """(V, K, R) the links of the least cost; only the one where a sender is, if that is among them."""
     least = cost == cost.min(axis=1, keepdims=True)
-    shared = least / least.sum(axis=1, keepdims=True)
-    at_home = (least & (here > 0)).any(axis=1, keepdims=True)
-    result: Floats = np.where(at_home, here, shared)
+    stays = (least & here).any(axis=1, keepdims=True)
+    result: Flags = np.where(stays, here, least)
     return result

@@ -52,13 +52,6 @@ class Sums:
         """(u) bits per second of each unit."""
         return self._load
 
-    def chances(self, after: Vector) -> Weights:
-        """(u, S) of each unit, to come by each of its slots."""
-        (column,) = self._answers.columns([after])
-        chance = self._answers.chance[self.units, column[self._answers.combination[self.units]]]
-        result: Weights = np.minimum(chance, np.float32(1))
-        return result
-
     def movement(self, afters: Sequence[Vector], links: Ints, width: int, correlation: float) -> Movement:
         """`links`: where the scene, which has `width` of them, has each link of the model, -1 where it has none."""
         column = self._answers.columns(afters)[:, self._combination]

@@ -3,6 +3,9 @@
 A unit has weights of habits over its slots, and a slot that it is on. What it answers to a vector depends on nothing
 but the prepends of its slots. Among many vectors these are the same few again and again, and for all prefixes that are
 announced alike: each is worked out once, for all units that are asked the same in one product of matrices, and kept.
+
+Where simple models are believed too, what is kept is of them all, as if these chose among the slots as well: good
+enough for a quick look. A forecast of one vector has them choose among all links.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from functools import lru_cache
 import numpy as np
 
 from teagent.engine.predict.habits import WITHHELD, answers
-from teagent.engine.predict.ingress import ERROR, Flags, Ints, Vector
+from teagent.engine.predict.ingress import ERROR, Flags, Floats, Ints, Vector
+from teagent.engine.predict.ingress_simple import simple_chances
 from teagent.engine.predict.pooling import Weights
 from teagent.model.announcement import PREPEND_HARD_MAX
 
@@ -28,7 +32,8 @@ BLOCK = 4096
 class Units:
     """D units, of habits over the links at `places` (D, S): each has the `weights` (W, H) in row `source` (D), and
     comes from slot `at` (D). `of` (R) says which unit each sender is. What was seen of an `owned` one (D) is in its
-    weights; of the others only those habits count that would have taken them where they are.
+    weights; of the others only those habits count that would have taken them where they are. `behind` (D, S): how many
+    hops further each link is than the nearest of them, cut off as in patterns.
     """
 
     weights: Weights
@@ -36,12 +41,16 @@ class Units:
     places: Ints
     at: Ints
     owned: Flags
+    behind: Ints
     of: Ints
+
+
+ONLY_LEARNED: Floats = np.ones(1)
 
 
 def foretold(units: Units, before: Vector, afters: Sequence[Vector]) -> Weights:
     """(V, D, S): for each of V vectors the chance of each slot, for units that were seen under `before`."""
-    known = Answers(units.weights, before, units.places.shape[1])
+    known = Answers(units.weights, before, units.places.shape[1], ONLY_LEARNED)
     ids = known.register(units)
     column = known.columns(afters)
     result: Weights = known.chance[ids, column[:, known.combination[ids]]]
@@ -53,15 +62,18 @@ class Answers:
 
     The links at which a unit has its slots are its `combination` (U), one of P at `places` (P, S). `asked` (P): how
     many distinct prepends at its slots were asked for; in that order `chance` (U, columns, S) holds the answers. `at`
-    (U) is the slot that a unit is on.
+    (U) is the slot that a unit is on. `trust`: how much the learned model is believed, and each of the simple ones if
+    any of them is.
     """
 
-    def __init__(self, weights: Weights, before: Vector, width: int) -> None:
-        self.before, self._weights, self._width = before, weights, width
+    def __init__(self, weights: Weights, before: Vector, width: int, trust: Floats) -> None:
+        self.before, self._weights, self._width, self._trust = before, weights, width, trust
         none = np.zeros(0, dtype=np.int64)
         self.places: Ints = np.zeros((0, width), dtype=np.int64)
         self.at, self.combination, self.asked = none, none, none
         self.chance: Weights = np.zeros((0, 0, width), dtype=np.float32)
+        self._learned = self.chance
+        self._behind: Ints = np.zeros((0, width), dtype=np.int8)
         self._source, self._owned, self._done = none, np.zeros(0, dtype=bool), none
         self._units = _Numbered()
         self._combinations = _Numbered()
@@ -82,9 +94,18 @@ class Answers:
             self._source = np.concatenate((self._source, units.source[new]))
             self._owned = np.concatenate((self._owned, units.owned[new]))
             self._done = np.concatenate((self._done, np.zeros(len(new), dtype=np.int64)))
-            room = np.zeros((len(new), *self.chance.shape[1:]), dtype=np.float32)
-            self.chance = np.concatenate((self.chance, room))
+            self._behind = np.concatenate((self._behind, units.behind[new].astype(np.int8)))
+            self._grow(len(self.at), self.chance.shape[1])
         return ids
+
+    def _grow(self, units: int, columns: int) -> None:
+        more = (0, units - self.chance.shape[0]), (0, columns - self.chance.shape[1]), (0, 0)
+        self.chance = np.pad(self.chance, more)
+        self._learned = np.pad(self._learned, more) if self.simple_too else self.chance
+
+    @property
+    def simple_too(self) -> bool:
+        return len(self._trust) > 1
 
     def _take_in(self, places: Ints) -> None:
         count = len(places)
@@ -117,6 +138,22 @@ class Answers:
         self._work_out()
         return column
 
+    def forecast(self, units: Ints, hops: Ints | None, afters: Sequence[Vector]) -> tuple[Ints, Weights]:
+        """For each of V vectors the chances of `units` (u) to come by links, (V, u, links), and which these are, (u,
+        links): a unit's slots or, with `hops` (K, u) for simple models, all.
+        """
+        column = self.columns(afters)
+        combination = self.combination[units]
+        places = self.places[combination]
+        learned: Weights = np.minimum(self._learned[units, column[:, combination]], np.float32(1))
+        if hops is None:
+            return places, learned
+        row = np.arange(len(units))
+        on = places[row, self.at[units]]
+        chance = simple_chances(self._trust[1:], hops, on, self.before, afters).swapaxes(1, 2).copy()
+        chance[:, row[:, None], places] += np.float32(self._trust[0]) * learned
+        return np.broadcast_to(np.arange(len(hops)), chance.shape[1:]), chance
+
     def _work_out(self) -> None:
         """What is missing. Units that are asked the same, on the same slot and for the same reasons, go together."""
         late = np.flatnonzero(self._done < self.asked[self.combination])
@@ -124,27 +161,30 @@ class Answers:
             return
         most = int(self.asked.max())
         if most > self.chance.shape[1]:
-            room = np.zeros((len(self.chance), most - self.chance.shape[1], self._width), dtype=np.float32)
-            self.chance = np.concatenate((self.chance, room), axis=1)
+            self._grow(len(self.at), most)
         alike = ((self.combination * self._width + self.at) * 2 + self._owned) * (most + 1) + self._done
         _, first, number = np.unique(alike[late], return_index=True, return_inverse=True)
-        jobs: dict[tuple[int, int, tuple[int, ...] | None, tuple[tuple[int, ...], ...]], list[int]] = {}
+        jobs: dict[tuple[int, bool, int, tuple[int, ...], tuple[tuple[int, ...], ...]], list[int]] = {}
         for place, unit in enumerate(late[first].tolist()):
             combination, done = self.combination[unit], int(self._done[unit])
-            there = None if self._owned[unit] else tuple(self.before[k] for k in self.places[combination].tolist())
+            owned, there = bool(self._owned[unit]), tuple(self.before[k] for k in self.places[combination].tolist())
             todo = tuple(self._prepends[combination][done:])
-            jobs.setdefault((int(self.at[unit]), done, there, todo), []).append(place)
+            jobs.setdefault((int(self.at[unit]), owned, done, there, todo), []).append(place)
         job = np.empty(len(first), dtype=np.int64)
         for place, members in enumerate(jobs.values()):
             job[members] = place
         which = job[number.reshape(-1)]
         order = late[np.argsort(which, kind="stable")]
         ends = np.cumsum(np.bincount(which, minlength=len(jobs)))
-        for (slot, done, there, todo), rows in zip(jobs, np.split(order, ends[:-1]), strict=True):
+        for (slot, owned, done, there, todo), rows in zip(jobs, np.split(order, ends[:-1]), strict=True):
             for low in range(0, len(rows), BLOCK):
-                part = rows[low : low + BLOCK]
-                found = _chances(self._weights[self._source[part]], slot, todo, there)
-                self.chance[part, done : done + len(todo)] = found.reshape(len(part), len(todo), self._width)
+                part, columns = rows[low : low + BLOCK], slice(done, done + len(todo))
+                found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
+                found = found.reshape(len(part), len(todo), self._width)
+                self._learned[part, columns] = found
+                if self.simple_too:
+                    simple = simple_chances(self._trust[1:], self._behind[part].T, slot, there, todo)
+                    self.chance[part, columns] = np.float32(self._trust[0]) * found + simple.transpose(2, 0, 1)
         self._done[late] = self.asked[self.combination[late]]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from teagent.engine.predict.ingress import IngressModel
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.movement import Movement
-from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Forecaster, Ints, Kinds, Shares, Vector
+from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Flags, Forecaster, Ints, Shares, Vector
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
 
@@ -84,7 +83,7 @@ class _Both:
     def __init__(self, demands: DemandColumns, numbered: Flags) -> None:
         self.demands = demands
         self._rows = np.flatnonzero(numbered), np.flatnonzero(~numbered)
-        self.numbered, self.others = (_only(demands, rows) for rows in self._rows)
+        self.numbered, self.others = (demands.only(rows) for rows in self._rows)
         self._unit = demands.source_index * len(demands.links) + demands.link_index
         self._group: tuple[Ints, Ints, Ints] | None = None
 
@@ -100,16 +99,3 @@ class _Both:
             unit=self._unit,
             correlation=max(learned.correlation, stated.correlation),
         )
-
-
-def _only(demands: DemandColumns, rows: Ints) -> DemandColumns:
-    used, kind = np.unique(demands.kind[rows], return_inverse=True)
-    kinds = demands.kinds
-    return replace(
-        demands,
-        link_index=demands.link_index[rows],
-        source_index=demands.source_index[rows],
-        bps=demands.bps[rows],
-        kind=kind.reshape(-1),
-        kinds=Kinds(link_index=kinds.link_index[used], at_least=kinds.at_least[used], movable=kinds.movable[used]),
-    )

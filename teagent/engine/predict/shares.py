@@ -7,7 +7,7 @@ stated assumption of `prior`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,6 +68,21 @@ class DemandColumns:
     def movable(self) -> Flags:
         """(N)"""
         return self.kinds.movable[self.kind]
+
+    def only(self, rows: Ints) -> DemandColumns:
+        used, kind = np.unique(self.kind[rows], return_inverse=True)
+        return replace(
+            self,
+            link_index=self.link_index[rows],
+            source_index=self.source_index[rows],
+            bps=self.bps[rows],
+            kind=kind.reshape(-1),
+            kinds=Kinds(
+                link_index=self.kinds.link_index[used],
+                at_least=self.kinds.at_least[used],
+                movable=self.kinds.movable[used],
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -84,8 +84,9 @@ def test_what_misses_have_in_common_is_what_bands_make_of_it():
 
 
 def simple(hops, on, before, after_):
-    each = simple_chances(np.array([hops]).T, np.array([on]), before, [after_])
-    return {kind: each[kind][0, :, 0].tolist() for kind in Simple}
+    by_one = np.eye(len(Simple))
+    each = {kind: simple_chances(by_one[kind], np.array([hops]).T, np.array([on]), before, [after_]) for kind in Simple}
+    return {kind: chances[0, :, 0].tolist() for kind, chances in each.items()}
 
 
 def test_who_is_on_one_of_the_equals_stays_there():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from teagent.engine.predict.habits import WITHHELD, habits
 from teagent.engine.predict.ingress import ERROR
 from teagent.engine.predict.ingress_simple import Simple, simple_chances
-from teagent.engine.predict.ingress_units import Answers, Units, foretold
+from teagent.engine.predict.ingress_units import ONLY_LEARNED, Answers, Units, foretold
 
 LINKS = 5
 vectors = st.tuples(*[st.sampled_from([0, 0, 1, 2, 3, WITHHELD])] * LINKS)
@@ -25,6 +25,7 @@ def units(seed: int, count: int) -> Units:
         places=np.sort(rng.permuted(np.tile(np.arange(LINKS), (count, 1)), axis=1)[:, :3], axis=1),
         at=rng.integers(0, 3, count),
         owned=rng.random(count) < 0.5,
+        behind=np.zeros((count, 3), dtype=np.int64),
         of=np.arange(count),
     )
 
@@ -53,7 +54,7 @@ def test_many_units_under_many_vectors_answer_as_each_habit_does(seed, count, be
 @given(st.integers(0, 10_000), st.integers(2, 12), vectors, st.lists(vectors, min_size=2, max_size=6))
 def test_answers_are_the_same_whenever_units_turn_up_and_vectors_are_asked_for(seed, count, before, afters):
     some, at_once = units(seed, count), foretold(units(seed, count), before, afters)
-    known, middle = Answers(some.weights, before, 3), count // 2
+    known, middle = Answers(some.weights, before, 3, ONLY_LEARNED), count // 2
     first = known.register(some_of(some, slice(0, middle)))
     known.columns(afters[:1])
     ids = known.register(some)
@@ -71,6 +72,7 @@ def some_of(given_: Units, rows: slice) -> Units:
         places=given_.places[rows],
         at=given_.at[rows],
         owned=given_.owned[rows],
+        behind=given_.behind[rows],
         of=given_.of[rows],
     )
 
@@ -86,11 +88,11 @@ def test_no_units_have_no_answers():
 
 def test_a_link_that_is_withheld_is_further_than_one_without_a_path():
     hops = np.array([[3], [16_384], [16_384]])
-    chances = simple_chances(hops, np.array([0]), (0, 0, 0), [(WITHHELD, WITHHELD, 0)])
-    assert chances[Simple.TIES][0, :, 0].tolist() == [0.0, 0.0, 1.0]
+    chances = simple_chances(np.eye(3)[Simple.TIES], hops, np.array([0]), (0, 0, 0), [(WITHHELD, WITHHELD, 0)])
+    assert chances[0, :, 0].tolist() == [0.0, 0.0, 1.0]
 
 
 def test_a_link_that_was_withheld_before_and_is_announced_now_draws_who_is_nearest_to_it():
     hops = np.array([[2], [3], [3]])
-    chances = simple_chances(hops, np.array([1]), (WITHHELD, 0, 0), [(0, 0, 0)])
-    assert chances[Simple.STAY][0, :, 0].tolist() == [1.0, 0.0, 0.0]
+    chances = simple_chances(np.eye(3)[Simple.STAY], hops, np.array([1]), (WITHHELD, 0, 0), [(0, 0, 0)])
+    assert chances[0, :, 0].tolist() == [1.0, 0.0, 0.0]

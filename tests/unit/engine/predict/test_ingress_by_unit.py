@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.ingress import IngressModel, Observation, empty
-from teagent.engine.predict.ingress_alone import CHANCE_STEPS
+from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_scores import Scores
@@ -27,25 +27,29 @@ VECTORS = [LIVE, *({**LIVE, "a": more, "b": less} for more in (0, 1, 2) for less
 SOURCES = tuple(Source(asn=asn) for asn in (0, *range(FIRST, FIRST + 2 * KNOWN)))
 
 
-def taught(scores: Scores | None = None) -> IngressModel:
+YOUNG = Scores(loss=(0.05, 0.0, 0.0, 0.0))
+"""Simple models are believed more than what was learned."""
+
+
+def taught(scores: Scores | None = None, links: tuple[str, ...] = LINKS) -> IngressModel:
     """Of `KNOWN` senders under three vectors; the graph knows as many more, at all kinds of distances."""
     rng = np.random.default_rng(7)
     asn = np.arange(FIRST, FIRST + 2 * KNOWN)
-    hops = rng.integers(2, 6, (len(asn), len(LINKS)))
+    hops = rng.integers(2, 6, (len(asn), len(links)))
     distances = Distances(
-        links=LINKS, asn=asn, hops=hops, start=np.arange(len(asn) + 1), upstream=rng.integers(3000, 3009, len(asn))
+        links=links, asn=asn, hops=hops, start=np.arange(len(asn) + 1), upstream=rng.integers(3000, 3009, len(asn))
     )
-    model, before = empty(LINKS, distances), np.full(KNOWN, -1)
+    model, before = empty(links, distances), np.full(KNOWN, -1)
     for number, longer in enumerate((0, 1, 0)):
-        cost = 2 * (hops[:KNOWN] + np.array([longer, 0, 1, 0, 9]))
+        cost = 2 * (hops[:KNOWN] + np.array([longer, 0, 1, 0, 9])[: len(links)])
         cost[np.arange(KNOWN), np.maximum(before, 0)] -= before >= 0
         on = cost.argmin(axis=1)
         observation = Observation(
             at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number),
-            links=LINKS,
-            vector={**LIVE, "a": longer},
+            links=links,
+            vector={k: prepends for k, prepends in {**LIVE, "a": longer}.items() if k in links},
             asn=asn[:KNOWN],
-            share=np.eye(len(LINKS))[on],
+            share=np.eye(len(links))[on],
             before=before,
             bps=np.ones(KNOWN),
         )
@@ -131,12 +135,27 @@ def test_another_scene_is_not_taken_for_the_last(learned: Learned) -> None:
     assert learned.movement(other, LIVE, VECTORS).mean == pytest.approx(wanted.mean, rel=1e-4, abs=1.0)
 
 
-def test_where_a_simple_model_is_believed_too_it_has_its_say() -> None:
-    mixed = Learned(taught(Scores(loss=(1.0, 0.0, 1.0, 1.0))))
-    asked = demands("10.0.0.0/24", 3)
-    wanted = summed(asked, mixed.forecast_each(asked, LIVE, VECTORS))
-    assert mixed.movement(asked, LIVE, VECTORS).mean == pytest.approx(wanted.mean)
-    assert not np.allclose(wanted.mean, Learned(taught()).movement(asked, LIVE, VECTORS).mean, rtol=1e-2)
+def test_where_simple_models_are_believed_too_their_sums_over_units_are_sums_over_demands() -> None:
+    few, live = LINKS[:3], {"a": 0, "b": 0, "c": 1}
+    vectors = [{"a": more, "b": less, "c": 1} for more in (0, 1, 2) for less in (0, 1, 3)]
+    young, asked = Learned(taught(YOUNG, few)), demands("10.0.0.0/24", 3, few)
+    wanted, found = summed(asked, young.forecast_each(asked, live, vectors)), young.movement(asked, live, vectors)
+    for each in fields(found):
+        values, expected = getattr(found, each.name), getattr(wanted, each.name)
+        assert values == pytest.approx(expected, rel=1e-4, abs=1e-4 * float(np.max(expected))), each.name
+    assert not np.allclose(wanted.mean, Learned(taught(None, few)).movement(asked, live, vectors).mean, rtol=1e-2)
+
+
+@pytest.mark.parametrize("after", VECTORS)
+def test_where_simple_models_are_believed_too_a_sender_may_come_over_any_link(after: dict[str, int]) -> None:
+    model = taught(YOUNG)
+    young, asked = Learned(model), demands("10.0.0.0/24", 3)
+    (wanted,) = young.forecast_each(asked, LIVE, [after])
+    row = model.rows(np.array([source.asn for source in SOURCES]))[asked.source_index]
+    known = (row >= 0) & (model.slots[row] == asked.link_index[:, None]).any(axis=1)
+    found = young.forecast_shares(asked, LIVE, after)
+    assert found.of_demands()[known] == pytest.approx(wanted.of_demands()[known], abs=1 / CHANCE_STEPS)
+    assert found.expected.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_where_a_link_is_withheld_who_has_none_left_goes_anywhere(learned: Learned) -> None:

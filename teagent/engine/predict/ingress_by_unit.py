@@ -1,4 +1,4 @@
-"""The learned model where it alone is believed, asked about prefixes that are announced alike: unit by unit."""
+"""What was learned, asked about prefixes that are announced alike: unit by unit, not demand by demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import Ints, Vector
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_sums import Sums
-from teagent.engine.predict.movement import Movement
+from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.shares import DemandColumns, Floats, Shares
 from teagent.model.bgp import Prefix
@@ -20,20 +20,38 @@ from teagent.model.bgp import Prefix
 CHANCE_STEPS = 200
 """Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
 
+HEAVIEST = 512
+"""Of so many demands of a prefix simple models choose among all links in a quick look, too: these are most of it."""
+
+NUMBER_MAX = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Heaviest:
+    """A few demands (N), of the unit `unit` (N), with their own `hops` (K, N)."""
+
+    demands: DemandColumns
+    unit: Ints
+    hops: Ints
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Towards:
     """The demands of a prefix (N): `of` (N) is which unit each is of, or, behind these, which of those that stay: two
-    for each link, movable and not, where there are such (`stays`).
+    for each link, movable and not, where there are such (`stays`). If simple models are asked too: `hops` (K, u) of
+    each unit, the `heaviest` demands, and `looks`, the sums without these.
     """
 
     demands: DemandColumns
     sums: Sums
+    looks: Sums
+    heaviest: _Heaviest | None
+    hops: Ints | None
     of: Ints
     stays: Ints
 
 
-class Alone:
+class ByUnit:
     """For the scene of `demands`, and all of its prefixes that are announced as `before`. `asn` is of its sources."""
 
     def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
@@ -58,14 +76,27 @@ class Alone:
         self._answers.expect(afters)
 
     def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
-        return self._tell_apart(demands).sums.movement(afters, self._link, len(self._names), correlation)
+        towards = self._tell_apart(demands)
+        found = towards.looks.movement(afters, self._link, len(self._names), correlation)
+        return found if towards.heaviest is None else found + self._one_by_one(towards.heaviest, afters, correlation)
+
+    def _one_by_one(self, heaviest: _Heaviest, afters: Sequence[Vector], correlation: float) -> Movement:
+        demands, row = heaviest.demands, np.arange(len(heaviest.unit))
+        _, chance = self._answers.forecast(heaviest.unit, heaviest.hops, afters)
+        known = np.flatnonzero(self._link >= 0)
+        each = np.zeros((*chance.shape[:2], len(self._names)), dtype=np.float32)
+        each[:, :, self._link[known]] = chance[:, :, known]
+        for number in [number for number, after in enumerate(afters) if after == self._before]:
+            each[number] = 0.0
+            each[number, row, demands.link_index] = 1.0
+        return summed(demands, (Shares(group=row, expected=one, unit=row, correlation=correlation) for one in each))
 
     def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
         towards, width, answers = self._tell_apart(demands), len(self._names), self._answers
         units = towards.sums.units
-        places = self._link[answers.places[answers.combination[units]]]
-        own = places[np.arange(len(units)), answers.at[units]]
-        group, expected = _grouped(own, places, towards.sums.chances(after), towards.sums.load, width)
+        own = self._link[answers.places[answers.combination[units], answers.at[units]]]
+        places, chance = answers.forecast(units, towards.hops, [after])
+        group, expected = _grouped(own, self._link[places], chance[0], towards.sums.load, width)
         of_all: npt.NDArray[np.int64] = np.concatenate((group, len(expected) + np.arange(len(towards.stays))))
         return Shares(
             group=of_all[towards.of],
@@ -77,14 +108,33 @@ class Alone:
     def _tell_apart(self, demands: DemandColumns) -> _Towards:
         known = self._towards.get(demands.prefix)
         if known is None or known.demands is not demands:
-            sums = Sums(self._answers, self._units_of(demands), demands.bps)
-            claimed = sums.place >= 0
-            kind = (2 * demands.link_index + demands.movable)[~claimed]
-            stays, which = np.unique(kind, return_inverse=True)
-            of = sums.place.copy()
-            of[~claimed] = len(sums.units) + which.reshape(-1)
-            known = self._towards[demands.prefix] = _Towards(demands=demands, sums=sums, of=of, stays=stays)
+            known = self._towards[demands.prefix] = self._told_apart(demands)
         return known
+
+    def _told_apart(self, demands: DemandColumns) -> _Towards:
+        unit = self._units_of(demands)
+        sums = Sums(self._answers, unit, demands.bps)
+        claimed = sums.place >= 0
+        kind = (2 * demands.link_index + demands.movable)[~claimed]
+        stays, which = np.unique(kind, return_inverse=True)
+        of = sums.place.copy()
+        of[~claimed] = len(sums.units) + which.reshape(-1)
+        looks, heaviest, hops = sums, None, None
+        if self._answers.simple_too:
+            rows = np.flatnonzero(claimed)
+            rows = rows[np.argsort(demands.bps[rows], kind="stable")]
+            # The heaviest sender of each unit stands for all, who are its like.
+            source = np.empty(len(sums.units), dtype=np.int64)
+            source[sums.place[rows]] = demands.source_index[rows]
+            hops, few = self._hops(source), rows[-HEAVIEST:]
+            heaviest = _Heaviest(demands=demands.only(few), unit=unit[few], hops=self._hops(demands.source_index[few]))
+            unit[few] = -1
+            looks = Sums(self._answers, unit, demands.bps)
+        return _Towards(demands=demands, sums=sums, looks=looks, heaviest=heaviest, hops=hops, of=of, stays=stays)
+
+    def _hops(self, source: Ints) -> Ints:
+        """(K, N) of N sources."""
+        return self._chances.model.distances.hops_of(self._asn[source]).T.astype(np.int16)
 
     def _units_of(self, demands: DemandColumns) -> Ints:
         """(N) -1 for an AS that nobody knows, or a link that the model was not made for: nothing is claimed of it."""
@@ -103,20 +153,20 @@ def _withheld(vector: Vector) -> tuple[bool, ...]:
 
 def _grouped(own: Ints, places: Ints, chance: Weights, weight: Weights, width: int) -> tuple[Ints, Floats]:
     """For each unit its group, and what is expected of the group: units on `own` (u) that are nearly alike, by their
-    `weight` (u). `chance` (u, S) to come by each of `places` (u, S), -1 for links that the scene does not have.
+    `weight` (u). `chance` (u, P) to come by each of `places` (u, P), -1 for links that the scene does not have.
     """
     steps = np.round(chance * CHANCE_STEPS).astype(np.int64)
     code, base = own, width * (CHANCE_STEPS + 1) + 1
     for place, step in zip(places.T, steps.T, strict=True):
+        if code.max(initial=0) >= NUMBER_MAX // base:
+            code = np.unique(code, return_inverse=True)[1].reshape(-1)
         other = (place != own) & (place >= 0) & (step > 0)
         code = code * base + np.where(other, 1 + place * (CHANCE_STEPS + 1) + step, 0)
     code, group = np.unique(code, return_inverse=True)
     group = group.reshape(-1)
     load: Floats = weight.astype(np.float64) + 1e-9
-    expected: Floats = np.zeros(len(code) * width)
-    for place, column in zip(places.T, chance.T, strict=True):
-        there = np.flatnonzero(place >= 0)
-        cell = group[there] * width + place[there]
-        expected += np.bincount(cell, weights=load[there] * column[there], minlength=len(expected))
+    row, column = np.nonzero((places >= 0) & (chance > 0))
+    cell = group[row] * width + places[row, column]
+    expected = np.bincount(cell, weights=load[row] * chance[row, column], minlength=len(code) * width)
     total = np.bincount(group, weights=load)
     return group, expected.reshape(-1, width) / total[:, None]
