@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, product
@@ -99,7 +99,8 @@ def considered(task: Task, plan: Plan, predicted: DryRun) -> Considered:
 def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considered, ...], int]:
     """The candidates, best first, refused ones after those that are not; and how many were weighed.
 
-    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known.
+    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known. The first
+    is not to be had with one prepend less.
     """
     # What takes more changes than a plan may have is looked at where there is nothing else, to say what is refused.
     for most in (task.policy.limits.changes_per_plan, ANY_NUMBER):
@@ -114,23 +115,37 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     weighed = [consider(task, candidate) for candidate in _candidates(yardstick, options, depth)]
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
-        missing = _compared_with(ranked[:SHOWN], weighed)
+        missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(ranked[:1], options)])
         if not missing:
             return tuple(ranked), len(weighed)
         weighed += [consider(task, candidate) for candidate in missing]
 
 
-def _compared_with(shown: Sequence[Considered], weighed: Sequence[Considered]) -> list[Candidate]:
-    """What has one prefix less than one of those that are shown and was not weighed yet, in a fixed order."""
+def _not_among(weighed: Sequence[Considered], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each once."""
     known = {frozenset(candidate_of(one).vectors) for one in weighed}
-    found: dict[frozenset[tuple[Prefix, Vector]], Candidate] = {}
+    found = {frozenset(candidate.vectors): candidate for candidate in candidates}
+    return [candidate for vectors, candidate in found.items() if vectors not in known]
+
+
+def _one_prefix_less(shown: Sequence[Considered]) -> Iterator[Candidate]:
+    """What `needed` compares them with."""
     for one in shown:
         parts = candidate_of(one).vectors
         for at in range(len(parts) if len(parts) > 1 else 0):
-            rest = parts[:at] + parts[at + 1 :]
-            if frozenset(rest) not in known:
-                found[frozenset(rest)] = Candidate(vectors=rest)
-    return list(found.values())
+            yield Candidate(vectors=parts[:at] + parts[at + 1 :])
+
+
+def _one_prepend_less(shown: Sequence[Considered], options: Mapping[Prefix, Options]) -> Iterator[Candidate]:
+    """Where the rougher look saw a difference and the dry run sees none, the lesser change would be missed."""
+    for one in shown:
+        parts = candidate_of(one).vectors
+        for at, (prefix, vector) in enumerate(parts):
+            worth = set(options[prefix].vectors)
+            for link, prepend in vector:
+                less = tuple((name, n - (name == link)) for name, n in vector)
+                if prepend and less in worth:
+                    yield Candidate(vectors=(*parts[:at], (prefix, less), *parts[at + 1 :]))
 
 
 def _candidates(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
