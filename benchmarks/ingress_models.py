@@ -7,30 +7,23 @@ from typing import Protocol
 
 import numpy as np
 from hidden_world import LINKS, Flags, Floats, Ints, Seen
+from ingress_dry_run import DryRuns
 from ingress_episode import Episode
 
-from teagent.engine.predict.bands import Going, outcomes
-from teagent.engine.predict.crowd import Crowd, Crowds, Senders
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
-from teagent.engine.predict.ingress_scores import FLOOR, Z90
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import Distances
-from teagent.engine.predict.shares import DemandColumns, Kinds, Shares
-from teagent.model.bgp import parse_prefix
 
 Band = tuple[Floats, Floats, Floats]
 """(low, expected, high), each (K): shares of the total load."""
 
 SIMPLE = ("nothing", "plain", "ties", "stay")
 NAMES = tuple(f"link-{k}" for k in range(LINKS))
-PREFIX = parse_prefix("192.0.2.0/24")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SPLIT_LEAST = 0.02
 """A smaller part of a sender's traffic on another link is taken for noise."""
-VOLUME_OF_SENDER, VOLUME_OF_LINK = 0.06, 0.01
-"""Standard deviations of what traffic does in a quarter of an hour, as a share of it."""
 
 
 class Model(Protocol):
@@ -135,7 +128,8 @@ class LearnedModel:
         self._model = empty(NAMES, distances)
         self._traffic = Traffic(told)
         self._chances = Chances(self._model)
-        self._hours, self._began = 0.0, None
+        self._dry_runs: DryRuns | None = None
+        self._began: float | None = None
 
     def learn(self, seen: Seen) -> None:
         there = self._traffic.see(seen)
@@ -151,54 +145,28 @@ class LearnedModel:
             bps=seen.bps[there],
         )
         self._model = learn(self._model, observation)
+        self._dry_runs = None
         self._chances = Chances(self._model)
 
     def predict(self, vector: tuple[int, ...]) -> Floats:
-        sender, link, chances = self._parts(vector)
+        sender, link = self._senders()
+        before = self._traffic.vector or (0,) * LINKS
+        cases = self._chances.cases(self._asn[sender], link)
+        chances = self._chances.of(cases, before, vector)[cases.of]
         share = np.zeros((len(self._asn), LINKS))
         np.add.at(share, sender, chances * self._traffic.share[sender, link][:, None])
         return share / share.sum(axis=1, keepdims=True)
 
     def band(self, vector: tuple[int, ...]) -> Band:
-        """As a dry run makes them; the volumes of senders, of which it knows less, count as here."""
-        sender, link, chances = self._parts(vector)
-        part = self._traffic.volumes()[sender] * self._traffic.share[sender, link]
-        part = part / part.sum()
-        expected = part @ chances
-        noise = Z90 * np.sqrt(
-            FLOOR**2
-            + ((VOLUME_OF_SENDER * part[:, None] * chances) ** 2).sum(axis=0)
-            + (VOLUME_OF_LINK * expected) ** 2
-        )
-        sender, to = np.nonzero(chances)
-        going = Going(
-            cases=chances.shape[1], case=to, group=sender, probability=chances[sender, to], scale=np.ones(len(to))
-        )
-        loads = outcomes(_crowds(part, link), going, self._model.scores.correlation())
-        return np.maximum(loads.low(noise), 0), expected, np.minimum(loads.high(noise), 1)
+        """Those of the dry run."""
+        if self._dry_runs is None:
+            sender, link = self._senders()
+            part = self._traffic.volumes()[sender] * self._traffic.share[sender, link]
+            now = self._traffic.vector or (0,) * LINKS
+            self._dry_runs = DryRuns(self._model, now, self._asn[sender], link, part / part.sum())
+        return self._dry_runs.band(vector)
 
-    def _parts(self, vector: tuple[int, ...]) -> tuple[Ints, Ints, Floats]:
-        """Each sender on each of its links: (sender, link, chances of each link)."""
+    def _senders(self) -> tuple[Ints, Ints]:
+        """Each sender on each of its links."""
         sender, link = np.nonzero(self._traffic.share >= SPLIT_LEAST)
-        before = self._traffic.vector or (0,) * LINKS
-        cases = self._chances.cases(self._asn[sender], link)
-        return sender, link, self._chances.of(cases, before, vector)[cases.of]
-
-
-def _crowds(part: Floats, link: Ints) -> Crowds:
-    """Each sender on each of its links for itself."""
-    every = np.arange(len(part))
-    columns = DemandColumns(
-        prefix=PREFIX,
-        links=NAMES,
-        sources=(),
-        link_index=link,
-        source_index=every,
-        bps=part,
-        kind=every,
-        kinds=Kinds(
-            link_index=link, at_least=np.zeros((len(part), LINKS), dtype=np.int64), movable=np.ones(len(part), bool)
-        ),
-    )
-    shares = Shares(group=every, expected=np.eye(LINKS)[link], unit=every, correlation=0.0)
-    return Crowds([Crowd(Senders(columns, every), shares)])
+        return sender, link

@@ -113,7 +113,7 @@ class Oracle:
         return self._shares[self._steps, vector]
 
     def band(self, vector: tuple[int, ...]) -> Band:
-        """Without width."""
+        """Without width, and in the mean: what the dry run expects of the learned model is the median."""
         expected = self._traffic.volumes() @ self.predict(vector)
         return expected, expected, expected
 

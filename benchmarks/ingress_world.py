@@ -15,8 +15,9 @@ the design was measured in, by what the simple models foretell: nothing 80, plai
 worlds:
 
 - top-1: the share of bytes whose main link was named; moved: the same over bytes of senders whose main link changed;
-- error: points of the total load, on the worst link; ratio: to that of the best simple model in the same worlds;
-- bands: how often the load of a link was in its 90 % band, and the mean half-width in points.
+- error: points of the total load, on the worst link, from what the dry run expects; ratio: to that of the best simple
+  model in the same worlds;
+- bands: how often the load of a link was in the 90 % band of the dry run, and the mean half-width in points.
 
 The simple models, all of which remember what a sender did under a vector that they have seen:
 

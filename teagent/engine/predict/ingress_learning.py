@@ -177,7 +177,7 @@ def _scored(model: IngressModel, observation: Observation, vector: Vector, share
     bps, seen = observation.bps[rows], share[rows]
     each = Chances(model).each(observation.asn[rows], before[rows], last, vector)
     mixed = np.tensordot(model.scores.weights(), each, axes=1)
-    scores = model.scores.with_outcome(losses(each, seen, bps), misses_of(bps, mixed, seen))
+    scores = model.scores.with_outcome(losses(each, seen, bps), misses_of(bps, mixed, seen, before[rows]))
     return replace(model, scores=scores)
 
 

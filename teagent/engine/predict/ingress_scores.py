@@ -19,6 +19,7 @@ from teagent.engine.predict.bands import FACTORS, Z90
 from teagent.engine.predict.normal import density_and_share, quantiles
 
 Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
 
 AT_FIRST = (0.0, -2.0, -3.0, -5.0)
 """Logarithms of the weights of the learned model and of each of `Simple` before any of them was tried."""
@@ -27,7 +28,7 @@ SHARPNESS = 40.0
 FADES = 0.8
 """What a loss keeps with every further one."""
 
-CORRELATION = 0.2
+CORRELATION = 0.4
 """How alike senders err before anything was scored; counts as much as ASSUMED_MISSES misses."""
 ASSUMED_MISSES = 4.0
 CORRELATIONS = np.geomspace(0.002, 0.8, 40)
@@ -97,14 +98,20 @@ def losses(chances: Floats, share: Floats, bps: Floats) -> Floats:
     return result
 
 
-def misses_of(bps: Floats, chances: Floats, share: Floats) -> tuple[Miss, ...]:
-    """For each of K links: senders with `bps` (R) that were given `chances` (R, K) and came as `share` (R, K)."""
+def misses_of(bps: Floats, chances: Floats, share: Floats, link: Ints) -> tuple[Miss, ...]:
+    """For each of K links: senders with `bps` (R) over `link` (R), -1 for none, that were given `chances` (R, K) and
+    came as `share` (R, K).
+
+    As the dry run has it, what senders have in common makes them move: they come to a link as they leave it.
+    """
     part = bps / bps.sum()
     alone = np.sqrt(part**2 @ np.clip(chances * (1 - chances), 0, None))
-    follows, _ = density_and_share(quantiles(np.clip(chances, CERTAIN, 1 - CERTAIN)))
+    density, _ = density_and_share(quantiles(np.clip(chances, CERTAIN, 1 - CERTAIN)))
+    follows = np.where(link[:, None] == np.arange(chances.shape[1]), -density, density)
+    together = np.abs(FACTOR_DEVIATION * (part @ follows))
     return tuple(
-        Miss(distance=float(abs(distance)), alone=float(alone), together=float(together))
-        for distance, alone, together in zip(
-            part @ (share - chances), alone, FACTOR_DEVIATION * (part @ follows), strict=True
+        Miss(distance=distance, alone=by_itself, together=moved)
+        for distance, by_itself, moved in zip(
+            np.abs(part @ (share - chances)).tolist(), alone.tolist(), together.tolist(), strict=True
         )
     )

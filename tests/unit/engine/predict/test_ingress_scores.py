@@ -69,15 +69,24 @@ def test_old_misses_are_forgotten():
 
 
 def test_a_miss_says_how_far_each_load_was_from_what_was_foretold():
-    (first, second) = misses_of(np.array([3.0, 1.0]), np.array([[0.5, 0.5], [1.0, 0.0]]), np.concatenate([HERE, HERE]))
+    chances = np.array([[0.5, 0.5], [1.0, 0.0]])
+    (first, second) = misses_of(np.array([3.0, 1.0]), chances, np.concatenate([HERE, HERE]), np.array([0, 0]))
     assert first.distance == second.distance == pytest.approx(0.375)
 
 
 def test_what_misses_have_in_common_is_what_bands_make_of_it():
-    part, chance = np.array([0.75, 0.25]), np.array([0.5, 0.9])
-    (first, _) = misses_of(4 * part, np.stack([chance, 1 - chance], axis=1), np.concatenate([HERE, HERE]))
-    loads = given_factor(chance, 0.01) @ part
-    assert loads.std() == pytest.approx(np.sqrt(0.01) * first.together, rel=0.02)
+    part, goes = np.array([0.75, 0.25]), np.array([0.5, 0.9])
+    chances = np.stack([1 - goes, goes], axis=1)
+    (left, gained) = misses_of(4 * part, chances, np.concatenate([HERE, HERE]), np.array([0, 0]))
+    moved = given_factor(goes, 0.01) @ part
+    assert moved.std() == pytest.approx(np.sqrt(0.01) * gained.together, rel=0.02)
+    assert left.together == pytest.approx(gained.together)
+
+
+def test_a_link_that_gains_as_much_as_it_loses_has_nothing_in_common_with_what_moves():
+    chances = np.full((2, 2), 0.5)
+    (first, second) = misses_of(np.array([1.0, 1.0]), chances, np.concatenate([HERE, THERE]), np.array([0, 1]))
+    assert first.together == second.together == pytest.approx(0.0)
 
 
 # --- simple models ----------------------------------------------------------------------------------------------------
