@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ BEAM = 64
 EXTENSIONS = 192
 OF_EACH = 4
 """So many vectors of each prefix are in the beam and among the extensions, if others are better or not."""
+
+Columns = TypeVar("Columns", Floats, Ints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,14 @@ def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) 
         found.append(grown)
     wanted = sorted(tuple(row) for row in rough.best(found))
     return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in wanted]
+
+
+def _together(of_parts: Columns, plans: Ints) -> Columns:
+    """Summed over the parts of each of `plans` (N, depth)."""
+    result = of_parts[plans[:, 0]]
+    for part in plans.T[1:]:
+        result += of_parts[part]
+    return result
 
 
 def _any(flags: Flags) -> Flags:
@@ -210,7 +221,7 @@ class _Rough:
             little = (left > (1 - RELIEF_AT_LEAST) * need)[:, hot].any(axis=1)
             steps = np.floor(np.where(gains | hot, left, 0.0).sum(axis=1) / grain)
         added = np.maximum(after, self._commit) - np.maximum(load, self._commit)
-        changed = self._changes[plans].sum(axis=1)
+        changed = _together(self._changes, plans)
         broken = little + (changed > policy.limits.changes_per_plan)
         return (
             broken,
@@ -222,7 +233,7 @@ class _Rough:
             np.round((self._price * np.where(gains, np.maximum(0.0, added), 0.0)).sum(axis=1) / 1e6, 6),
             np.round(np.maximum(0.0, outcome.moved - need[hot].sum())),
             changed,
-            self._prepends[plans].sum(axis=1),
+            _together(self._prepends, plans),
         )
 
     def _outcome(self, plans: Ints) -> _Outcome:
@@ -230,9 +241,9 @@ class _Rough:
         scene = self._yardstick.scene
         load, capacity, times = np.nan_to_num(scene.load_bps), scene.capacity_bps, scene.snapshot.widening
         change, rise, landing, swing, variance = (
-            getattr(self._looks, name)[plans].sum(axis=1) for name in ("change", "rise", "landing", "swing", "variance")
+            _together(getattr(self._looks, name), plans) for name in ("change", "rise", "landing", "swing", "variance")
         )
-        strangers, leaving = (getattr(self._looks, name)[plans].sum(axis=1) for name in ("strangers", "leaving"))
+        strangers, leaving = (_together(getattr(self._looks, name), plans) for name in ("strangers", "leaving"))
         width = Z90 * np.sqrt(swing**2 + variance)
         noise, before, most = VOLUME_ERROR * load, load * (1 + scene.hidden_expected), load * (1 + scene.hidden_high)
         after = before + change[:, :-1]

@@ -113,19 +113,25 @@ class _Given:
     chances: Floats
     variance: Floats
 
-    def at(self, probability: Floats) -> tuple[Floats, Floats]:
-        """(F, ...) both, for any probabilities (...)."""
-        level, over = _between(probability)
-        chances, variance = (
-            table[:, level] * (1 - over) + table[:, level + 1] * over for table in (self.chances, self.variance)
-        )
-        return chances, variance
+    def chances_at(self, probability: Floats) -> Floats:
+        """(F, ...) for any probabilities (...)."""
+        return _interpolated(self.chances, probability)
+
+    def variance_at(self, probability: Floats) -> Floats:
+        """(F, ...) for any probabilities (...)."""
+        return _interpolated(self.variance, probability)
 
 
 @lru_cache(maxsize=64)
 def _given(correlation: float) -> _Given:
     chances = given_factor(np.arange(LEVELS + 1) / LEVELS, correlation)
     return _Given(chances=chances, variance=chances * (1 - chances))
+
+
+def _interpolated(table: Floats, probability: Floats) -> Floats:
+    level, over = _between(probability)
+    result: Floats = table[:, level] * (1 - over) + table[:, level + 1] * over
+    return result
 
 
 def _between(probability: Floats) -> tuple[Ints, Floats]:
@@ -148,7 +154,7 @@ class Going:
     probability: Floats
     scale: Floats
 
-    def only(self, entries: Flags) -> Going:
+    def only(self, entries: Flags | Ints) -> Going:
         return Going(
             cases=self.cases,
             case=self.case[entries],
@@ -167,7 +173,7 @@ class Going:
 def outcomes(crowds: Crowds, going: Going, correlation: float) -> Outcomes:
     """Of the sum of all that moves. There may be thousands of groups: of most only sums by probability are needed."""
     groups = len(crowds.bps)
-    going = going.only((going.probability > 0) & (going.scale != 0) & (crowds.bps[going.group] > 0))
+    going = going.only(np.flatnonzero((going.probability > 0) & (going.scale != 0) & (crowds.bps[going.group] > 0)))
     size, unsure = np.abs(going.scale), np.maximum(going.probability * (1 - going.probability), 0.0)
     heavy = crowds.heaviest(going.spread(size * np.sqrt(unsure), groups), ENUMERATED_UNITS)
     bps, group = crowds.unit_bps[heavy], crowds.unit_group[heavy]  # (C, 6, parts)
@@ -176,14 +182,15 @@ def outcomes(crowds: Crowds, going: Going, correlation: float) -> Outcomes:
     of_heavy = signed[case, group]
     goes = (of_heavy != 0) & (bps > 0)
     given = _given(correlation)
-    chances, unsureness = given.at(probability[case, group])
+    chances = given.chances_at(probability[case, group])
     values, shares = _steps(bps * of_heavy, chances * goes)
     moved = going.scale * crowds.bps[going.group]
     square = size**2 * crowds.square[going.group]
     mean, variance = _sums(given, going.probability, going.case, going.cases, (moved, square))
     mean -= np.einsum("fcun,cun->cf", chances, bps * of_heavy)
     variance += _together(crowds, given, probability, signed)
-    alone = np.einsum("fcun,cun->fcu", np.sqrt(unsureness), bps * np.abs(of_heavy))
+    deviation = np.sqrt(given.variance_at(probability[case, group]))
+    alone = np.einsum("fcun,cun->fcu", deviation, bps * np.abs(of_heavy))
     variance -= np.einsum("fcu,fcu->cf", alone, alone)
     count = np.bincount(going.case, weights=crowds.count[going.group], minlength=going.cases)
     light = count > goes.sum(axis=(1, 2))
@@ -223,8 +230,8 @@ def _together(crowds: Crowds, given: _Given, probability: Floats, scale: Floats)
         case, pair = np.nonzero(goes[:, one] & goes[:, other])
         first, second = one[pair], other[pair]
         both = 2 * product[pair] * np.abs(scale[case, first] * scale[case, second])
-        deviation = [np.sqrt(given.at(probability[case, group])[1]) for group in (first, second)]
-        for number, each in enumerate(deviation[0] * deviation[1] * both):
+        unsure = given.variance_at(probability[case, first]) * given.variance_at(probability[case, second])
+        for number, each in enumerate(np.sqrt(unsure) * both):
             variance[:, number] += np.bincount(case, weights=each, minlength=len(scale))
     return variance
 
@@ -265,27 +272,34 @@ def _kept_first(kept: Flags, moved: Floats, share: Floats) -> tuple[Floats, Floa
 
 def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Floats) -> Floats:
     """(C): Newton's method, and by halves where it leads astray."""
-    inverse = 1.0 / sigma[:, :, None]
+    # Most combinations of what heavy senders do are hopeless: what there is of each case and factor, end to end.
+    kept = weights > UNLIKELY
+    count = kept.sum(axis=2)
+    values, weight = atoms[kept], weights[kept]
+    ends = np.cumsum(count.sum(axis=1))
+    first, each = np.append(0, ends[:-1]), count.sum(axis=1)
     widest = sigma.max(axis=1)
-    low, high = atoms.min(axis=(1, 2)) - 4 * widest, atoms.max(axis=(1, 2)) + 4 * widest
+    low, high = np.minimum.reduceat(values, first) - 4 * widest, np.maximum.reduceat(values, first) + 4 * widest
     close = CLOSE * (high - low)
     # A step of Newton's that is short beside the blur leaves less than its square: no further one is needed.
     short = np.maximum(close, SHORT * sigma.min(axis=1))
-    mean = (weights * atoms).sum(axis=(1, 2))
-    spread = (weights * ((atoms - mean[:, None, None]) ** 2 + sigma[:, :, None] ** 2)).sum(axis=(1, 2))
+    mean = np.add.reduceat(weight * values, first)
+    values -= np.repeat(mean, each)
+    spread = np.add.reduceat(weight * values**2, first) + (weights.sum(axis=2) * sigma**2).sum(axis=1)
     x: Floats = np.clip(mean + quantiles(share) * np.sqrt(spread), low, high)
     todo = np.arange(len(x))
     # Single precision from here on is as good as the approximation, and half the work: distances from the mean are in
     # units of the blur.
-    weights = weights.astype(np.float32)
-    scaled = ((atoms - mean[:, None, None]) * inverse).astype(np.float32)
-    inverse = inverse[:, :, 0]
+    inverse = 1.0 / sigma
+    weight = weight.astype(np.float32)
+    scaled = (values * np.repeat(inverse, count.reshape(-1))).astype(np.float32)
     for _ in range(STEPS):
-        now = x[todo]
+        now, size = x[todo], count.reshape(-1)
         ahead = ((now - mean)[:, None] * inverse).astype(np.float32)
-        density, below = density_and_share(ahead[:, :, None] - scaled)
-        off = np.einsum("cfa,cfa->cf", weights, below).sum(axis=1, dtype=np.float64) - share[todo]
-        slope = (np.einsum("cfa,cfa->cf", weights, density) * inverse).sum(axis=1)
+        density, below = density_and_share(np.repeat(ahead, size) - scaled)
+        begin = np.cumsum(size) - size
+        off = np.add.reduceat(weight * below, begin).reshape(count.shape).sum(axis=1, dtype=np.float64) - share[todo]
+        slope = (np.add.reduceat(weight * density, begin).reshape(count.shape) * inverse).sum(axis=1)
         low[todo] = np.where(off < 0, now, low[todo])
         high[todo] = np.where(off < 0, high[todo], now)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -296,9 +310,9 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Float
         if not open_still.any():
             break
         if not open_still.all():
-            todo = todo[open_still]
-            mean, scaled = mean[open_still], scaled[open_still]
-            weights, inverse = weights[open_still], inverse[open_still]
+            left = np.repeat(open_still, count.sum(axis=1))
+            weight, scaled = weight[left], scaled[left]
+            todo, mean, inverse, count = (each[open_still] for each in (todo, mean, inverse, count))
     return x
 
 

@@ -71,7 +71,6 @@ class Crowd:
         self.square: Floats = np.bincount(self.group, weights=senders.square, minlength=groups).astype(np.float64)
         self.count = np.bincount(self.group, minlength=groups)
         self._named = senders.named.copy()
-        self._order: dict[int, Ints] = {}
         self.rest: Floats = np.zeros(groups)
         # They are in the order of their loads: the heaviest of each group is the last to be set.
         self.rest[self.group[senders.others]] = columns.bps[senders.others]
@@ -87,15 +86,17 @@ class Crowd:
 
     def name_more(self, groups: Ints) -> None:
         """Of each of these groups several times as many as now, the heaviest."""
-        for group in groups.tolist():
-            if group not in self._order:
-                rows = np.flatnonzero(self.group == group)
-                self._order[group] = rows[np.lexsort((self.unit[rows], -self.columns.bps[rows]))]
-            rows = self._order[group]
-            count = MORE * max(1, int(np.count_nonzero(self._named[rows])))
-            self._named[rows[:count]] = True
-            others = rows[~self._named[rows]]
-            self.rest[group] = self.columns.bps[others[0]] if len(others) else 0.0
+        wanted = np.zeros(len(self.bps), dtype=bool)
+        wanted[groups] = True
+        rows = np.flatnonzero(wanted[self.group])
+        bps = self.columns.bps
+        rows = rows[np.lexsort((self.unit[rows], -bps[rows], self.group[rows]))]
+        size, named = (np.bincount(self.group[each], minlength=len(self.bps))[groups] for each in (rows, self.named))
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
+        self._named[rows[place < np.repeat(MORE * np.maximum(1, named), size)]] = True
+        others = rows[~self._named[rows]][::-1]
+        self.rest[groups] = 0.0
+        self.rest[self.group[others]] = bps[others]
 
 
 class Crowds:

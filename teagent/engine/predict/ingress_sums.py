@@ -62,10 +62,9 @@ class Sums:
         known = np.flatnonzero((to >= 0).reshape(-1))
         cells = Cells((own[:, None] * width + to).reshape(-1)[known], width)
         moving = np.array([after != self._answers.before for after in afters])
-        mean, may, doubt, slope = (
-            cells.summed(each[segment, column].reshape(len(afters), -1)[:, known] * moving[:, None])
-            for each in self._sums
-        )
+        found = self._sums[:, segment, column].reshape(len(self._sums) * len(afters), -1)
+        summed = cells.summed(found if len(known) == found.shape[1] else found[:, known])
+        mean, may, doubt, slope = summed.reshape(len(self._sums), len(afters), width, width) * moving[:, None, None]
         surely = (self._surely[segment, column] * moving[:, None]).astype(np.float64)
         return Movement(
             mean=mean,

@@ -122,9 +122,11 @@ class Answers:
         digits = np.where(prepends >= WITHHELD, DIGITS - 1, prepends)
         code = _packed(digits[:, self.places], DIGITS)
         row = np.arange(len(self.places))
-        asked = np.zeros(self._column.shape, dtype=bool)
-        asked[row, code] = True
-        for combination, number in np.argwhere(asked & (self._column < 0)).tolist():
+        missing = np.nonzero(self._column[row, code] < 0)
+        unknown = np.unique(missing[1] * DIGITS**self._width + code[missing])
+        for combination, number in zip(
+            *(part.tolist() for part in np.divmod(unknown, DIGITS**self._width)), strict=True
+        ):
             known = self._prepends[combination]
             self._column[combination, number] = len(known)
             known.append(_unpacked(number, self._width))

@@ -42,9 +42,8 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
         return Movers(seen=True, unknown_bps=unknown_bps)
     by_source = np.zeros(len(scene.matrix.sources))
     for crowd, part in crowds.parts():
-        rows = np.flatnonzero(moving[part][crowd.group])
-        source, bps = crowd.columns.source_index[rows], crowd.columns.bps[rows]
-        by_source += np.bincount(source, weights=bps, minlength=len(by_source))
+        bps = crowd.columns.bps * moving[part][crowd.group]
+        by_source += np.bincount(crowd.columns.source_index, weights=bps, minlength=len(by_source))
     heaviest = int(np.argmax(by_source))
     chances = [
         float(leaving[part][crowd.group[row]])
