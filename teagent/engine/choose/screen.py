@@ -24,8 +24,8 @@ from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.plan import Candidate
 from teagent.model.policy import Objective, Policy
 
-KEPT = 36
-"""So many get a dry run."""
+KEPT, FIRST = 36, 18
+"""So many get a dry run; if none of the first ones is allowed, no others do."""
 BEAM = 64
 EXTENSIONS = 192
 OF_EACH = 4
@@ -96,8 +96,13 @@ def promising(
     return found
 
 
-def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
-    """The candidates of up to `depth` prefixes that look best, in a fixed order."""
+def screen(
+    yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates of up to `depth` prefixes that look best: the first ones and the others, each in a fixed order.
+
+    Among the first are those that look nearest to the rules. Where these are refused, the others are too.
+    """
     rough = _Rough(yardstick, options)
     parts = np.arange(len(rough.parts))[:, None]
     orders = rough.orders(parts)
@@ -112,8 +117,11 @@ def screen(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) 
             break
         grown = plans[_first(rough.orders(plans), BEAM)]
         found.append(grown)
-    wanted = sorted(tuple(row) for row in rough.best(found))
-    return [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in wanted]
+    first, others = (
+        [Candidate(vectors=tuple(rough.parts[number] for number in row)) for row in sorted(rows)]
+        for rows in rough.best(found)
+    )
+    return first, others
 
 
 def _together(of_parts: Columns, plans: Ints) -> Columns:
@@ -190,12 +198,14 @@ class _Rough:
         keys, names = self._key(plans), tuple(plans.T[::-1])
         return np.lexsort((*names, *keys[:1:-1])), np.lexsort((*names, *keys[::-1]))
 
-    def best(self, found: list[Ints]) -> list[list[int]]:
-        """Of plans of several depths."""
+    def best(self, found: list[Ints]) -> tuple[list[list[int]], list[list[int]]]:
+        """Of plans of several depths: the first and the others."""
         keys = np.concatenate([np.stack(self._key(plans), axis=1) for plans in found])
         rows = [row for plans in found for row in plans.tolist()]
         orders = np.lexsort(keys[:, 2:].T[::-1]), np.lexsort(keys.T[::-1])
-        return [rows[place] for place in _first(orders, KEPT).tolist()]
+        first = _first(orders, FIRST).tolist()
+        others = set(_first(orders, KEPT).tolist()).difference(first)
+        return [rows[place] for place in first], [rows[place] for place in others]
 
     def _key(self, plans: Ints) -> tuple[Floats | Flags | Ints, ...]:
         """How far the rules are broken: changes that are too many, or relief too little; overload where it lands.

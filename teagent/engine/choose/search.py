@@ -112,7 +112,10 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
     yardstick = _yardstick(task)
     options = _widened(task, yardstick, eligible, options, most)
-    weighed = [consider(task, candidate) for candidate in _candidates(yardstick, options, depth)]
+    first, others = _candidates(yardstick, options, depth)
+    weighed = [consider(task, candidate) for candidate in first]
+    if not all(isinstance(one.verdict, RefusedVerdict) for one in weighed):
+        weighed += [consider(task, candidate) for candidate in others]
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
         missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(ranked[:1], options)])
@@ -148,15 +151,19 @@ def _one_prepend_less(shown: Sequence[Considered], options: Mapping[Prefix, Opti
                     yield Candidate(vectors=(*parts[:at], (prefix, less), *parts[at + 1 :]))
 
 
-def _candidates(yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
+def _candidates(
+    yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The others are worth a dry run where not all of the first are refused."""
     most = max(len(found.vectors) for found in options.values())
     if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= EXHAUSTIVE:
-        return [
+        every = [
             Candidate(vectors=tuple(zip(group, chosen, strict=True)))
             for size in range(1, depth + 1)
             for group in combinations(options, size)
             for chosen in product(*(options[prefix].vectors for prefix in group))
         ]
+        return every, []
     return screen(yardstick, options, depth)
 
 

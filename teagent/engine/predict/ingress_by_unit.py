@@ -20,7 +20,7 @@ from teagent.model.bgp import Prefix
 CHANCE_STEPS = 200
 """Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
 
-HEAVIEST = 512
+HEAVIEST = 256
 """Of so many demands of a prefix simple models choose among all links in a quick look, too: these are most of it."""
 
 NUMBER_MAX = 2**62
