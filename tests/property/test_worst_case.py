@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +12,12 @@ from hypothesis import strategies as st
 
 from teagent.engine.choose.optimise import gains
 from teagent.engine.predict.bands import VOLUME_ERROR
-from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.scene import HIDDEN_HIGH
-from teagent.engine.predict.shares import DemandColumns, Shares, Vector
+from teagent.engine.predict.shares import DemandColumns, Floats
 from teagent.engine.predict.simulate import simulate
 from teagent.model.bgp import parse_prefix
 from teagent.model.plan import Candidate, DryRun
-from teagent.model.traffic import Source
+from tests.fakes.forecaster import Fixed
 from tests.golden.case import snapshot_of
 
 pytestmark = pytest.mark.slow
@@ -31,31 +29,16 @@ NEAR = 1 + 1e-6
 
 
 @dataclass(frozen=True)
-class AsTold:
+class AsTold(Fixed):
     """A sender that is known goes where the table (senders, links) says, whatever is announced."""
 
-    chances: tuple[tuple[float, ...], ...]
-    assumption = "as told"
+    table: tuple[tuple[float, ...], ...]
 
-    def seen_under(self, source: Source) -> int:
-        return 0
-
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        return next(self.each(demands, before, [after]))
-
-    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
-        """Nothing is to be prepared."""
-
-    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
-        return summed(demands, self.each(demands, before, afters))
-
-    def each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
+    def chances(self, demands: DemandColumns) -> Floats:
         asn = np.array([source.asn for source in demands.sources])[demands.source_index]
-        expected = np.array(self.chances)[np.maximum(asn - 64496, 0)]
+        expected = np.array(self.table)[np.maximum(asn - 64496, 0)]
         expected[asn == 0] = np.eye(len(LINKS))[demands.link_index[asn == 0]]
-        unit = demands.source_index * len(LINKS) + demands.link_index
-        for _ in afters:
-            yield Shares(group=np.arange(len(unit)), expected=expected, unit=unit, correlation=0.2)
+        return expected
 
 
 @st.composite
@@ -95,7 +78,7 @@ def may_land_bps(world: tuple[dict[str, Any], AsTold], onto: str, *, unknown: bo
                     continue
                 if sender == "rest":
                     total += megabits if link == "a" else 0.0
-                elif not unknown and told.chances[int(sender[2:]) - 64496][LINKS.index(onto)] > 0:
+                elif not unknown and told.table[int(sender[2:]) - 64496][LINKS.index(onto)] > 0:
                     total += megabits
     return total * 1e6
 

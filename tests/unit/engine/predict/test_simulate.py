@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,14 +7,14 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.looks import look
-from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.scene import prepare
-from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Shares, Vector
+from teagent.engine.predict.shares import TIES_STICK, DemandColumns, Floats
 from teagent.engine.predict.simulate import simulate
 from teagent.errors import NotFound, Refused
 from teagent.model.bgp import parse_prefix
 from teagent.model.plan import Candidate, DryRun
 from teagent.model.traffic import Source, TrafficMatrix
+from tests.fakes.forecaster import Fixed
 from tests.golden.case import CASES, load, merged, snapshot_of
 
 BASE = load(CASES / "two-transit.yaml")
@@ -213,29 +212,13 @@ def test_links_of_the_matrix_that_are_not_configured_any_more_are_ignored() -> N
     assert simulate(replace(snapshot, matrix=with_old), TO_B) == simulate(snapshot, TO_B)
 
 
-class JustAboveOne:
+class JustAboveOne(Fixed):
     """Foretells that all go to the second link, with a chance that rounding has put above 1."""
 
-    assumption = "all go"
-
-    def seen_under(self, source: Source) -> int:
-        return 0
-
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        return next(self.each(demands, before, [after]))
-
-    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
-        """Nothing is to be prepared."""
-
-    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
-        return summed(demands, self.each(demands, before, afters))
-
-    def each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
-        for _ in afters:
-            expected = np.zeros((len(demands.kinds.link_index), len(demands.links)), dtype=np.float32)
-            expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))
-            unit = demands.source_index * len(demands.links) + demands.link_index
-            yield Shares(group=demands.kind, expected=expected, unit=unit, correlation=0.2)
+    def chances(self, demands: DemandColumns) -> Floats:
+        expected = np.zeros((len(demands.bps), len(demands.links)), dtype=np.float32)
+        expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))
+        return expected
 
 
 def test_a_chance_that_rounding_puts_above_one_is_as_good_as_one() -> None:

@@ -1,0 +1,35 @@
+"""Forecasters that say what a test wants said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from teagent.engine.predict.movement import Movement, summed
+from teagent.engine.predict.shares import DemandColumns, Floats, Shares, Vector
+from teagent.model.traffic import Source
+
+
+class Fixed:
+    """Each demand comes by each link with the chance that `chances` gives, whatever is announced."""
+
+    assumption = "as told"
+
+    def chances(self, demands: DemandColumns) -> Floats:
+        """(N, links)"""
+        raise NotImplementedError
+
+    def seen_under(self, source: Source) -> int:
+        return 0
+
+    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+        every = demands.source_index * len(demands.links) + demands.link_index
+        expected = self.chances(demands)
+        return Shares(group=np.arange(len(every)), expected=expected, unit=every, correlation=0.2)
+
+    def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Nothing is to be prepared."""
+
+    def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        return summed(demands, (self.forecast_shares(demands, before, after) for after in afters))
