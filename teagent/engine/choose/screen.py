@@ -101,7 +101,7 @@ def screen(
 ) -> tuple[list[Candidate], list[Candidate]]:
     """The candidates of up to `depth` prefixes that look best: the first ones and the others, each in a fixed order.
 
-    Among the first are those that look nearest to the rules. Where these are refused, the others are too.
+    Among the first are those that look nearest to the rules. Where these are refused, the others are taken to be, too.
     """
     rough = _Rough(yardstick, options)
     parts = np.arange(len(rough.parts))[:, None]

@@ -108,29 +108,29 @@ def given_factor(probability: Floats, correlation: float) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Given:
-    """`chances` (F, LEVELS + 1), the probabilities given the factor, and the `variance` (same) of who goes or stays."""
+    """`chances` (LEVELS + 1, F), the probabilities given the factor, and the `variance` (same) of who goes or stays."""
 
     chances: Floats
     variance: Floats
 
     def chances_at(self, probability: Floats) -> Floats:
-        """(F, ...) for any probabilities (...)."""
+        """(..., F) for any probabilities (...)."""
         return _interpolated(self.chances, probability)
 
     def variance_at(self, probability: Floats) -> Floats:
-        """(F, ...) for any probabilities (...)."""
+        """(..., F) for any probabilities (...)."""
         return _interpolated(self.variance, probability)
 
 
 @lru_cache(maxsize=64)
 def _given(correlation: float) -> _Given:
-    chances = given_factor(np.arange(LEVELS + 1) / LEVELS, correlation)
+    chances = np.ascontiguousarray(given_factor(np.arange(LEVELS + 1) / LEVELS, correlation).T)
     return _Given(chances=chances, variance=chances * (1 - chances))
 
 
 def _interpolated(table: Floats, probability: Floats) -> Floats:
     level, over = _between(probability)
-    result: Floats = table[:, level] * (1 - over) + table[:, level + 1] * over
+    result: Floats = table[level] * (1 - over)[..., None] + table[level + 1] * over[..., None]
     return result
 
 
@@ -182,7 +182,7 @@ def outcomes(crowds: Crowds, going: Going, correlation: float) -> Outcomes:
     of_heavy = signed[case, group]
     goes = (of_heavy != 0) & (bps > 0)
     given = _given(correlation)
-    chances = given.chances_at(probability[case, group])
+    chances = np.moveaxis(given.chances_at(probability[case, group]), -1, 0)
     values, shares = _steps(bps * of_heavy, chances * goes)
     moved = going.scale * crowds.bps[going.group]
     square = size**2 * crowds.square[going.group]
@@ -190,7 +190,7 @@ def outcomes(crowds: Crowds, going: Going, correlation: float) -> Outcomes:
     mean -= np.einsum("fcun,cun->cf", chances, bps * of_heavy)
     variance += _together(crowds, given, probability, signed)
     deviation = np.sqrt(given.variance_at(probability[case, group]))
-    alone = np.einsum("fcun,cun->fcu", deviation, bps * np.abs(of_heavy))
+    alone = np.einsum("cunf,cun->fcu", deviation, bps * np.abs(of_heavy))
     variance -= np.einsum("fcu,fcu->cf", alone, alone)
     count = np.bincount(going.case, weights=crowds.count[going.group], minlength=going.cases)
     light = count > goes.sum(axis=(1, 2))
@@ -219,7 +219,7 @@ def _sums(
         for weight in weights
     ]
     mean, variance = (table.reshape(cases, width) for table in by_level)
-    return mean @ given.chances.T, variance @ given.variance.T
+    return mean @ given.chances, variance @ given.variance
 
 
 def _together(crowds: Crowds, given: _Given, probability: Floats, scale: Floats) -> Floats:
@@ -231,8 +231,9 @@ def _together(crowds: Crowds, given: _Given, probability: Floats, scale: Floats)
         first, second = one[pair], other[pair]
         both = 2 * product[pair] * np.abs(scale[case, first] * scale[case, second])
         unsure = given.variance_at(probability[case, first]) * given.variance_at(probability[case, second])
-        for number, each in enumerate(np.sqrt(unsure) * both):
-            variance[:, number] += np.bincount(case, weights=each, minlength=len(scale))
+        begin = np.flatnonzero(np.diff(case, prepend=-1))
+        if len(begin):
+            variance[case[begin]] += np.add.reduceat(np.sqrt(unsure) * both[:, None], begin)
     return variance
 
 

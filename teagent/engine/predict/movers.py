@@ -67,17 +67,15 @@ def shifts(scene: Scene, crowds: Crowds, away: Floats) -> tuple[Shift, ...]:
 
     `away` (R, K): the chance of each group to go to each link.
     """
-    found: list[Shift] = []
+    found: list[tuple[Crowd, int, int, float]] = []
     weights: list[Floats] = []
     for crowd, part in crowds.parts():
         rows, columns, weight = _heaviest(crowd, away[part])
         weights.append(weight)
-        found += [
-            _shift(scene, crowd, row, column, float(away[part][crowd.group[row], column]))
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-        ]
+        chances = away[part][crowd.group[rows], columns]
+        found += zip([crowd] * len(rows), rows.tolist(), columns.tolist(), chances.tolist(), strict=True)
     order = np.argsort(-np.concatenate(weights), kind="stable")[:SHIFTS_SHOWN]
-    return tuple(found[at] for at in order)
+    return tuple(_shift(scene, *found[at]) for at in order)
 
 
 def _heaviest(crowd: Crowd, away: Floats) -> tuple[Ints, Ints, Floats]:
@@ -85,7 +83,8 @@ def _heaviest(crowd: Crowd, away: Floats) -> tuple[Ints, Ints, Floats]:
     while True:
         rows = crowd.named
         weight = away[crowd.group[rows]] * crowd.columns.bps[rows, None]
-        at, columns = np.nonzero(weight > 0)
+        lightest = np.partition(weight, -SHIFTS_SHOWN, axis=None)[-SHIFTS_SHOWN] if weight.size > SHIFTS_SHOWN else 0.0
+        at, columns = np.nonzero((weight > 0) & (weight >= lightest))
         chosen = np.argsort(-weight[at, columns], kind="stable")[:SHIFTS_SHOWN]
         at, columns = at[chosen], columns[chosen]
         least = weight[at[-1], columns[-1]] if len(at) == SHIFTS_SHOWN else 0.0
