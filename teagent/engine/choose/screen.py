@@ -25,7 +25,9 @@ from teagent.model.plan import Candidate
 from teagent.model.policy import Objective, Policy
 
 KEPT, FIRST = 36, 18
-"""So many get a dry run; if none of the first ones is allowed, no others do."""
+"""So many get a dry run; if none of the first ones is allowed, no others do that look refused."""
+LOOKS_REFUSED = 2
+"""Where a key says so."""
 BEAM = 64
 EXTENSIONS = 192
 OF_EACH = 4
@@ -203,9 +205,9 @@ class _Rough:
         keys = np.concatenate([np.stack(self._key(plans), axis=1) for plans in found])
         rows = [row for plans in found for row in plans.tolist()]
         orders = np.lexsort(keys[:, 2:].T[::-1]), np.lexsort(keys.T[::-1])
-        first = _first(orders, FIRST).tolist()
-        others = set(_first(orders, KEPT).tolist()).difference(first)
-        return [rows[place] for place in first], [rows[place] for place in others]
+        kept, first = _first(orders, KEPT).tolist(), set(_first(orders, FIRST).tolist())
+        first |= {place for place in kept if not keys[place, LOOKS_REFUSED]}
+        return [rows[place] for place in first], [rows[place] for place in kept if place not in first]
 
     def _key(self, plans: Ints) -> tuple[Floats | Flags | Ints, ...]:
         """How far the rules are broken: changes that are too many, or relief too little; overload where it lands.

@@ -99,8 +99,8 @@ def considered(task: Task, plan: Plan, predicted: DryRun) -> Considered:
 def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considered, ...], int]:
     """The candidates, best first, refused ones after those that are not; and how many were weighed.
 
-    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known. The first
-    is not to be had with one prepend less.
+    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known. The first,
+    if it is allowed, is not to be had with one prepend less.
     """
     # What takes more changes than a plan may have is looked at where there is nothing else, to say what is refused.
     for most in (task.policy.limits.changes_per_plan, ANY_NUMBER):
@@ -118,7 +118,8 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
         weighed += [consider(task, candidate) for candidate in others]
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
-        missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(ranked[:1], options)])
+        chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
+        missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
         if not missing:
             return tuple(ranked), len(weighed)
         weighed += [consider(task, candidate) for candidate in missing]
@@ -139,9 +140,9 @@ def _one_prefix_less(shown: Sequence[Considered]) -> Iterator[Candidate]:
             yield Candidate(vectors=parts[:at] + parts[at + 1 :])
 
 
-def _one_prepend_less(shown: Sequence[Considered], options: Mapping[Prefix, Options]) -> Iterator[Candidate]:
+def _one_prepend_less(chosen: Sequence[Considered], options: Mapping[Prefix, Options]) -> Iterator[Candidate]:
     """Where the rougher look saw a difference and the dry run sees none, the lesser change would be missed."""
-    for one in shown:
+    for one in chosen:
         parts = candidate_of(one).vectors
         for at, (prefix, vector) in enumerate(parts):
             worth = set(options[prefix].vectors)
