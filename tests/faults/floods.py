@@ -13,6 +13,8 @@ COMMANDS = 1_000_000
 BATCH = 200
 ANNOUNCED_EVERY = 40
 """One command in so many goes on to ExaBGP as a changed announcement; the others are refused or answered at once."""
+SAME_SECONDS = 0.1
+"""BIRD reckons anew, from two clocks, since when a session has been up: it differs by a millisecond now and then."""
 GROWTH_KIB = 4096
 SETTLED_GROWTH_KIB = 512
 """In the second half of it, which is like the first: what is allocated once has been allocated by then."""
@@ -37,7 +39,8 @@ def run(options: Options) -> Iterator[Figure]:
         yield Figure(what="commands of a daemon that floods", value=flooded)
         yield Figure(what="UPDATEs that ExaBGP sent for them", value=state["counters"]["updates_sent"])
         yield Figure(what="sessions lost, by the relay", value=state["counters"].get("sessions_down", 0), limit=0)
-        yield Figure(what="sessions lost, by the router", value=_up_since(network) != up_since, limit=0)
+        since = _up_since(network)
+        yield Figure(what="sessions lost, by the router", value=abs(since - up_since) > SAME_SECONDS, limit=0)
         yield Figure(what="relays that died", value=exabgp.relay_pid() != relay, limit=0)
         for name, before, halfway, after in zip(("the relay", "ExaBGP"), *memory, strict=True):
             yield Figure(what=f"growth of {name} (KiB)", value=after - before, limit=GROWTH_KIB)
@@ -80,8 +83,9 @@ def _flood(network: Network, count: int) -> int:
     return answered
 
 
-def _up_since(network: Network) -> str:
-    found = re.search(r"^teagent\S*\s+BGP\s.*$", network.edge.ask("show", "protocols"), re.MULTILINE)
+def _up_since(network: Network) -> float:
+    """Seconds of the day, as the router tells it."""
+    told = network.edge.ask("show", "protocols")
+    found = re.search(r"^teagent\S*\s+BGP\s.*\s(\d+):(\d+):([\d.]+)\s+Established\b", told, re.MULTILINE)
     assert found is not None
-    assert "Established" in found[0]
-    return found[0]
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
