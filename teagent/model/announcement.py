@@ -65,11 +65,14 @@ def reverse(change: Change) -> Change:
 class AnnouncementSet:
     """An immutable mapping (prefix, link) -> Announcement; links where a prefix is not announced are absent."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_rows", "_vectors")
 
     def __init__(self, announcements: Iterable[Announcement] = ()) -> None:
         rows = sorted(announcements, key=lambda a: (prefix_key(a.prefix), a.link))
         self._rows: Mapping[tuple[Prefix, str], Announcement] = {(a.prefix, a.link): a for a in rows}
+        self._vectors: dict[Prefix, dict[str, int]] = {}
+        for (prefix, link), each in self._rows.items():
+            self._vectors.setdefault(prefix, {})[link] = each.prepend
 
     def __iter__(self) -> Iterator[Announcement]:
         return iter(self._rows.values())
@@ -90,11 +93,11 @@ class AnnouncementSet:
         return self._rows.get((prefix, link))
 
     def prefixes(self) -> tuple[Prefix, ...]:
-        return tuple(dict.fromkeys(a.prefix for a in self))
+        return tuple(self._vectors)
 
     def vector(self, prefix: Prefix) -> dict[str, int]:
         """link -> prepend for one prefix."""
-        return {a.link: a.prepend for a in self if a.prefix == prefix}
+        return dict(self._vectors.get(prefix, {}))
 
     def with_vector(self, prefix: Prefix, vector: Mapping[str, int]) -> AnnouncementSet:
         return self.with_vectors({prefix: vector})

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from operator import le
 from typing import Any
 
 import numpy as np
@@ -127,10 +129,18 @@ def _ranks(
     names: Sequence[object], keys: Sequence[Any], index: npt.NDArray[Any]
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """The names in their own order, and for each row the place of its name in it."""
-    order = sorted(range(len(names)), key=lambda i: keys[i])
+    if all(map(le, keys, keys[1:])):
+        return [str(name) for name in names], index.astype(np.int64)
+    order = sorted(range(len(names)), key=keys.__getitem__)
     rank = np.zeros(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
-    return [str(names[i]) for i in order], rank[index.astype(np.int64)]
+    return [str(names[i]) for i in order], rank[index]
+
+
+@lru_cache(maxsize=4096)
+def _name(prefix: Prefix) -> str:
+    """Each is announced on many links."""
+    return str(prefix)
 
 
 def _plain(value: object) -> object:
@@ -148,7 +158,7 @@ def _plain(value: object) -> object:
         case IPv4Network() | IPv6Network() | IPv4Address() | IPv6Address():
             return str(value)
         case AnnouncementSet():
-            return [[str(a.prefix), a.link, a.prepend] for a in value]
+            return [[_name(a.prefix), a.link, a.prepend] for a in value]
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case frozenset() | set():

@@ -185,4 +185,5 @@ def _rows(matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats) -> tuple[I
         key, bps = key[order], bps[order]
         first = np.flatnonzero(np.diff(key, prepend=-1))
         key, bps = key[first], np.add.reduceat(bps, first)
-    return *np.divmod(key, len(matrix.sources)), bps
+    cell = key // len(matrix.sources)
+    return cell, key - cell * len(matrix.sources), bps
