@@ -1,16 +1,17 @@
 """Collectors side by side for benchmarks/flow_ingest.py: each a process that listens on a port of the loopback
 interface, counts what it received, and tells it when it ends.
 
-    python benchmarks/flow_collectors.py PORT
+    python benchmarks/flow_collectors.py PORT [--compiled]
 
 is teagent's: the listener, the attribution and the matrix of the daemon, records taken once a second as there,
-or when many wait. On
-SIGTERM it prints what it counted, as JSON.
+or when many wait. On SIGTERM it prints what it counted, as JSON. With --compiled sFlow is read by compiled code from
+the start, where numba is installed; without it, by numpy all the time.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import re
@@ -28,9 +29,11 @@ from pathlib import Path
 
 from flow_export import EXPORTER, LINKS, OURS
 
+from teagent.adapters.flow.compiled import NotCompiled, compiler, loaded
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.engine.measure.attribution import Attribution
 from teagent.engine.measure.matrix import MatrixBuilder
+from teagent.wire.flow.sflow_pass import OnePass
 
 HERE = Path(__file__).resolve().parent
 WINDOW_SECONDS = 60
@@ -45,6 +48,18 @@ def attribution() -> Attribution:
         prefixes=OURS,
         routers={EXPORTER: "edge"},
     )
+
+
+def compiled_pass() -> OnePass | None:
+    """None where numba is not installed, or does not work, which is then said."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    compiler().communicate()
+    outcome = loaded()
+    if isinstance(outcome, NotCompiled):
+        print(f"sFlow is read by numpy: {outcome.reason}", file=sys.stderr)
+        return None
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +157,16 @@ def _wait_for_port(process: subprocess.Popen[str], port: int) -> None:
     raise SystemExit(f"{' '.join(process.args)} does not listen on port {port}")  # type: ignore[arg-type]
 
 
-def _teagent(port: int, _: Path) -> list[str]:
-    command = [sys.executable, str(HERE / "flow_collectors.py"), str(port)]
+def _teagent(port: int, _: Path, *more: str) -> list[str]:
+    command = [sys.executable, str(HERE / "flow_collectors.py"), str(port), *more]
     if os.geteuid() == 0 and shutil.which("setpriv"):
         # Without this capability its socket gets no larger buffer than those of the others.
         command = ["setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin", *command]
     return command
+
+
+def _teagent_compiled(port: int, folder: Path) -> list[str]:
+    return _teagent(port, folder, "--compiled")
 
 
 def _told(output: str, _: Path) -> tuple[int | None, int | None]:
@@ -215,7 +234,9 @@ def _printed(_: str, folder: Path) -> tuple[int | None, int | None]:
 NETFLOW = frozenset({"netflow-v5", "netflow-v9", "ipfix"})
 SFLOW = frozenset({"sflow"})
 COLLECTORS = (
-    Collector("teagent", NETFLOW | SFLOW, sys.executable, _teagent, signal.SIGTERM, _told),
+    Collector("teagent", NETFLOW, sys.executable, _teagent, signal.SIGTERM, _told),
+    Collector("teagent", SFLOW, sys.executable, _teagent_compiled, signal.SIGTERM, _told),
+    Collector("teagent_numpy", SFLOW, sys.executable, _teagent, signal.SIGTERM, _told),
     Collector("nfcapd", NETFLOW, "nfcapd", _nfcapd("nfcapd"), signal.SIGTERM, _nfdumped),
     Collector("nfacctd", NETFLOW, "nfacctd", _pmacct("nfacctd", "netflow", BY_SOURCE), signal.SIGINT, _printed),
     Collector(
@@ -227,7 +248,7 @@ COLLECTORS = (
 PMACCT_NAMES = ("nfacctd", "nfacctd_by_prefix", "sfacctd")
 
 
-def serve(port: int) -> None:
+def serve(port: int, *, compiled: bool) -> None:
     ending, due = threading.Event(), threading.Event()
 
     def end(*_: object) -> None:
@@ -235,7 +256,12 @@ def serve(port: int) -> None:
         due.set()
 
     signal.signal(signal.SIGTERM, end)
-    listener = FlowListener(bindings=[Binding(host=EXPORTER, port=port)], exporters={EXPORTER: "edge"})
+    listener = FlowListener(
+        bindings=[Binding(host=EXPORTER, port=port)], exporters={EXPORTER: "edge"}, compile_sflow=False
+    )
+    one_pass = compiled_pass() if compiled else None
+    if one_pass is not None:
+        listener.read_sflow_by(one_pass)
     builder = MatrixBuilder(attribution())
     records = 0
     window_ends = time.monotonic() + WINDOW_SECONDS
@@ -263,4 +289,4 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), compiled=sys.argv[2:] == ["--compiled"])

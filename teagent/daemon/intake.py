@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from teagent.adapters.bmp.origins import BmpOrigins
+from teagent.adapters.flow.compiled import NotCompiled, Outcome
 from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.origins import OriginFile
 from teagent.config.derived import by_datagrams, sampling_rates
@@ -13,6 +16,8 @@ from teagent.daemon.build import binding, clickhouse_source, flow_source, origin
 from teagent.ports import Clock
 from teagent.service.observe import Observer
 from teagent.service.origins import Origins
+
+log = structlog.get_logger("intake")
 
 
 class Intake:
@@ -42,7 +47,7 @@ class Intake:
         bindings, known, rates = self.listening
         if not bindings:
             return None
-        return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=clock)
+        return FlowListener(bindings=bindings, exporters=known, sampling_rates=rates, clock=clock, tell=_tell)
 
     def start(self, *, when_many: Callable[[], object]) -> None:
         """`when_many` is as in FlowListener.call_when_many."""
@@ -63,3 +68,10 @@ class Intake:
         if self.listener is not None and (after is None or after.listener is not self.listener):
             self.listener.stop()
             self.listener.call_when_many(None)
+
+
+def _tell(outcome: Outcome) -> None:
+    if isinstance(outcome, NotCompiled):
+        log.warning("sflow is not read by compiled code", reason=outcome.reason)
+    else:
+        log.info("sflow is read by compiled code")

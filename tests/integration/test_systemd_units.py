@@ -69,6 +69,28 @@ def test_systemd_finds_the_units_tight(installed: list[Path], name: str) -> None
     assert done.returncode == 0, done.stdout
 
 
+@needs_systemd
+def test_systemd_accepts_the_drop_in_for_compiled_code(installed: list[Path]) -> None:
+    [daemon] = [unit for unit in installed if unit.name == "teagent.service"]
+    shutil.copytree(PACKAGING / "systemd" / "teagent.service.d", daemon.with_name("teagent.service.d"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(daemon)], capture_output=True, text=True, timeout=60
+    )
+    assert [line for line in done.stderr.splitlines() if "teagent" in line] == []
+
+
+def test_only_the_drop_in_lets_memory_become_code_and_its_cache_is_the_daemons_own() -> None:
+    found = directives(PACKAGING / "systemd" / "teagent.service.d" / "compiled.conf")
+    assert found == {
+        "MemoryDenyWriteExecute": ["no"],
+        "CacheDirectory": ["teagent"],
+        "CacheDirectoryMode": ["0750"],
+        "Environment": ["NUMBA_CACHE_DIR=/var/cache/teagent"],
+    }
+    for unit in UNITS:
+        assert directives(unit)["MemoryDenyWriteExecute"] == ["yes"]
+
+
 def test_neither_unit_pulls_the_other_along() -> None:
     for unit in UNITS:
         found = directives(unit)

@@ -13,6 +13,7 @@ from teagent.ports import ExporterHealth
 from teagent.wire.flow.decoder import FlowDecoder
 from teagent.wire.flow.export_time import export_time
 from teagent.wire.flow.limits import Limits
+from teagent.wire.flow.sflow_pass import OnePass
 
 INTERNAL_ERROR = "internal_error"
 READ_AT_ONCE = 2048  # datagrams: each step over all of them has a price of its own
@@ -33,7 +34,9 @@ class ExporterAccount:
         self._router = router
         self._limits = limits
         self._sampling_rate = sampling_rate
+        self._one_pass: OnePass | None = None
         self._decoder = self._new_decoder()
+        self.much_sflow = False  # so much that it is read before anybody asks for it
         self._last_at: float | None = None
         self._datagrams = 0
         self._records = 0
@@ -54,7 +57,14 @@ class ExporterAccount:
         self._undecoded: Counter[str] = Counter()
 
     def _new_decoder(self) -> FlowDecoder:
-        return FlowDecoder(self._exporter, limits=self._limits, sampling_rate=self._sampling_rate)
+        decoder = FlowDecoder(self._exporter, limits=self._limits, sampling_rate=self._sampling_rate)
+        if self._one_pass is not None:
+            decoder.read_sflow_by(self._one_pass)
+        return decoder
+
+    def read_sflow_by(self, one_pass: OnePass) -> None:
+        self._one_pass = one_pass
+        self._decoder.read_sflow_by(one_pass)
 
     def feed(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
         """Datagrams that came from one port together. They are read when there are many of them."""
@@ -65,6 +75,7 @@ class ExporterAccount:
         self._waiting += payloads
         if len(self._waiting) >= self._at_once:
             self._read()
+            self.much_sflow |= self._decoder.protocol == "sflow-v5"
 
     def _read(self) -> None:
         payloads, self._waiting = self._waiting, []

@@ -16,11 +16,13 @@ from typing import Final
 
 from teagent.adapters.clock import SystemClock
 from teagent.adapters.flow.account import ExporterAccount
+from teagent.adapters.flow.compiled import NotCompiled, Outcome, Preparation
 from teagent.adapters.flow.intake_thread import IntakeThread
 from teagent.adapters.flow.receiver import Binding, Chunk, Receiver
 from teagent.model.traffic import FlowBatch
 from teagent.ports import Clock, ExporterHealth
 from teagent.wire.flow.limits import Limits
+from teagent.wire.flow.sflow_pass import OnePass
 
 __all__ = ["Binding", "FlowListener"]
 
@@ -36,6 +38,9 @@ class FlowListener:
 
     `queue_size` bounds the datagrams that wait to be decoded, `most_untaken_records` the records that wait to be taken;
     of `many_untaken_records` tells `call_when_many`.
+
+    Where sFlow comes in great numbers, and numba is installed, it is read by compiled code from some seconds later on,
+    unless `compile_sflow` says no; `tell` is called with what became of that, by a thread of its own.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class FlowListener:
         most_untaken_records: int = MOST_UNTAKEN_RECORDS,
         many_untaken_records: int = MANY_UNTAKEN_RECORDS,
         clock: Clock | None = None,
+        compile_sflow: bool = True,
+        tell: Callable[[Outcome], object] | None = None,
     ) -> None:
         rates = {_normal(address): rate for address, rate in (sampling_rates or {}).items()}
         self._accounts = {
@@ -73,6 +80,9 @@ class FlowListener:
         self._lost_untaken = 0
         self._when_many: Callable[[], object] | None = None
         self._many_told = False
+        self._tell = tell
+        self._compile_sflow = compile_sflow
+        self._preparation = Preparation(self._prepared)
 
     def start(self) -> None:
         """Raises TeagentError where an address cannot be bound; then nothing is left open. Starting twice is once."""
@@ -88,6 +98,7 @@ class FlowListener:
     def stop(self) -> None:
         """What was read is decoded, and can still be taken. Stopping twice is once."""
         self._intake.stop()
+        self._preparation.stop()
         for receiver in self._receivers:
             receiver.stop()
 
@@ -144,8 +155,22 @@ class FlowListener:
                 for exporter, port, payloads in arrivals:
                     account = self._accounts[exporter]
                     account.feed(payloads, port=port, at=at)
+                    if account.much_sflow and self._compile_sflow:
+                        self._preparation.begin()
                     if account.pending >= BLOCK:
                         self._keep(account.collect())
+
+    def read_sflow_by(self, one_pass: OnePass) -> None:
+        """From now on; for whoever has made it ready before."""
+        with self._lock:
+            for account in self._accounts.values():
+                account.read_sflow_by(one_pass)
+
+    def _prepared(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, NotCompiled):
+            self.read_sflow_by(outcome)
+        if self._tell is not None:
+            self._tell(outcome)
 
     def _collect(self) -> None:
         for account in self._accounts.values():

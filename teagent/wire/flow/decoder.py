@@ -25,6 +25,7 @@ from teagent.wire.flow.limits import Limits
 from teagent.wire.flow.records import DataSet, RecordSet, Run, Undecoded, gathered, joined, reason_of, rows_of
 from teagent.wire.flow.sampling import SamplingRates
 from teagent.wire.flow.sflow import SFLOW_VERSION, SFlowReader
+from teagent.wire.flow.sflow_pass import OnePass
 
 PROTOCOLS = {5: "netflow-v5", 9: "netflow-v9", 10: "ipfix", 0: "sflow-v5"}  # sFlow writes its version in 32 bits
 SAME_BOOT_SECONDS = 1.5  # the v9 header has whole seconds, so the boot time that follows from it moves within one
@@ -72,6 +73,10 @@ class FlowDecoder:
         self.version = -1
         self.exported_at = math.nan  # unix time in the header of the last datagram
         self.sampling_rate: float | None = None  # of the last flow record, None where unknown
+
+    def read_sflow_by(self, one_pass: OnePass) -> None:
+        """From now on, where it can: the outcome is the same. See teagent.wire.flow.sflow_compiled."""
+        self._sflow.use(one_pass)
 
     @property
     def protocol(self) -> str:

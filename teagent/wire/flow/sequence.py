@@ -71,6 +71,17 @@ class SequenceTracker:
             lost += sum(map(self.lost, sequences[rest].tolist(), units[rest].tolist()))
         return lost
 
+    def lost_in_a_run(self, sequence: int, messages: int) -> int:
+        """The same for so many messages of one unit each, numbered one after the other from `sequence` on."""
+        lost = 0
+        for number in range(sequence, sequence + messages):
+            first = (number % MODULUS, 1)
+            lost += self.lost(*first)
+            if self._before == first:
+                self._before = ((sequence + messages - 1) % MODULUS, 1)
+                break
+        return lost
+
     def _gap(self, sequence: int, units: int | None) -> int:
         if self._before is None:
             return 0
@@ -98,6 +109,10 @@ class Sequences:
     def lost_in_a_row(self, stream: int, sequences: Column, units: Column) -> int:
         """The same for many messages of one stream, at least one."""
         return self._of(stream).lost_in_a_row(sequences, units)
+
+    def lost_in_a_run(self, stream: int, sequence: int, messages: int) -> int:
+        """The same for messages of one unit each that are numbered one after the other."""
+        return self._of(stream).lost_in_a_run(sequence, messages)
 
     def _of(self, stream: int) -> SequenceTracker:
         tracker = self._trackers.get(stream)

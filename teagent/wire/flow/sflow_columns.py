@@ -14,6 +14,7 @@ from teagent.wire.flow import raw_header
 from teagent.wire.flow.columns import constant, zeros
 from teagent.wire.flow.frames import unusable
 from teagent.wire.flow.raw_header import FrameKind, Packets
+from teagent.wire.flow.sflow_pass import RowBlock, Rows
 from teagent.wire.flow.sflow_sample import Gateways, SampleHeaders
 from teagent.wire.flow.sflow_walk import SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6, Numbers, Words
 
@@ -33,42 +34,32 @@ class SampleBlock(NamedTuple):
     gateway: Numbers
     gateway_octets: Numbers
 
+    @property
+    def samples(self) -> int:
+        return len(self.record)
+
     def only(self, which: Numbers) -> SampleBlock:
         octets, headers, *columns = self
         return SampleBlock(octets, headers.only(which), *(column.take(which) for column in columns))
 
 
-class _Rows(NamedTuple):
-    """Samples of one family as columns of FlowBatch: those that are always told, then those that are not."""
-
-    in_if: Column
-    out_if: Column
-    src: Column
-    dst: Column
-    src_asn: Column
-    octets: Column
-    rate: Column
-    egress: Column
-    protocol: Column
-    src_port: Column
-    dst_port: Column
-    dst_asn: Column
-
-
 def batches(
-    exporter: str, blocks: Sequence[SampleBlock], rate: float | None, undecoded: Counter[str], *, whole: bool
+    exporter: str, blocks: Sequence[SampleBlock | RowBlock], rate: float | None, undecoded: Counter[str], *, whole: bool
 ) -> Iterator[FlowBatch]:
     """One batch for each family and each way of counting octets; `rate` overrides what the samples say of theirs."""
-    kinds: dict[tuple[int, bool], list[_Rows]] = {}
+    kinds: dict[tuple[int, bool], list[Rows]] = {}
     for block in blocks:
-        for family, layer2, rows in _rows(block, undecoded, whole=whole):
+        if isinstance(block, RowBlock):
+            undecoded.update(block.undecoded)
+        found = block.rows() if isinstance(block, RowBlock) else _rows(block, undecoded, whole=whole)
+        for family, layer2, rows in found:
             kinds.setdefault((family, layer2), []).append(rows)
     for (family, layer2), parts in kinds.items():
-        rows = parts[0] if len(parts) == 1 else _Rows(*map(np.concatenate, zip(*parts, strict=True)))
+        rows = parts[0] if len(parts) == 1 else Rows(*map(np.concatenate, zip(*parts, strict=True)))
         yield _batch(exporter, family, rows, rate, layer2=layer2, whole=whole)
 
 
-def _batch(exporter: str, family: int, rows: _Rows, rate: float | None, *, layer2: bool, whole: bool) -> FlowBatch:
+def _batch(exporter: str, family: int, rows: Rows, rate: float | None, *, layer2: bool, whole: bool) -> FlowBatch:
     count = len(rows.octets)
     nothing, unknown = zeros(count), constant(count, math.nan)  # samples carry no time of their own
     return FlowBatch(
@@ -88,7 +79,7 @@ def _batch(exporter: str, family: int, rows: _Rows, rate: float | None, *, layer
         sampling_rate=_sampling(rows.rate) if rate is None else constant(count, rate),
         start=unknown,
         end=unknown,
-        direction=rows.egress.astype(np.uint8) if rows.egress.any() else None,
+        direction=rows.egress.view(np.uint8) if rows.egress.any() else None,
         layer2=layer2,
     )
 
@@ -102,7 +93,7 @@ def _sampling(stated: Column) -> Column:
     return rates
 
 
-def _rows(block: SampleBlock, undecoded: Counter[str], *, whole: bool) -> Iterator[tuple[int, bool, _Rows]]:
+def _rows(block: SampleBlock, undecoded: Counter[str], *, whole: bool) -> Iterator[tuple[int, bool, Rows]]:
     """(family, whether octets are of layer 2, rows)"""
     words = Words(block.octets)
     gateways = Gateways(block.octets, block.gateway, block.gateway_octets)
@@ -124,10 +115,10 @@ def _rows(block: SampleBlock, undecoded: Counter[str], *, whole: bool) -> Iterat
 
 def _rows_of(
     headers: SampleHeaders, asn: tuple[Column, Column], packets: Packets, sample: Numbers, octets: Column
-) -> _Rows:
+) -> Rows:
     """`sample` says which one each packet is of."""
     src_asn, dst_asn = asn
-    return _Rows(
+    return Rows(
         in_if=headers.in_if.take(sample),
         out_if=headers.out_if.take(sample),
         src=packets.src,

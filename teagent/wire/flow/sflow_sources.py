@@ -116,10 +116,13 @@ class DataSources:
             return
         first = [0, *(np.flatnonzero(~same) + 1).tolist()]
         for begin, end in pairwise([*first, len(source)]):
-            key, number, dropped = int(source[begin]), int(sequence[begin]), int(drops[begin])
-            for position in range(end - begin):
-                self.follow(key, number + position, dropped)
-                last = self.known[key]
-                if (last.sequence, last.drops) == (number + position, dropped):
-                    last.sequence = int(sequence[end - 1])
-                    break
+            self.follow_run(int(source[begin]), int(sequence[begin]), int(drops[begin]), end - begin)
+
+    def follow_run(self, source: int, sequence: int, drops: int, samples: int) -> None:
+        """`follow` for samples that are numbered one after the other, the first one `sequence`."""
+        for number in range(sequence, sequence + samples):
+            self.follow(source, number, drops)
+            last = self.known[source]
+            if (last.sequence, last.drops) == (number, drops):
+                last.sequence = sequence + samples - 1
+                return

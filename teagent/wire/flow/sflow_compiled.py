@@ -1,0 +1,580 @@
+"""Flow samples of sFlow in one pass over the datagrams, compiled: what teagent.wire.flow.sflow_walk, sflow_sample,
+sflow_columns and raw_header make of them with numpy, in a fraction of the time. Those are the reference.
+
+The only module that imports numba, which is an optional extra, and nothing of the core imports this one: whoever wants
+it hands a CompiledPass to the decoders.
+
+What stands in a datagram is looked at twice before it is read: each function makes sure that it is there, and all are
+compiled with checks of every index, which raise IndexError. All stand in this file, because numba looks at no other
+one to find out whether what it has cached still holds. What is calculated with is int64: of int64 and uint64 together
+numba makes float64.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+
+from teagent.model.traffic import Column
+from teagent.wire.flow.raw_header import (
+    AUTHENTICATION,
+    CUT,
+    EXTENSIONS,
+    FRAGMENT,
+    HDLC_ADDRESSES,
+    IPV4,
+    IPV6,
+    LARGEST_LENGTH,
+    MOST_EXTENSIONS,
+    MOST_LAYERS,
+    MPLS,
+    NOT_IP,
+    PPP,
+    PPP_PROTOCOLS,
+    PPPOE_SESSION,
+    PSEUDOWIRE,
+    SERVICE_INSTANCE,
+    VLAN,
+    WITH_PORTS,
+    FrameKind,
+)
+from teagent.wire.flow.sflow_pass import SHEET_ROWS, AgentRun, End, Passed, RowBlock, SourceRun, sheet
+from teagent.wire.flow.sflow_sample import INTERNAL, INTERNAL_EXPANDED
+from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES
+from teagent.wire.flow.sflow_walk import (
+    ADDRESS_WORDS,
+    EXTENDED_GATEWAY,
+    FLOW_SAMPLE,
+    FLOW_SAMPLE_EXPANDED,
+    LEAST_HEAD,
+    LEAST_OCTETS,
+    MOST_STEPS,
+    SAMPLE_WORDS,
+    SAMPLED_HEADER,
+    SAMPLED_IPV4,
+    SAMPLED_IPV6,
+    VERSION,
+    Numbers,
+)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+OPTIONS: Final[dict[str, Any]] = {"boundscheck": True, "_nrt": False}
+"""Without numba's run-time nothing can be allocated, and no references are counted, which would take most of the time:
+seven times as long.
+"""
+
+
+def _within(function: Function) -> Function:
+    """Becomes a part of the compiled function that calls it."""
+    return cast(Function, numba.njit(forceinline=True, **OPTIONS)(function))
+
+
+def _kept(function: Function) -> Function:
+    """Is compiled once, and kept in numba's cache."""
+    return cast(Function, numba.njit(cache=True, **OPTIONS)(function))
+
+
+MOST_SAMPLES: Final = 16_384  # of one pass
+MOST_DATAGRAMS: Final = 4_096
+SLOTS: Final = 4 * MOST_SOURCES  # a power of two
+HASH: Final = 0x9E3779B1  # Knuth, The Art of Computer Programming 6.4: 2**32 by the golden ratio
+LITTLE: Final = sys.byteorder == "little"
+ALL, ODD, CROWDED, FULL = (int(end) for end in End)
+ADDRESS_KINDS, IPV4_WORDS, IPV6_WORDS = len(ADDRESS_WORDS), ADDRESS_WORDS[1], ADDRESS_WORDS[2]
+PLAIN_WORDS, EXPANDED_WORDS = SAMPLE_WORDS[FLOW_SAMPLE], SAMPLE_WORDS[FLOW_SAMPLE_EXPANDED]
+LEAST_HEADER, LEAST_IPV4, LEAST_IPV6 = (LEAST_OCTETS[kind] for kind in (SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6))
+ROWS4, ROWS6, SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS = range(6)
+AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = range(6, 11)
+LAST_RUN: Final = 6
+ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
+    int(kind) for kind in (FrameKind.ETHERNET, FrameKind.PPP, FrameKind.POS, FrameKind.MPLS)
+)
+BARE_IP = int(FrameKind.AAL5_IP), int(FrameKind.IPV4), int(FrameKind.IPV6)
+PPP_IPV4, PPP_IPV6, PPP_MPLS, PPP_MPLS_MULTICAST = PPP_PROTOCOLS
+PLACE, EXPANDED, RECORD, FORMAT, GATEWAY, GATEWAY_OCTETS = range(6)
+
+
+class _Told(NamedTuple):
+    """Of each agent its address type, sub-agent and address in words, and its last run; runs of datagrams and of
+    samples (AgentRun, SourceRun); and where the last run of a data source is found.
+    """
+
+    agents: Column
+    datagrams: Column
+    samples: Column
+    slots: Column
+
+
+@_within
+def _word(words: Any, at: Any) -> Any:
+    word = words[np.uint64(at)]
+    if not LITTLE:
+        return np.int64(word)
+    high = (word & np.uint32(0xFF)) << np.uint32(24) | (word & np.uint32(0xFF00)) << np.uint32(8)
+    low = (word >> np.uint32(8)) & np.uint32(0xFF00) | (word >> np.uint32(24)) & np.uint32(0xFF)
+    return np.int64(high | low)
+
+
+@_within
+def _u16(octets: Any, at: Any) -> Any:
+    return np.int64(octets[np.uint64(at)]) << 8 | np.int64(octets[np.uint64(at + 1)])
+
+
+@_within
+def _u32(octets: Any, at: Any) -> Any:
+    return _u16(octets, at) << 16 | _u16(octets, at + 2)
+
+
+@_within
+def _address_words(kind: Any) -> Any:
+    return IPV4_WORDS if kind == 1 else IPV6_WORDS if kind == 2 else 0
+
+
+@_within
+def _tells_of_ip(kind: Any, octets: Any) -> Any:
+    return (kind == SAMPLED_IPV4 and octets >= LEAST_IPV4) or (kind == SAMPLED_IPV6 and octets >= LEAST_IPV6)
+
+
+@_within
+def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
+    """Writes into `found` where the records stand that are wanted of a sample; False where it is cut."""
+    record, form, gateway, gateway_octets = -1, 0, -1, -1
+    for _ in range(count):
+        if at + 2 > stop:
+            return False
+        kind, octets = _word(words, at), _word(words, at + 1)
+        following = at + (octets + 11 >> 2)
+        if following > stop:
+            return False
+        if kind == EXTENDED_GATEWAY:
+            gateway, gateway_octets = at + 2, octets
+        elif kind == SAMPLED_HEADER:
+            if octets >= LEAST_HEADER:  # counts above the others
+                record, form = at + 2, kind
+        elif record < 0 and _tells_of_ip(kind, octets):
+            record, form = at + 2, kind
+        at = following
+    found[RECORD], found[FORMAT], found[GATEWAY], found[GATEWAY_OCTETS] = record, form, gateway, gateway_octets
+    return True
+
+
+@_within
+def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
+    """Writes into `found` where flow samples stand, of which the datagram has those that begin at `at`; returns how
+    many, or -1 where it is odd.
+    """
+    count, flow_samples = _word(words, at - 1), 0
+    if count > MOST_STEPS:
+        return -1
+    for _ in range(count):
+        if at + 2 > end:
+            return -1
+        kind, place = _word(words, at), at + 2
+        stop = place + (_word(words, at + 1) + 3 >> 2)
+        if stop > end:
+            return -1
+        if kind in (FLOW_SAMPLE, FLOW_SAMPLE_EXPANDED):
+            first = place + (PLAIN_WORDS if kind == FLOW_SAMPLE else EXPANDED_WORDS)
+            if first > stop:
+                return -1
+            records, its = _word(words, first - 1), found[flow_samples]
+            if records > MOST_STEPS or not _records(words, first, stop, records, its):
+                return -1
+            its[PLACE], its[EXPANDED] = place, kind == FLOW_SAMPLE_EXPANDED
+            flow_samples += 1
+        at = stop
+    return flow_samples
+
+
+@_within
+def _agent(words: Any, begin: Any, head: Any, told: Any, counts: Any) -> Any:
+    """The number of the agent whose datagram begins at `begin`, -1 where there are too many."""
+    kind, sub_agent = _word(words, begin + 1), _word(words, head)
+    known = counts[AGENTS]
+    for number in range(known):
+        its = told.agents[number]
+        same = its[0] == kind and its[1] == sub_agent
+        for i in range(begin + 2, head):
+            same &= its[i - begin] == _word(words, i)
+        if same:
+            return number
+    if known == MOST_SORTED_AGENTS:
+        return -1
+    its = told.agents[known]
+    its[0], its[1], its[LAST_RUN] = kind, sub_agent, -1
+    for i in range(begin + 2, head):
+        its[i - begin] = _word(words, i)
+    counts[AGENTS] = known + 1
+    return known
+
+
+@_within
+def _follow_agent(agent: Any, sequence: Any, number: Any, told: Any, counts: Any) -> Any:
+    last = told.agents[agent, LAST_RUN]
+    if last >= 0:
+        run = told.datagrams[last]
+        if run[1] + run[2] & 0xFFFFFFFF == sequence:
+            run[2] += 1
+            run[3] = number
+            return
+    run = told.datagrams[counts[AGENT_RUNS]]
+    run[0], run[1], run[2], run[3] = agent, sequence, 1, number
+    told.agents[agent, LAST_RUN] = counts[AGENT_RUNS]
+    counts[AGENT_RUNS] += 1
+
+
+@_within
+def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, told: Any, counts: Any) -> Any:
+    """False where there are too many data sources."""
+    slots = told.slots
+    slot = ((source ^ source >> 32 ^ agent << 24) * HASH >> 15) & SLOTS - 1
+    while slots[slot] >= 0:
+        run = told.samples[np.uint64(slots[slot])]
+        if run[1] == source and run[0] == agent:
+            if run[2] + run[4] == sequence and run[3] == drops:
+                run[4] += 1
+                return True
+            break
+        slot = slot + 1 & SLOTS - 1
+    if slots[slot] < 0:
+        if counts[SOURCES] == MOST_SOURCES:
+            return False
+        counts[SOURCES] += 1
+    slots[slot] = counts[SOURCE_RUNS]
+    run = told.samples[np.uint64(counts[SOURCE_RUNS])]
+    run[0], run[1], run[2], run[3], run[4] = agent, source, sequence, drops, 1
+    counts[SOURCE_RUNS] += 1
+    return True
+
+
+@_within
+def _systems(words: Any, gateway: Any, length: Any) -> Any:
+    """(src_as, last of dst_as_path) of an extended_gateway of so many octets, as Gateways has them."""
+    if gateway < 0 or length < 20:
+        return 0, 0
+    kind = _word(words, gateway)
+    address = _address_words(kind)
+    if kind >= ADDRESS_KINDS or length < 20 + 4 * address:
+        return 0, 0
+    at, stop = gateway + 1 + address, 4 * gateway + length
+    last = _word(words, at)
+    place = at + 4
+    for _ in range(_word(words, at + 3)):
+        if stop - 4 * place < 8:
+            break
+        count = _word(words, place + 1)
+        place += 2 + count
+        if 4 * place > stop:
+            break
+        if count > 0:
+            last = _word(words, place - 1)
+    return _word(words, at + 1), last
+
+
+@_within
+def _by_version(octet: Any) -> Any:
+    return IPV4 if octet >> 4 == 4 else IPV6 if octet >> 4 == 6 else NOT_IP
+
+
+@_within
+def _begin(octets: Any, at: Any, end: Any, kind: Any) -> Any:
+    """(what stands there as an EtherType, where), behind an Ethernet header."""
+    if kind == ETHERNET:
+        return (_u16(octets, at + 12), at + 14) if at + 14 <= end else (CUT, at)
+    if kind in (PPP_LINK, POS_LINK):
+        return PPP, at
+    if kind == MPLS_LINK:
+        return MPLS[0], at
+    if kind in BARE_IP:
+        return (_by_version(octets[at]), at) if at < end else (CUT, at)
+    return NOT_IP, at
+
+
+@_within
+def _ppp(octets: Any, at: Any) -> Any:
+    """RFC 1661 section 2, RFC 1662 section 3.1, and Cisco's HDLC."""
+    first = _u16(octets, at)
+    if first in HDLC_ADDRESSES:
+        return _u16(octets, at + 2), at + 4
+    if first == 0xFF03:
+        at += 2
+    protocol = _u16(octets, at)
+    short = protocol >> 8 & 1 == 1
+    number = protocol >> 8 if short else protocol
+    at += 1 if short else 2
+    if number == PPP_IPV4:
+        return IPV4, at
+    if number == PPP_IPV6:
+        return IPV6, at
+    if number in (PPP_MPLS, PPP_MPLS_MULTICAST):
+        return MPLS[0], at
+    return NOT_IP, at
+
+
+@_within
+def _unwrap(octets: Any, at: Any, end: Any, kind: Any) -> Any:
+    """(EtherType, where) of what is below one layer."""
+    if kind in VLAN:
+        return (_u16(octets, at + 2), at + 4) if at + 4 <= end else (CUT, at)
+    if kind in MPLS:
+        if at + 5 > end:
+            return CUT, at
+        if octets[at + 2] & 1 == 0:
+            return MPLS[0], at + 4
+        return (PSEUDOWIRE if octets[at + 4] >> 4 == 0 else _by_version(octets[at + 4])), at + 4
+    if kind == PPPOE_SESSION:
+        return (PPP, at + 6) if at + 6 <= end else (CUT, at)
+    if kind == PPP:
+        return _ppp(octets, at) if at + 4 <= end else (CUT, at)
+    if kind == SERVICE_INSTANCE:
+        return (_u16(octets, at + 16), at + 18) if at + 18 <= end else (CUT, at)
+    if kind > LARGEST_LENGTH:
+        return NOT_IP, at
+    if at + 8 > end:
+        return CUT, at
+    snap = _u32(octets, at) == 0xAAAA0300 and _u16(octets, at + 4) == 0 and _u16(octets, at + 6) > LARGEST_LENGTH
+    return (_u16(octets, at + 6) if snap else NOT_IP), at + 8
+
+
+@_within
+def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
+    """(IPV4, IPV6, CUT or NOT_IP, where the header begins)"""
+    kind, at = _begin(octets, at, end, kind)
+    for _ in range(MOST_LAYERS):
+        if kind in (IPV4, IPV6) or kind >= NOT_IP:
+            break
+        kind, at = _unwrap(octets, at, end, kind)
+    if kind == IPV4:
+        if at + 20 > end:
+            return CUT, at
+        return (IPV4 if 0x45 <= octets[at] <= 0x4F else NOT_IP), at
+    if kind == IPV6:
+        if at + 40 > end:
+            return CUT, at
+        return (IPV6 if octets[at] >> 4 == 6 else NOT_IP), at
+    return (CUT if kind == CUT else NOT_IP), at
+
+
+@_within
+def _ports(octets: Any, at: Any, end: Any, protocol: Any) -> Any:
+    if WITH_PORTS[protocol] and at + 4 <= end:
+        return _u16(octets, at), _u16(octets, at + 2)
+    return 0, 0
+
+
+@_within
+def _transport4(octets: Any, at: Any, end: Any) -> Any:
+    """(protocol, src_port, dst_port)"""
+    protocol = np.int64(octets[at + 9])
+    if _u16(octets, at + 6) & 0x1FFF:
+        return protocol, 0, 0
+    source, destination = _ports(octets, at + 4 * np.int64(octets[at] & 15), end, protocol)
+    return protocol, source, destination
+
+
+@_within
+def _transport6(octets: Any, at: Any, end: Any) -> Any:
+    """(protocol, src_port, dst_port), past extension headers"""
+    protocol, here = np.int64(octets[at + 6]), at + 40
+    for _ in range(MOST_EXTENSIONS):
+        if not EXTENSIONS[protocol]:
+            break
+        if here + 8 > end:
+            return protocol, 0, 0
+        kind, length = protocol, np.int64(octets[here + 1])
+        later = kind == FRAGMENT and _u16(octets, here + 2) >> 3 != 0
+        protocol = np.int64(octets[here])
+        if later:
+            return protocol, 0, 0
+        here += 8 if kind == FRAGMENT else 4 * length + 8 if kind == AUTHENTICATION else 8 * length + 8
+    source, destination = _ports(octets, here, end, protocol)
+    return protocol, source, destination
+
+
+@_within
+def _put(columns: Any, row: Any, head: Any, systems: Any, transport: Any, octets: Any, layer2: Any) -> Any:
+    in_if, out_if, rate, egress = head
+    columns.in_if[row], columns.out_if[row] = in_if, out_if
+    columns.rate[row], columns.egress[row] = rate, egress
+    columns.src_asn[row], columns.dst_asn[row] = systems
+    columns.protocol[row], columns.src_port[row], columns.dst_port[row] = transport
+    columns.octets[row], columns.layer2[row] = octets, layer2
+
+
+@_within
+def _wide(words: Any, at: Any) -> Any:
+    return np.uint64(_word(words, at) << 32 | _word(words, at + 1))
+
+
+@_within
+def _from_header(
+    octets: Any, words: Any, record: Any, head: Any, systems: Any, four: Any, six: Any, counts: Any
+) -> Any:
+    """A row out of sampled_header."""
+    kind, stated = _word(words, record), _word(words, record + 1)
+    first = 4 * (record + 4)
+    end = first + min(_word(words, record + 3), _word(words, record - 1) - 16)
+    family, at = _ip_header(octets, first, end, kind)
+    if family == IPV4:
+        row = np.uint64(counts[ROWS4])
+        counts[ROWS4] += 1
+        length = _u16(octets, at + 2)
+        four.src[row], four.dst[row] = _u32(octets, at + 12), _u32(octets, at + 16)
+    elif family == IPV6:
+        row = np.uint64(counts[ROWS6])
+        counts[ROWS6] += 1
+        length = _u16(octets, at + 4)
+        length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
+        for i in range(2):
+            six.src[row, i] = np.uint64(_u32(octets, at + 8 + 8 * i) << 32 | _u32(octets, at + 12 + 8 * i))
+            six.dst[row, i] = np.uint64(_u32(octets, at + 24 + 8 * i) << 32 | _u32(octets, at + 28 + 8 * i))
+    else:
+        counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
+        return
+    layer2 = kind == ETHERNET
+    if layer2:
+        length = stated if stated > 0 else at - first + length
+    elif length == 0:
+        length = stated
+    if family == IPV4:
+        _put(four, row, head, systems, _transport4(octets, at, end), length, layer2)
+    else:
+        _put(six, row, head, systems, _transport6(octets, at, end), length, layer2)
+
+
+@_within
+def _from_ip(words: Any, record: Any, form: Any, head: Any, systems: Any, four: Any, six: Any, counts: Any) -> Any:
+    """A row out of sampled_ipv4 or sampled_ipv6."""
+    length, protocol = _word(words, record), _word(words, record + 1) & 0xFF
+    ports = record + (4 if form == SAMPLED_IPV4 else 10)
+    transport = protocol, _word(words, ports) & 0xFFFF, _word(words, ports + 1) & 0xFFFF
+    if form == SAMPLED_IPV4:
+        row = np.uint64(counts[ROWS4])
+        counts[ROWS4] += 1
+        four.src[row], four.dst[row] = _word(words, record + 2), _word(words, record + 3)
+        _put(four, row, head, systems, transport, length, layer2=False)
+    else:
+        row = np.uint64(counts[ROWS6])
+        counts[ROWS6] += 1
+        for i in range(2):
+            six.src[row, i], six.dst[row, i] = _wide(words, record + 2 + 2 * i), _wide(words, record + 6 + 2 * i)
+        _put(six, row, head, systems, transport, length, layer2=False)
+
+
+@_within
+def _interface(form: Any, value: Any) -> Any:
+    return 0 if form != 0 or value in (INTERNAL, INTERNAL_EXPANDED) else value
+
+
+@_within
+def _head(words: Any, at: Any, expanded: Any) -> Any:
+    """((in_if, out_if, rate, egress), data source, drops) of a sample."""
+    if expanded:
+        source_class, index = _word(words, at + 1), _word(words, at + 2)
+        rate, drops = _word(words, at + 3), _word(words, at + 5)
+        in_if = _interface(_word(words, at + 6), _word(words, at + 7))
+        out_if = _interface(_word(words, at + 8), _word(words, at + 9))
+    else:
+        source, rate, drops = _word(words, at + 1), _word(words, at + 2), _word(words, at + 4)
+        source_class, index = source >> 24, source & 0xFFFFFF
+        in_if, out_if = _word(words, at + 5), _word(words, at + 6)
+        in_if = in_if if in_if < INTERNAL else 0
+        out_if = out_if if out_if < INTERNAL else 0
+    egress = source_class == 0 and index != 0 and index == out_if and in_if != out_if
+    return (in_if, out_if, rate, egress), source_class << 32 | index, drops
+
+
+@_kept
+def _pass(
+    octets: Any, words: Any, lengths: Any, first: Any, places: Any, four: Any, six: Any, told: Any, counts: Any
+) -> Any:
+    """Reads datagrams from the one of this number on; returns why it ended."""
+    counts[SAMPLES:] = 0
+    told.slots[:] = -1
+    begin = lengths[:first].sum() >> 2
+    for number in range(first, len(lengths)):
+        counts[FOLLOWING] = number
+        full = (
+            max(counts[ROWS4], counts[ROWS6]) > SHEET_ROWS - MOST_STEPS or counts[SAMPLES] > MOST_SAMPLES - MOST_STEPS
+        )
+        if full or number - first == MOST_DATAGRAMS:
+            return FULL
+        end = begin + (lengths[number] >> 2)
+        if end - begin < LEAST_HEAD >> 2 or _word(words, begin) != VERSION:
+            return ODD
+        kind = _word(words, begin + 1)
+        head = begin + 2 + _address_words(kind)
+        if kind >= ADDRESS_KINDS or head + 4 > end:
+            return ODD
+        samples = _samples(words, head + 4, end, places)
+        if samples < 0:
+            return ODD
+        agent = _agent(words, begin, head, told, counts)
+        if agent < 0:
+            return CROWDED
+        _follow_agent(agent, _word(words, head + 1), number, told, counts)
+        for i in range(samples):
+            its = places[i]
+            at = its[PLACE]
+            fixed, source, drops = _head(words, at, its[EXPANDED])
+            if not _follow_source(agent, source, _word(words, at), drops, told, counts):
+                return CROWDED
+            if its[RECORD] < 0:
+                counts[WITHOUT] += 1
+                continue
+            systems = _systems(words, its[GATEWAY], its[GATEWAY_OCTETS])
+            if its[FORMAT] == SAMPLED_HEADER:
+                _from_header(octets, words, its[RECORD], fixed, systems, four, six, counts)
+            else:
+                _from_ip(words, its[RECORD], its[FORMAT], fixed, systems, four, six, counts)
+        counts[SAMPLES] += samples
+        begin = end
+    counts[FOLLOWING] = len(lengths)
+    return ALL
+
+
+class CompiledPass:
+    """A OnePass. It keeps room for what it finds, some 5 MiB, so it is for one thread at a time. To make the first one
+    takes as long as compiling does, and raises whatever numba does.
+    """
+
+    def __init__(self) -> None:
+        self._sheets = sheet(4), sheet(6)
+        self._rows = 0, 0
+        self._places = np.zeros((MOST_STEPS, 6), np.int64)
+        self._counts = np.zeros(11, np.int64)
+        self._told = _Told(
+            agents=np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64),
+            datagrams=np.zeros((MOST_DATAGRAMS, 4), np.int64),
+            samples=np.zeros((MOST_SAMPLES, 5), np.int64),
+            slots=np.zeros(SLOTS, np.int32),
+        )
+        self(b"", np.zeros(0, np.int64), 0)  # is compiled, or found in the cache
+
+    def __call__(self, octets: bytes, lengths: Numbers, first: int) -> Passed:
+        if max(self._rows) > SHEET_ROWS - MOST_STEPS:
+            self._sheets = sheet(4), sheet(6)
+            self._rows = 0, 0
+        begin, counts, told = self._rows, self._counts, self._told
+        counts[:2] = begin
+        data, words = np.frombuffer(octets, np.uint8), np.frombuffer(octets, np.uint32)
+        end = End(_pass(data, words, lengths, first, self._places, *self._sheets, told, counts))
+        rows4, rows6, samples, without, *unusable, _, sources, agent_runs, source_runs, following = counts.tolist()
+        if end != End.CROWDED:
+            self._rows = rows4, rows6
+        return Passed(
+            end=end,
+            following=following,
+            agent_runs=[*map(AgentRun._make, told.datagrams[:agent_runs].tolist())],
+            source_runs=[*map(SourceRun._make, told.samples[:source_runs].tolist())],
+            sources=sources,
+            samples=samples,
+            without_packet=without,
+            block=RowBlock(self._sheets, begin, self._rows, samples - without, *unusable),
+        )

@@ -1,0 +1,160 @@
+"""The compiled reader of sFlow as the listener gets it: numba in processes of its own, and where it does not work."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from teagent.adapters.flow import compiled
+from teagent.adapters.flow.account import READ_AT_ONCE
+from teagent.adapters.flow.compiled import NotCompiled, Outcome, Preparation
+from teagent.adapters.flow.listener import FlowListener
+from teagent.adapters.flow.receiver import Arrivals, Chunk
+from tests.fakes.sflow import datagram, ethernet, flow_sample, ipv4, sampled_header, udp
+
+WITHIN_SECONDS = 120.0
+needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
+SAMPLE = sampled_header(ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1, 2))))
+
+
+class Told:
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.came = threading.Event()
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.came.set()
+
+
+def outcome() -> Outcome:
+    told = Told()
+    preparation = Preparation(told)
+    preparation.begin()
+    assert told.came.wait(WITHIN_SECONDS)
+    preparation.stop()
+    return told.outcomes[0]
+
+
+def chunk(first: int, datagrams: int) -> Chunk:
+    payloads = [
+        datagram(flow_sample(SAMPLE, sequence=number), sequence=number) for number in range(first, first + datagrams)
+    ]
+    return Chunk(10.0, [Arrivals("192.0.2.1", 1, payloads)])
+
+
+@needs_numba
+@pytest.mark.slow
+def test_the_listener_reads_much_sflow_by_the_compiled_pass_and_goes_on_meanwhile() -> None:
+    told = Told()
+    listener = FlowListener(bindings=(), exporters={"192.0.2.1": "edge-1"}, tell=told)
+    listener._decode([chunk(0, READ_AT_ONCE)])
+    listener._decode([chunk(READ_AT_ONCE, 100)])
+    before = sum(map(len, listener.take()))
+    assert told.came.wait(WITHIN_SECONDS)
+    listener._decode([chunk(READ_AT_ONCE + 100, 100)])
+    after = sum(map(len, listener.take()))
+    listener.stop()
+    [health] = listener.exporters()
+    assert not isinstance(told.outcomes[0], NotCompiled)
+    assert (before, after) == (READ_AT_ONCE + 100, 100)
+    assert (health.lost, health.samples_lost, health.undecoded) == (0, 0, {})
+
+
+@pytest.mark.slow
+def test_little_sflow_is_not_worth_it() -> None:
+    code = """
+        import sys
+        from teagent.adapters.flow.listener import FlowListener
+        from teagent.wire.flow.decoder import FlowDecoder
+        from teagent.cli import main
+        import teagent.daemon.app
+        from tests.integration.test_flow_compiled import SAMPLE, datagram, flow_sample
+        FlowDecoder("192.0.2.1").decode([datagram(flow_sample(SAMPLE))] * 300, at=1.0)
+        listener = FlowListener(bindings=(), exporters={"192.0.2.1": "edge"})
+        listener._accounts["192.0.2.1"].feed([datagram(flow_sample(SAMPLE))] * 300, port=1, at=1.0)
+        assert not listener._accounts["192.0.2.1"].much_sflow
+        sys.exit("numba" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, timeout=WITHIN_SECONDS)
+    assert done.returncode == 0
+
+
+@needs_numba
+@pytest.mark.slow
+def test_where_nothing_can_be_cached_that_is_told_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = "import numba.core.caching as caching; caching.CacheImpl._locator_classes = []; "
+    monkeypatch.setattr(compiled, "COMPILE", nowhere + compiled.COMPILE)
+    found = outcome()
+    assert isinstance(found, NotCompiled)
+    assert "cannot cache function" in found.reason
+
+
+@needs_numba
+def test_where_memory_may_not_become_code_that_is_told_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under MemoryDenyWriteExecute= of the shipped unit: PR_SET_MDWE of prctl(2), where the kernel has it."""
+    forbid = "import ctypes; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0; "
+    if subprocess.run([sys.executable, "-c", forbid], check=False, capture_output=True).returncode:
+        pytest.skip("this kernel has no PR_SET_MDWE")
+    monkeypatch.setattr(compiled, "COMPILE", forbid + compiled.COMPILE)
+    found = outcome()
+    assert isinstance(found, NotCompiled)
+    assert "cannot allocate executable memory" in found.reason
+
+
+def test_where_numba_cannot_be_imported_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "EXTRA", "teagent")
+    monkeypatch.setattr(compiled, "COMPILE", "import sys; sys.modules['numba'] = None; " + compiled.COMPILE)
+    found = outcome()
+    assert isinstance(found, NotCompiled)
+    assert "numba" in found.reason
+
+
+def test_where_the_compiler_is_killed_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "EXTRA", "teagent")
+    monkeypatch.setattr(compiled, "COMPILE", "import os; os.abort()")
+    assert outcome() == NotCompiled(reason="it ended with -6")
+
+
+def test_without_numba_nothing_is_begun_and_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "EXTRA", "no_such_package")
+    told = Told()
+    preparation = Preparation(told)
+    preparation.begin()
+    preparation.stop()
+    assert told.outcomes == []
+
+
+def test_a_stop_does_not_wait_for_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "EXTRA", "teagent")
+    monkeypatch.setattr(compiled, "COMPILE", "import signal; signal.pause()")
+    told = Told()
+    preparation = Preparation(told)
+    preparation.begin()
+    preparation.stop()
+    preparation.begin()
+    assert told.outcomes == []
+
+
+@needs_numba
+@pytest.mark.slow
+def test_the_cache_serves_the_next_process() -> None:
+    """The second one has nothing to compile: it is told apart by what numba counts, not by its time."""
+    compiled.compiler().communicate(timeout=WITHIN_SECONDS)
+    code = f"import {compiled.MODULE} as m; m.CompiledPass(); print(sum(m._pass.stats.cache_hits.values()))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
+        env=environment,
+    )
+    assert done.stdout.strip() == "1"
