@@ -25,7 +25,7 @@ from teagent.engine.lifecycle import advance
 from teagent.errors import DiskFull, SchemaTooNew, StoreCorrupt, StoreError
 from teagent.model.link import Utilisation
 from teagent.model.proposal import ProposalEvent, ProposalState
-from tests.contract.test_store import scorecard
+from tests.contract.store.stored import scorecard
 from tests.fakes.proposals import NOW, example_proposal
 
 pytestmark = pytest.mark.asyncio
@@ -324,7 +324,6 @@ from pathlib import Path
 from teagent.adapters.store import SqliteStore
 from teagent.engine.lifecycle import advance
 from teagent.model.proposal import ProposalEvent
-from tests.contract.test_store import scorecard
 from tests.fakes.proposals import NOW, example_proposal
 
 async def main():
