@@ -14,18 +14,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyasn1.codec.ber import decoder, encoder
 from pysnmp.proto.api import v2c
 
+from tests.integration.running import COMMUNITY, free_port
+
 Oid = tuple[int, ...]
 UPTIME: Oid = (1, 3, 6, 1, 2, 1, 1, 3, 0)
-
-
-def free_port() -> int:
-    """A UDP port of loopback that nobody has right now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port: int, community: str) -> bool:
@@ -156,3 +152,20 @@ class ScriptedAgent(asyncio.DatagramProtocol):
             rows += row
             cursors = [oid for oid, _ in row]
         return rows[: self.most]
+
+
+V3 = "createUser teagent SHA-256 authpass123 AES privpass123\nrouser teagent priv\n"
+
+
+@contextmanager
+def agent(directory: Path) -> Iterator[int]:
+    """net-snmp on a port of loopback, for v2c and v3."""
+    port, state = free_port(), directory / "snmpd"
+    state.mkdir()
+    others = ",".join(f"udp:127.0.0.{number}:{port}" for number in (2, 3, 4))
+    text = f"agentaddress {others}\nrocommunity {COMMUNITY} 127.0.0.0/8\n{V3}"
+    command = snmpd_command(directory / "snmpd.conf", state, port, text=text)
+    if command is None:
+        pytest.skip("net-snmp's snmpd is not installed")
+    with running(command, port=port, community=COMMUNITY, log=directory / "snmpd.log"):
+        yield port

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.fakes.netflow import flow_set, netflow9, record, template
-from tests.integration.running import Router, RunningDaemon, Site, send, site, teagent
-from tests.integration.test_daemon import OTHER, agent, loopback_index, scrape
+from tests.integration.loopback_traffic import OTHER, loopback_index
+from tests.integration.running import Router, RunningDaemon, Site, scrape, send, site, teagent
+from tests.integration.snmp_agents import agent
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.clickhouse.tables import PASSWORD, USER, ClickHouse, Row
 from tests.integration.running import Router, RunningDaemon, Site, site, teagent
-from tests.integration.test_daemon import agent
+from tests.integration.snmp_agents import agent
 
 pytestmark = pytest.mark.slow
 
