@@ -116,6 +116,15 @@ def test_where_numba_cannot_be_imported_that_is_told(monkeypatch: pytest.MonkeyP
     assert "numba" in found.reason
 
 
+@needs_numba
+@pytest.mark.slow
+def test_it_is_compiled_where_no_priority_may_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under SystemCallFilter=~@resources of the shipped unit."""
+    forbid = "import errno, os\ndef nice(_): raise OSError(errno.EPERM, 'Operation not permitted')\nos.nice = nice\n"
+    monkeypatch.setattr(compiled, "COMPILE", forbid + compiled.COMPILE)
+    assert not isinstance(outcome(), NotCompiled)
+
+
 def test_where_the_compiler_is_killed_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "EXTRA", "teagent")
     monkeypatch.setattr(compiled, "COMPILE", "import os; os.abort()")

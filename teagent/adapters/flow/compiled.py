@@ -19,7 +19,13 @@ from teagent.wire.flow.sflow_pass import OnePass
 
 EXTRA = "numba"
 MODULE: Final = "teagent.wire.flow.sflow_compiled"
-COMPILE = f"import os; os.nice(10); import {MODULE} as module; module.CompiledPass()"
+COMPILE = f"""
+import contextlib, os
+with contextlib.suppress(OSError):  # the shipped unit forbids it
+    os.nice(10)
+import {MODULE} as module
+module.CompiledPass()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ it hands a CompiledPass to the decoders.
 
 What stands in a datagram is looked at twice before it is read: each function makes sure that it is there, and all are
 compiled with checks of every index, which raise IndexError. All stand in this file, because numba looks at no other
-one to find out whether what it has cached still holds. What is calculated with is int64: of int64 and uint64 together
-numba makes float64.
+one to find out whether what it has cached still holds: whoever changes a constant of another file that is used here
+touches this one. What is calculated with is int64: of int64 and uint64 together numba makes float64.
 """
 
 from __future__ import annotations
@@ -398,13 +398,12 @@ def _transport6(octets: Any, at: Any, end: Any) -> Any:
 
 
 @_within
-def _put(columns: Any, row: Any, head: Any, systems: Any, transport: Any, octets: Any, layer2: Any) -> Any:
-    in_if, out_if, rate, egress = head
-    columns.in_if[row], columns.out_if[row] = in_if, out_if
-    columns.rate[row], columns.egress[row] = rate, egress
-    columns.src_asn[row], columns.dst_asn[row] = systems
-    columns.protocol[row], columns.src_port[row], columns.dst_port[row] = transport
-    columns.octets[row], columns.layer2[row] = octets, layer2
+def _put(onto: Any, row: Any, head: Any, systems: Any, transport: Any, octets: Any, layer2: Any) -> Any:
+    rows = onto.rows
+    rows.in_if[row], rows.out_if[row], rows.rate[row], rows.egress[row] = head
+    rows.src_asn[row], rows.dst_asn[row] = systems
+    rows.protocol[row], rows.src_port[row], rows.dst_port[row] = transport
+    rows.octets[row], onto.layer2[row] = octets, layer2
 
 
 @_within
@@ -425,15 +424,15 @@ def _from_header(
         row = np.uint64(counts[ROWS4])
         counts[ROWS4] += 1
         length = _u16(octets, at + 2)
-        four.src[row], four.dst[row] = _u32(octets, at + 12), _u32(octets, at + 16)
+        four.rows.src[row], four.rows.dst[row] = _u32(octets, at + 12), _u32(octets, at + 16)
     elif family == IPV6:
         row = np.uint64(counts[ROWS6])
         counts[ROWS6] += 1
         length = _u16(octets, at + 4)
         length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
         for i in range(2):
-            six.src[row, i] = np.uint64(_u32(octets, at + 8 + 8 * i) << 32 | _u32(octets, at + 12 + 8 * i))
-            six.dst[row, i] = np.uint64(_u32(octets, at + 24 + 8 * i) << 32 | _u32(octets, at + 28 + 8 * i))
+            six.rows.src[row, i] = np.uint64(_u32(octets, at + 8 + 8 * i) << 32 | _u32(octets, at + 12 + 8 * i))
+            six.rows.dst[row, i] = np.uint64(_u32(octets, at + 24 + 8 * i) << 32 | _u32(octets, at + 28 + 8 * i))
     else:
         counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
         return
@@ -457,13 +456,16 @@ def _from_ip(words: Any, record: Any, form: Any, head: Any, systems: Any, four: 
     if form == SAMPLED_IPV4:
         row = np.uint64(counts[ROWS4])
         counts[ROWS4] += 1
-        four.src[row], four.dst[row] = _word(words, record + 2), _word(words, record + 3)
+        four.rows.src[row], four.rows.dst[row] = _word(words, record + 2), _word(words, record + 3)
         _put(four, row, head, systems, transport, length, layer2=False)
     else:
         row = np.uint64(counts[ROWS6])
         counts[ROWS6] += 1
         for i in range(2):
-            six.src[row, i], six.dst[row, i] = _wide(words, record + 2 + 2 * i), _wide(words, record + 6 + 2 * i)
+            six.rows.src[row, i], six.rows.dst[row, i] = (
+                _wide(words, record + 2 + 2 * i),
+                _wide(words, record + 6 + 2 * i),
+            )
         _put(six, row, head, systems, transport, length, layer2=False)
 
 

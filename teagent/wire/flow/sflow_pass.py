@@ -35,22 +35,11 @@ class Rows(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Room for SHEET_ROWS samples of one family, which is filled pass by pass and never written again: columns as in
-    Rows, and whether the octets of each row are of layer 2.
+    """Room for SHEET_ROWS samples of one family, which is filled pass by pass and never written again; `layer2` says of
+    each row whether its octets are of layer 2.
     """
 
-    in_if: Column
-    out_if: Column
-    src: Column
-    dst: Column
-    src_asn: Column
-    octets: Column
-    rate: Column
-    egress: Column
-    protocol: Column
-    src_port: Column
-    dst_port: Column
-    dst_asn: Column
+    rows: Rows
     layer2: Column
 
 
@@ -59,7 +48,7 @@ def sheet(family: int) -> Sheet:
         return np.empty(SHEET_ROWS, kind)
 
     src, dst = (column(np.uint32) if family == 4 else np.empty((SHEET_ROWS, 2), np.uint64) for _ in range(2))
-    return Sheet(
+    rows = Rows(
         in_if=column(np.uint32),
         out_if=column(np.uint32),
         src=src,
@@ -72,8 +61,8 @@ def sheet(family: int) -> Sheet:
         src_port=column(np.uint16),
         dst_port=column(np.uint16),
         dst_asn=column(np.uint32),
-        layer2=column(np.bool_),
     )
+    return Sheet(rows, column(np.bool_))
 
 
 class RowBlock(NamedTuple):
@@ -103,7 +92,7 @@ class RowBlock(NamedTuple):
     def rows(self) -> Iterator[tuple[int, bool, Rows]]:
         """(family, whether octets are of layer 2, rows)"""
         for family, found, begin, end in zip((4, 6), self.sheets, self.begin, self.end, strict=True):
-            *columns, layer2 = (column[begin:end] for column in found)
+            layer2, columns = found.layer2[begin:end], [column[begin:end] for column in found.rows]
             ethernet = int(np.count_nonzero(layer2))
             if ethernet in {0, end - begin}:
                 if begin < end:
