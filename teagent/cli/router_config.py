@@ -1,21 +1,26 @@
 """`teagent router-config` and `teagent exabgp-config`: what the operator installs beside the daemon.
 
-Both read the configuration only: no secret is looked up and no daemon is asked.
+Both read the configuration only, and ask no daemon. The one secret that is looked up is the key of the sessions, for
+exabgp-config.
 """
 
 from __future__ import annotations
 
+import pwd
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from teagent.adapters.exabgp.configuration import ExabgpSession, render_exabgp_conf, render_exabgp_env
+from teagent.adapters.exabgp.place import replace_file
 from teagent.config.derived import bmp_station, engineered, families, speaking_routers
 from teagent.config.effective import Config, RouterConfig
 from teagent.config.load import find, load
-from teagent.config.secrets import process_environment
-from teagent.errors import NotFound, Refused
+from teagent.config.secrets import process_environment, resolve_md5_password
+from teagent.errors import ConfigError, NotFound, Refused
 from teagent.wire.router_config import BorderLink, BorderRouter
 from teagent.wire.router_config import router_config as render
 
@@ -46,6 +51,7 @@ def border_router(config: Config, router: RouterConfig) -> BorderRouter:
             next_hop_ipv6=config.bgp.next_hop_ipv6,
             bmp=bmp_station(config) if router.bmp_addresses else None,
             witness=None if router.witness_session is None else router.witness_session.local_address,
+            signed=router.md5_password is not None,
         )
     except ValueError as error:
         raise Refused(str(error)) from error
@@ -83,8 +89,13 @@ def router_config(config: Path | None, name: str | None, vendor: str | None) -> 
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory.")
 @click.option("--user", default="teagent-exabgp", show_default=True, help="Who ExaBGP and the relay run as.")
 def exabgp_config(config: Path | None, output: Path, user: str) -> None:
-    """Write exabgp.conf and exabgp.env: one session for each border router, and the relay as API process."""
-    loaded = load(find(config, process_environment()), environment=None)
+    """Write exabgp.conf and exabgp.env: one session for each border router, and the relay as API process.
+
+    Where sessions are signed (routers.NAME.bgp.md5_password), their keys are in exabgp.conf: it is then for its
+    owner and the group of --user alone.
+    """
+    environment = process_environment()
+    loaded = load(find(config, environment), environment=None)
     bgp = loaded.bgp
     relay = [str(Path(sys.executable).parent / "teagent-relay")]
     relay += ["--allow", str(bgp.allow_list), "--journal", str(bgp.journal), "--socket", str(bgp.relay)]
@@ -101,6 +112,7 @@ def exabgp_config(config: Path | None, output: Path, user: str) -> None:
                         neighbor=router.neighbor,
                         local_address=bgp.local_address,
                         families=families(loaded),
+                        md5_key=_md5_key(loaded, router, environment),
                     )
                     for router in speaking_routers(loaded)
                 ],
@@ -109,10 +121,38 @@ def exabgp_config(config: Path | None, output: Path, user: str) -> None:
             "exabgp.env": render_exabgp_env(user=user),
         }
         output.mkdir(parents=True, exist_ok=True)
+        secret = any(router.md5_password is not None for router in speaking_routers(loaded))
         for file, text in texts.items():
-            (output / file).write_text(text, encoding="utf-8")
-            click.echo(f"wrote {output / file}")
+            said = _write(output / file, text, user if secret and file == "exabgp.conf" else None)
+            click.echo(f"wrote {output / file}{said}")
     except ValueError as error:
         raise Refused(str(error)) from error
     except OSError as error:
         raise Refused(f"{output} cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+
+def _md5_key(config: Config, router: RouterConfig, environment: Mapping[str, str]) -> bytes:
+    """Empty where the session is not signed. Raises ConfigError for a secret that is not there, or is no key."""
+    if router.md5_password is None:
+        return b""
+    try:
+        return resolve_md5_password(router.md5_password.reference, environment).reveal().encode("ascii")
+    except ConfigError as error:
+        key = f"routers.{router.name}.bgp.md5_password"
+        raise ConfigError(
+            [replace(problem, file=str(config.path), key=key) for problem in error.problems],
+            hint="outside the unit, credential:NAME is looked for with CREDENTIALS_DIRECTORY=/etc/teagent/credentials",
+        ) from error
+
+
+def _write(path: Path, text: str, reader: str | None) -> str:
+    """`reader` is the user whom a secret file is for; None where all may read it. Returns who may. Raises OSError."""
+    if reader is None:
+        replace_file(path, text, mode=0o644)
+        return ""
+    try:
+        replace_file(path, text, mode=0o640, group=pwd.getpwnam(reader).pw_gid)
+    except (KeyError, PermissionError):
+        replace_file(path, text, mode=0o600)
+        return f", with keys in it: for its owner alone, since it could not be given to the group of {reader}"
+    return f", with keys in it: for its owner and the group of {reader} alone"

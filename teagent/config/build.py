@@ -249,6 +249,7 @@ def _router(name: str, row: RouterRow, secrets: Mapping[str, Secret]) -> e.Route
         sampling_rate=row.flows.sampling,
         active_timeout_seconds=row.flows.active_timeout,
         witness_session=_witness_session(row),
+        md5_password=None if row.bgp.md5_password is None else secrets[row.bgp.md5_password],
     )
 
 
@@ -276,6 +277,8 @@ def secret_places(file: ConfigFile) -> dict[tuple[str | int, ...], str]:
     """Where a secret is referred to, and by what."""
     places: dict[tuple[str | int, ...], str] = {}
     for name, router in file.routers.items():
+        if router.bgp.md5_password is not None:
+            places["routers", name, "bgp", "md5_password"] = router.bgp.md5_password
         at = ("routers", name, "snmp")
         if isinstance(router.snmp, SnmpV2cRow):
             places[*at, "community"] = router.snmp.community

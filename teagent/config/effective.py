@@ -85,6 +85,7 @@ class RouterConfig:
     `address` is an IP address or a host name. `neighbor` is what ExaBGP speaks to. `sampling_rate` overrides what
     the exporter says (1 of N packets); None believes it. `active_timeout_seconds` None believes the records.
     `bmp_addresses` are those that it connects from; none where it has no BMP.
+    `md5_password` signs our sessions with it.
     """
 
     name: str
@@ -97,6 +98,7 @@ class RouterConfig:
     sampling_rate: int | None = None
     active_timeout_seconds: float | None = None
     witness_session: WitnessSessionConfig | None = None
+    md5_password: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from teagent.config.fields import Row
 from teagent.config.policy_schema import PolicyFile
 from teagent.config.problems import problems_of
 from teagent.config.schema import ConfigFile
-from teagent.config.secrets import Secret, resolve
+from teagent.config.secrets import Secret, resolve, resolve_md5_password
 from teagent.config.show import digest_of
 from teagent.errors import ConfigError, PolicyError, Problem
 from teagent.model.network import Network
@@ -106,8 +106,9 @@ def _secrets(
 ) -> dict[str, Secret]:
     secrets: dict[str, Secret] = {}
     for place, reference in secret_places(file).items():
+        look_up = resolve_md5_password if place[-1] == "md5_password" else resolve
         try:
-            secrets[reference] = Secret(reference=reference) if environment is None else resolve(reference, environment)
+            secrets[reference] = Secret(reference=reference) if environment is None else look_up(reference, environment)
         except ConfigError as error:
             problems += [document.problem(place, problem.message) for problem in error.problems]
     return secrets

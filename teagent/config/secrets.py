@@ -17,6 +17,8 @@ ENV = re.compile(r"^env:[A-Za-z_][A-Za-z0-9_]*$")
 FILE = re.compile(r"^file:/[^\0]*$")
 CREDENTIAL = re.compile(r"^credential:[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
 MAX_BYTES = 4096
+MD5_PASSWORD_MAX_OCTETS = 80
+"""TCP_MD5SIG_MAXKEYLEN of Linux; routers take no longer ones either."""
 
 
 class Secret:
@@ -81,6 +83,27 @@ def resolve(reference: str, environment: Mapping[str, str]) -> Secret:
         return Secret(reference=reference, value=_look_up(reference, environment))
     except ValueError as error:
         raise ConfigError([Problem(file=place, line=0, column=0, key="", message=str(error))]) from error
+
+
+def resolve_md5_password(reference: str, environment: Mapping[str, str]) -> Secret:
+    """As `resolve`, for the key of TCP MD5 signatures (RFC 2385). Raises ConfigError as well for what is none."""
+    secret = resolve(reference, environment)
+    why = _why_no_md5_password(secret.reveal())
+    if why is not None:
+        message = f"what {reference} refers to {why}"
+        raise ConfigError([Problem(file=reference, line=0, column=0, key="", message=message)])
+    return secret
+
+
+def _why_no_md5_password(value: str) -> str | None:
+    """A key that is another one at the router, by a space too many or an encoding, is only seen as silence; and FRR's
+    configuration carries no space.
+    """
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        return "is no TCP MD5 key: it has a space, or a character that is not printable ASCII"
+    if len(value) > MD5_PASSWORD_MAX_OCTETS:
+        return f"is no TCP MD5 key: it has {len(value)} characters, limit {MD5_PASSWORD_MAX_OCTETS}"
+    return None
 
 
 def _look_up(reference: str, environment: Mapping[str, str]) -> str:

@@ -226,7 +226,8 @@ def _router(router: RouterConfig) -> dict[str, Any]:
         "address": router.address,
         "vendor": str(router.vendor),
         "snmp": _snmp(router),
-        "bgp": {"neighbor": str(router.neighbor)},
+        "bgp": {"neighbor": str(router.neighbor)}
+        | _given(md5_password=router.md5_password, write=lambda secret: secret.reference),
         "flows": {"exporter_addresses": [str(address) for address in router.exporter_addresses]}
         | _given(sampling=router.sampling_rate, write=int)
         | _given(active_timeout=router.active_timeout_seconds, write=duration_text),

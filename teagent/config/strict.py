@@ -8,13 +8,13 @@ from __future__ import annotations
 import grp
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from teagent.config.document import Keys, read
 from teagent.config.effective import AsGraphConfig, Config, OriginsConfig, SnmpV2c
 from teagent.config.finding import Finding
-from teagent.config.secrets import Secret, resolve
+from teagent.config.secrets import Secret, resolve, resolve_md5_password
 from teagent.errors import ConfigError, Problem
 
 
@@ -46,14 +46,22 @@ def _secrets(config: Config, environment: Mapping[str, str]) -> Iterator[Finding
             secrets = {(*at, "auth", "key"): snmp.auth_key, (*at, "priv", "key"): snmp.priv_key}
         for path, secret in secrets.items():
             yield from _secret(path, secret, environment)
+        path = ("routers", name, "bgp", "md5_password")
+        yield from _secret(path, router.md5_password, environment, look_up=resolve_md5_password)
     if config.flows.clickhouse is not None:
         yield from _secret(("flows", "clickhouse", "password"), config.flows.clickhouse.password, environment)
 
 
-def _secret(path: Keys, secret: Secret | None, environment: Mapping[str, str]) -> Iterator[Finding]:
+def _secret(
+    path: Keys,
+    secret: Secret | None,
+    environment: Mapping[str, str],
+    *,
+    look_up: Callable[[str, Mapping[str, str]], Secret] = resolve,
+) -> Iterator[Finding]:
     try:
         if secret is not None:
-            resolve(secret.reference, environment)
+            look_up(secret.reference, environment)
     except ConfigError as error:
         yield from (Finding(path, problem.message) for problem in error.problems)
 

@@ -208,6 +208,7 @@ class App:
         self.doctor = Doctor(
             network=network,
             neighbors={router.name: router.neighbor for router in speaking_routers(config)},
+            signed={name for name, router in config.routers.items() if router.md5_password is not None},
             dry_run=config.bgp.dry_run,
             allow_list_digest=digest(allow_list(config)),
             routes=self.routes,

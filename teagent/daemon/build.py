@@ -187,13 +187,14 @@ def origin_source(config: Config) -> OriginFile | BmpOrigins | None:
 
 
 def session_witness(config: Config, *, clock: Clock) -> SessionWitness | None:
-    """None where no router has a witness session."""
+    """None where no router has a witness session. Raises ValueError where a secret of theirs was not loaded."""
     sessions = [
         SessionEnds(
             router=router.name,
             neighbor=router.neighbor,
             local_address=router.witness_session.local_address,
             identifier=router.witness_session.router_id,
+            md5_key=b"" if router.md5_password is None else router.md5_password.reveal().encode("ascii"),
         )
         for router in config.routers.values()
         if router.witness_session is not None

@@ -5,7 +5,7 @@ Of what nothing here can see it is said that it is assumed. Looking asks the rel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -34,7 +34,8 @@ Finding: TypeAlias = tuple[Verdict, str, str]
 
 
 class Doctor:
-    """`neighbors` are the border routers and the addresses that ExaBGP speaks to. In a dry run nobody speaks.
+    """`neighbors` are the border routers and the addresses that ExaBGP speaks to; `signed` are those of them that we
+    have a TCP MD5 key for. In a dry run nobody speaks.
 
     `allow_list_digest` is of the allow-list as the configuration wants it.
     """
@@ -44,6 +45,7 @@ class Doctor:
         *,
         network: Network,
         neighbors: Mapping[str, Address],
+        signed: Collection[str],
         dry_run: bool,
         allow_list_digest: str,
         routes: Routes,
@@ -56,6 +58,7 @@ class Doctor:
     ) -> None:
         self._network = network
         self._neighbors = dict(neighbors)
+        self._signed = frozenset(signed)
         self._dry_run = dry_run
         self._allow_list_digest = allow_list_digest
         self._routes = routes
@@ -79,7 +82,7 @@ class Doctor:
             told.setdefault(health.router, {})[health.kind] = health
         for router, address in self._neighbors.items():
             links = [link for link in self._network.links.values() if link.router == router]
-            yield _say("session", router, str(address), self._session(state, address))
+            yield _say("session", router, str(address), self._session(state, router, address))
             ways = told.get(router, {})
             for kind in ways or {WitnessKind.BMP}:
                 yield _say(CHECK[kind], router, CHECK[kind], _told(kind, ways.get(kind)))
@@ -114,17 +117,19 @@ class Doctor:
             return Verdict.WRONG, f"the relay uses another allow-list than the configuration wants{said}", remedy
         return Verdict.PROVEN, "the relay uses what the configuration wants", ""
 
-    def _session(self, state: SpeakerState | NoData, address: Address) -> Finding:
+    def _session(self, state: SpeakerState | NoData, router: str, address: Address) -> Finding:
         if self._dry_run or isinstance(state, NoData):
             return Verdict.ASSUMED, "the relay cannot be asked", "see the line on the relay"
         found = next((row for row in state.neighbors if row.address == str(address)), None)
         if found is None or found.state != "up":
             why = "not known to the relay" if found is None else found.state
-            return (
-                Verdict.WRONG,
-                f"ExaBGP's session with {address} is {why}",
-                "teagent exabgp-config, teagent router-config, and whether TCP port 179 is open between the two",
+            key = f"routers.{router}.bgp.md5_password"
+            keys = f"it has the TCP MD5 key of {key}" if router in self._signed else f"it wants a TCP MD5 key ({key})"
+            remedy = (
+                "teagent exabgp-config, teagent router-config, whether TCP port 179 is open between them, and whether "
+                f"{keys}: without the same key at both ends it just times out"
             )
+            return Verdict.WRONG, f"ExaBGP's session with {address} is {why}", remedy
         return Verdict.PROVEN, "ExaBGP's session is up", ""
 
     def _wins(self, router: str) -> Finding:

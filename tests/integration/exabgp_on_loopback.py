@@ -102,6 +102,7 @@ class ExabgpOnLoopback:
         allow: Mapping[str, Any] = ALLOW,
         families: tuple[str, ...] = ("ipv4",),
         ack_timeout: float = 2.0,
+        md5_key: bytes = b"",
     ) -> None:
         self.directory = directory
         self.socket = directory / "relay.sock"
@@ -114,7 +115,11 @@ class ExabgpOnLoopback:
             router_id=ip_address("192.0.2.66"),
             sessions=[
                 ExabgpSession(
-                    router="edge", neighbor=ip_address(EDGE), local_address=ip_address(SPEAKER), families=families
+                    router="edge",
+                    neighbor=ip_address(EDGE),
+                    local_address=ip_address(SPEAKER),
+                    families=families,
+                    md5_key=md5_key,
                 )
             ],
             relay_command=[

@@ -1,4 +1,5 @@
-"""A router without BMP: a second iBGP session, on a real FRR, proves what it prefers and has the rest taken back.
+"""A router without BMP: a second iBGP session, on a real FRR, proves what it prefers and has the rest taken back. All
+our sessions with it are signed with a TCP MD5 key.
 
 One life of a lab is lived once; each test looks at one thing that was seen in it.
 """
@@ -6,6 +7,7 @@ One life of a lab is lived once; each test looks at one thing that was seen in i
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +17,17 @@ import pytest
 
 from labs.demo import expected_paths, proven
 from labs.scenario import Paths, received_paths, wait_for_paths
+from tests.fakes.kernel import needs_tcp_md5
 from tests.faults.real_routers import Loop
 from tests.lab.conftest import LABS, RunningLab
 from tests.lab.refusing_edge import Edge
 from tests.lab.test_witness import NOTICED_WITHIN_SECONDS, doctor, in_state, refused
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, needs_tcp_md5]
 
 WITNESS = "192.0.2.67"
 NEIGHBOR = f"neighbor {WITNESS}"
+KEY = "k3y-of-the-edge"
 LAB = LABS / "two-transit"
 
 
@@ -47,8 +51,10 @@ class Life:
 def session_config(directory: Path) -> Path:
     """The lab's own files, with the session in the place of BMP, and a policy that wants proof."""
     text = (LAB / "teagent.yaml").read_text()
+    (directory / "key").write_text(f"{KEY}\n")
+    bgp = f'    bgp: {{md5_password: "file:{directory}/key"}}\n'
     for old, new in (
-        ("vendor: frr\n", f"vendor: frr\n    witness_session: {{local_address: {WITNESS}}}\n"),
+        ("vendor: frr\n", f"vendor: frr\n    witness_session: {{local_address: {WITNESS}}}\n{bgp}"),
         ('bmp: {listen: "192.0.2.66:1790", resync: 20s}\n', ""),
     ):
         assert old in text
@@ -61,11 +67,15 @@ def session_config(directory: Path) -> Path:
 
 
 def without_bmp(loop: Loop, edge: Edge) -> None:
-    """The edge loads what `teagent router-config` prints, while its sessions with the transits are up."""
+    """The edge loads what `teagent router-config` prints, while its sessions with the transits are up, and is told the
+    key as the text's comments say.
+    """
     loop._node_run(["ip", "address", "add", f"{WITNESS}/29", "dev", "eth1"])
     edge.configure("router bgp 65000", "no bmp targets teagent")
     text = loop.teagent("router-config", "--config", str(loop.config)).stdout
     edge.load(text)
+    by_hand = re.findall(r"^!  ( *(?:router bgp|neighbor) .*)$", text, re.MULTILINE)
+    edge.configure(*(line.strip().replace("KEY", KEY) for line in by_hand))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +129,15 @@ def live(loop: Loop, running: RunningLab) -> Life:
 def test_the_edge_loads_the_session_without_losing_another(life: Life) -> None:
     established = {name: row.get("connectionsEstablished") for name, row in life.sessions.items()}
     assert established == {"192.0.2.2": 1, "192.0.2.6": 1, "192.0.2.66": 1, WITNESS: 1}
+
+
+def test_its_sessions_with_us_alone_are_signed(life: Life) -> None:
+    signed = {name for name, row in life.sessions.items() if row.get("authenticationEnabled")}
+    assert signed == {"192.0.2.66", WITNESS}
+
+
+def test_the_key_is_in_no_log(life: Life) -> None:
+    assert KEY not in life.log
 
 
 def test_what_the_edge_prefers_is_proven_by_its_best_route(life: Life) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
+from teagent.adapters.exabgp.place import replace_file
 from teagent.model.allow_list import AllowList
 
 FILE_MODE = 0o644
@@ -59,19 +59,5 @@ def write_allow_list(path: Path, allow: AllowList) -> bool:
     """
     if says(path, allow):
         return False
-    _replace(path, render(allow))
+    replace_file(path, render(allow), mode=FILE_MODE)
     return True
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".new")
-    try:
-        with temporary.open("w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), FILE_MODE)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -5,9 +5,10 @@ What is not obvious in them is so because something else was seen to fail; see d
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from teagent.model.bgp import Address, Asn
@@ -22,12 +23,16 @@ USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExabgpSession:
-    """One iBGP session, to a border router or a route reflector. `families` out of ipv4 and ipv6."""
+    """One iBGP session, to a border router or a route reflector. `families` out of ipv4 and ipv6.
+
+    `md5_key` signs it (RFC 2385), empty where none is wanted; it never shows in the repr.
+    """
 
     router: str
     neighbor: Address
     local_address: Address
     families: tuple[str, ...] = ("ipv4",)
+    md5_key: bytes = field(default=b"", repr=False)
 
 
 def render_exabgp_conf(
@@ -109,7 +114,7 @@ neighbor {session.neighbor} {{
     local-address {session.local_address};
     local-as {local_asn};
     peer-as {local_asn};
-    hold-time {hold_time_seconds};
+{_signature(session)}    hold-time {hold_time_seconds};
     # the relay replays its journal before the End-of-RIB; sent at once it would flush what the router kept
     manual-eor true;
     family {{ {families} }}
@@ -122,6 +127,14 @@ neighbor {session.neighbor} {{
     }}
 }}
 """
+
+
+def _signature(session: ExabgpSession) -> str:
+    """As base64: ExaBGP's grammar would change some keys, and it guesses what one of hexadecimal digits is."""
+    if not session.md5_key:
+        return ""
+    key = base64.b64encode(session.md5_key).decode("ascii")
+    return f'    md5-base64 true;\n    md5-password "{key}";\n'
 
 
 def _description(router: str) -> str:

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Final
 
-from teagent.adapters.tcp import next_octets
+from teagent.adapters.tcp import connect, next_octets
 from teagent.errors import WireError
 from teagent.model.bgp import Address, PathAttributes, Prefix
 from teagent.ports import Clock
@@ -35,13 +35,21 @@ LONGEST_RETRY_SECONDS: Final = 15.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnds:
     """`local_address` is one that ExaBGP does not speak from: the router tells the two sessions apart by it.
-    `identifier` is unique among our BGP speakers (RFC 6286).
+    `identifier` is unique among our BGP speakers (RFC 6286). `md5_key` signs the session (RFC 2385), empty where none
+    is wanted; it never shows in the repr.
     """
 
     router: str
     neighbor: Address
     local_address: Address
     identifier: IPv4Address
+    md5_key: bytes = field(default=b"", repr=False)
+
+    def silence(self) -> str:
+        """What it may mean that nothing answers: a segment that is signed otherwise than expected is dropped unseen."""
+        key = f"routers.{self.router}.bgp.md5_password"
+        other = f"has no TCP MD5 key, or another one than {key}" if self.md5_key else f"wants a TCP MD5 key ({key})"
+        return f"{self.neighbor} does not answer: the way to its TCP port 179 is closed, or it {other}"
 
 
 class _EndedError(Exception):
@@ -94,11 +102,11 @@ class WitnessSession:
         """One connection, to its end; whether the session was up in it."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(
-                    str(self.ends.neighbor), self._port, local_addr=(str(self.ends.local_address), 0)
+                reader, writer = await connect(
+                    self.ends.neighbor, self._port, local=self.ends.local_address, md5_key=self.ends.md5_key
                 )
         except TimeoutError:
-            self._down(f"{self.ends.neighbor} does not answer")
+            self._down(self.ends.silence())
             return False
         except OSError as error:
             self._down((error.strerror or str(error)).lower())

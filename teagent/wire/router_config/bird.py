@@ -17,6 +17,7 @@ from teagent.wire.router_config.router import BorderLink, BorderRouter
 PREFERENCE = 250
 BEGIN = "# teagent begin"
 END = "# teagent end"
+MD5_KEY = "TEAGENT_MD5_KEY"
 
 
 def bird_config(router: BorderRouter) -> str:
@@ -38,6 +39,10 @@ def _how_to_install(router: BorderRouter) -> Iterator[str]:
     for link in router.sorted_links():
         yield f"#      link {link.name}, neighbor {link.neighbor}: teagent_export_{link.link_id}();"
     yield "#    it accepts or rejects what an override speaks about, and returns for everything else."
+    if router.signed:
+        yield f"# 3. our sessions are signed with the TCP MD5 key of {router.md5_setting}, which is not printed:"
+        yield "#    before this file bird.conf includes one that only BIRD can read, and that says"
+        yield f'#      define {MD5_KEY} = "...";'
 
 
 def _block(router: BorderRouter) -> Iterator[str]:
@@ -85,6 +90,7 @@ def _session(router: BorderRouter) -> Iterator[str]:
     yield f"  local as {router.asn};"
     yield f"  neighbor {router.speaker} as {router.asn};"
     yield "  passive;"
+    yield from _signature(router)
     yield "  graceful restart aware;"
     for version in _versions(router):
         yield f"  ipv{version} {{"
@@ -95,6 +101,11 @@ def _session(router: BorderRouter) -> Iterator[str]:
         yield "  };"
     yield "}"
     yield ""
+
+
+def _signature(router: BorderRouter) -> Iterator[str]:
+    if router.signed:
+        yield f"  password {MD5_KEY};"
 
 
 def _witness(router: BorderRouter) -> Iterator[str]:
@@ -113,6 +124,7 @@ def _witness(router: BorderRouter) -> Iterator[str]:
     yield f"  local as {router.asn};"
     yield f"  neighbor {router.witness} as {router.asn};"
     yield "  passive;"
+    yield from _signature(router)
     yield "  rr client;"
     for version, hop in ((4, router.next_hop_ipv4), (6, router.next_hop_ipv6)):
         if version not in _versions(router):

@@ -62,6 +62,12 @@ def _how_to_install(router: BorderRouter) -> Iterator[str]:
             yield "!   without them nothing but overrides would be announced."
         else:
             yield f"!   link {link.name}: {link.map_name}, on neighbor {link.neighbor}"
+    if router.signed:
+        yield f"! Our sessions are signed with the TCP MD5 key of {router.md5_setting}, which is not printed. Once the"
+        yield "! text is loaded, say it on the router, in the place of KEY; without it a session just times out:"
+        yield f"!   router bgp {router.asn}"
+        for session in router.sessions():
+            yield f"!    neighbor {session} password KEY"
 
 
 def _versions(router: BorderRouter) -> Iterator[int]:

@@ -115,7 +115,16 @@ class _Checkup:
                 return f"neighbor {neighbor} is not activated for ipv{version}"
             if not any(line[0] == "maximum-prefix" for line in lines):
                 return f"neighbor {neighbor} has no maximum-prefix for ipv{version}"
-        return ""
+        return self._signature(neighbor)
+
+    def _signature(self, neighbor: str) -> str:
+        """Whether both ends have a TCP MD5 key, or neither: which one it is stays unlooked at."""
+        signs = any(self._text.value(neighbor, version, "password") is not None for version in self._versions)
+        if signs == self._router.signed:
+            return ""
+        has, have = ("a password", "is not") if signs else ("no password", "is")
+        setting = self._router.md5_setting
+        return f"neighbor {neighbor} has {has}, and {setting} {have} configured: the session just times out"
 
     def _inbound(self, prefix: Prefix, large: frozenset[str]) -> Route | None:
         return self._through(self._speaker, "in", Route(prefix=prefix, large=large))

@@ -39,7 +39,8 @@ class BorderRouter:
 
     `next_hop_*` is what overrides carry as next hop: an address of no host, with a blackhole host route, so that an
     override never decides forwarding. `bmp` is where the router reports what it holds to: address and port. `witness`
-    is where it tells its best routes on a second session.
+    is where it tells its best routes on a second session. `signed`: our sessions have a TCP MD5 key (RFC 2385), which
+    is not known here.
 
     Raises ValueError where a family has prefixes and no next hop.
     """
@@ -54,6 +55,7 @@ class BorderRouter:
     max_prefixes: int = MAX_PREFIXES
     bmp: tuple[Address, int] | None = None
     witness: Address | None = None
+    signed: bool = False
 
     def __post_init__(self) -> None:
         if not self.links:
@@ -66,6 +68,15 @@ class BorderRouter:
             raise ValueError(f"router {self.name}: there are IPv4 prefixes and no IPv4 next hop")
         if self.ours(6) and self.next_hop_ipv6 is None:
             raise ValueError(f"router {self.name}: there are IPv6 prefixes and no IPv6 next hop")
+
+    @property
+    def md5_setting(self) -> str:
+        """Where in teagent's configuration the key is referred to."""
+        return f"routers.{self.name}.bgp.md5_password"
+
+    def sessions(self) -> tuple[Address, ...]:
+        """Our ends of those that we have with it."""
+        return (self.speaker,) if self.witness is None else (self.speaker, self.witness)
 
     def ours(self, version: int) -> tuple[Prefix, ...]:
         return tuple(sorted((p for p in self.prefixes if p.version == version), key=prefix_key))

@@ -146,6 +146,24 @@ def test_two_routers_do_not_send_bmp_from_one_address(files: Files) -> None:
     assert "routers.edge2.bmp.addresses: 192.0.2.1 is where edge1 sends BMP from already" in problem
 
 
+def test_a_key_is_looked_up_and_a_bad_one_named_at_its_place(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.bend("edge1: {", "edge1: {bgp: {md5_password: env:KEY}, ")
+    (missing,) = files.problems()
+    assert "routers.edge1.bgp.md5_password: the environment variable KEY is not set" in missing
+    monkeypatch.setitem(SECRETS, "KEY", "k" * 81)
+    (long,) = files.problems()
+    assert "config.yaml:8:" in long
+    assert "md5_password: what env:KEY refers to is no TCP MD5 key: it has 81 characters, limit 80" in long
+    monkeypatch.setitem(SECRETS, "KEY", "k")
+    assert files.problems() == []
+
+
+def test_a_key_is_not_written_into_the_configuration(bent: Bent) -> None:
+    (problem,) = bent("edge1: {", "edge1: {bgp: {md5_password: s3cret}, ")
+    assert "md5_password: a secret is not written here but referred to" in problem
+    assert "s3cret" not in problem
+
+
 def with_session(files: Files, session: str) -> list[str]:
     files.bend("edge1: {address: 192.0.2.1,", f"edge1: {{address: 192.0.2.1, witness_session: {session},")
     return files.problems()

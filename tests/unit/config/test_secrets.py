@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from teagent.config.effective import SnmpV2c
-from teagent.config.secrets import Secret, resolve
+from teagent.config.secrets import Secret, resolve, resolve_md5_password
 from teagent.errors import ConfigError
 
 
@@ -53,6 +53,28 @@ def test_a_literal_is_refused_and_not_repeated() -> None:
 
 def test_a_credential_cannot_lead_out_of_its_directory(tmp_path: Path) -> None:
     assert "does not name" in refusal("credential:../etc/passwd", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+@pytest.mark.parametrize("key", ["x", 'x";#{}[]\\', "deadbeef", "~" * 80])
+def test_a_key_of_a_session_is_1_to_80_printable_characters(key: str) -> None:
+    assert resolve_md5_password("env:KEY", {"KEY": key}).reveal() == key
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("x" * 81, "it has 81 characters, limit 80"),
+        ("schlüssel", "it has a space, or a character that is not printable ASCII"),
+        ("x\ty", "it has a space, or a character that is not printable ASCII"),
+        ("s3cret ", "it has a space, or a character that is not printable ASCII"),
+    ],
+)
+def test_what_no_session_can_be_signed_with_is_refused_without_showing_it(key: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve_md5_password("env:KEY", {"KEY": key})
+    (problem,) = caught.value.problems
+    assert problem.message == f"what env:KEY refers to is no TCP MD5 key: {why}"
+    assert key not in str(caught.value)
 
 
 def test_a_secret_shows_in_no_form() -> None:

@@ -47,9 +47,12 @@ def test_what_is_shown_has_the_same_digest(files: Files) -> None:
 
 
 def test_secrets_are_shown_as_references_only(files: Files) -> None:
-    text = to_yaml(document_of(load(files.config, environment=SECRETS)))
+    files.bend("edge1: {", "edge1: {bgp: {md5_password: env:KEY}, ")
+    secrets = {**SECRETS, "KEY": "key-of-the-session"}
+    text = to_yaml(document_of(load(files.config, environment=secrets)))
     assert "env:EDGE1" in text
-    assert not any(value in text for value in SECRETS.values())
+    assert 'md5_password: "env:KEY"' in text
+    assert not any(value in text for value in secrets.values())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
@@ -35,11 +36,14 @@ async def world(clock: FakeClock) -> DecidingWorld:
     return world
 
 
-async def examine(world: DecidingWorld, *, dry_run: bool = False) -> dict[tuple[str, str], Diagnosis]:
+async def examine(
+    world: DecidingWorld, *, dry_run: bool = False, signed: Collection[str] = ()
+) -> dict[tuple[str, str], Diagnosis]:
     """By check and subject."""
     doctor = Doctor(
         network=world.network,
         neighbors={"edge1": ip_address("192.0.2.65")},
+        signed=signed,
         dry_run=dry_run,
         allow_list_digest=DIGEST,
         routes=world.routes,
@@ -146,6 +150,22 @@ async def test_a_relay_that_is_away_is_wrong_and_what_it_would_tell_is_assumed(w
     found = await examine(world)
     assert found["relay", "relay"].verdict is Verdict.WRONG
     assert found["session", "192.0.2.65"].verdict is Verdict.ASSUMED
+
+
+@pytest.mark.parametrize(
+    ("signed", "asks"),
+    [
+        (["edge1"], "whether it has the TCP MD5 key of routers.edge1.bgp.md5_password"),
+        ([], "whether it wants a TCP MD5 key (routers.edge1.bgp.md5_password)"),
+    ],
+)
+async def test_a_session_that_is_down_may_be_for_want_of_the_same_key(
+    world: DecidingWorld, signed: list[str], asks: str
+) -> None:
+    world.speaker.neighbor = "down"
+    found = (await examine(world, signed=signed))["session", "192.0.2.65"]
+    assert found.verdict is Verdict.WRONG
+    assert asks in found.remedy
 
 
 async def test_in_a_dry_run_nothing_is_wrong_with_a_relay_that_is_not_asked(world: DecidingWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
@@ -124,6 +125,30 @@ def test_loading_the_text_twice_changes_nothing() -> None:
 def test_a_sabotaged_text_is_named_where_it_breaks(old: str, new: str, where: str, words: str) -> None:
     found = wrong(bent(old, new))
     assert words in found.get(where, f"not found, but {found}")
+
+
+@pytest.mark.parametrize("neighbor", ["192.0.2.66", "192.0.2.67"])
+@pytest.mark.parametrize(
+    ("signed", "said", "words"),
+    [
+        (True, "", "has no password, and routers.edge1.bgp.md5_password is configured: the session just times out"),
+        (False, "password s3cret", "has a password, and routers.edge1.bgp.md5_password is not configured"),
+    ],
+)
+def test_a_key_at_one_end_alone_is_wrong_and_not_repeated(neighbor: str, signed: bool, said: str, words: str) -> None:
+    keys = {"192.0.2.66": "password s3cret", "192.0.2.67": "password s3cret"} if signed else {}
+    lines = "".join(f" neighbor {each} {key}\n" for each, key in (keys | {neighbor: said}).items() if key)
+    found = frr_checkup(replace(ROUTER, signed=signed), f"{TEXT}router bgp 65000\n{lines}exit\n", HOMES)
+    (wrong,) = [each for each in found if each.verdict is not Verdict.PROVEN]
+    assert wrong.subject == neighbor
+    assert words in wrong.message
+    assert "s3cret" not in wrong.message
+
+
+def test_a_key_at_both_ends_is_as_it_should_be() -> None:
+    keys = "".join(f" neighbor 192.0.2.{last} password s3cret\n" for last in (66, 67))
+    found = frr_checkup(replace(ROUTER, signed=True), f"{TEXT}router bgp 65000\n{keys}exit\n", HOMES)
+    assert {each.verdict for each in found} == {Verdict.PROVEN}
 
 
 def test_an_entry_of_ones_own_before_the_generated_ones_is_found() -> None:

@@ -23,6 +23,7 @@ def border_router(
     links: tuple[BorderLink, ...] | None = None,
     bmp: tuple[Address, int] | None = None,
     witness: Address | None = None,
+    signed: bool = False,
 ) -> BorderRouter:
     default_links = (
         BorderLink(name="transit-b", link_id=2, neighbor=ip_address("192.0.2.6"), export_map="TO-B"),
@@ -38,6 +39,7 @@ def border_router(
         next_hop_ipv6=ip_address("2001:db8:ffff::254"),
         bmp=bmp,
         witness=witness,
+        signed=signed,
     )
 
 
@@ -76,6 +78,28 @@ def test_on_the_witness_session_the_router_reflects_and_takes_nothing(vendor: st
     assert any(reflects in line for line in added)
     assert "192.0.2.67" not in without
     assert "witness" not in without.lower()
+
+
+def test_frr_is_told_of_the_key_where_a_second_loading_does_not_change_it():
+    text = router_config(border_router("10.0.0.0/24", witness=ip_address("192.0.2.67"), signed=True), "frr")
+    said = [line for line in text.splitlines() if " password " in line]
+    assert said == ["!    neighbor 192.0.2.66 password KEY", "!    neighbor 192.0.2.67 password KEY"]
+    assert "routers.edge.bgp.md5_password" in text
+
+
+@pytest.mark.parametrize(("witness", "sessions"), [(None, 1), (ip_address("192.0.2.67"), 2)])
+def test_bird_takes_the_key_from_a_file_beside_what_is_generated(witness: Address | None, sessions: int) -> None:
+    text = router_config(border_router("10.0.0.0/24", witness=witness, signed=True), "bird")
+    assert text.splitlines().count("  password TEAGENT_MD5_KEY;") == sessions
+    assert '#      define TEAGENT_MD5_KEY = "...";' in text
+    assert "routers.edge.bgp.md5_password" in text
+
+
+@pytest.mark.parametrize("vendor", ["frr", "bird"])
+def test_without_a_key_nothing_is_said_of_one(vendor: str) -> None:
+    text = router_config(border_router("10.0.0.0/24", witness=ip_address("192.0.2.67")), vendor).lower()
+    assert "password" not in text
+    assert "md5" not in text
 
 
 def test_frr_export_entries_come_before_the_operators_own_at_1000():

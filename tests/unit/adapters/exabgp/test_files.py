@@ -103,6 +103,31 @@ def test_exabgp_itself_accepts_both_files(tmp_path):
     assert "manual-eor true" in (tmp_path / "exabgp.conf").read_text()
 
 
+@pytest.mark.parametrize("key", [b"s3cret", b"deadbeef", b'a b;"}#\\', bytes(range(33, 113)), b"~"])
+def test_exabgp_reads_the_very_key_that_signs_a_session(tmp_path, key):
+    text = conf(session(md5_key=key), session("edge2", neighbor=ip_address("192.0.2.73")))
+    (tmp_path / "exabgp.conf").write_text(text)
+    script = (
+        "import sys; from exabgp.configuration.configuration import Configuration; "
+        "from exabgp.logger import log; log.silence(); "
+        "from exabgp.util.psk import decode_base64; c = Configuration([sys.argv[1]]); assert c.reload(), c.error; "
+        "print([n['md5-base64'] and decode_base64(n['md5-password']).hex() for n in c.neighbors.values()])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "exabgp.conf"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == [str([key.hex(), False])], done.stderr
+    assert "md5" not in conf(session())
+
+
+def test_a_key_shows_in_no_repr():
+    assert "s3cret" not in repr(session(md5_key=b"s3cret"))
+
+
 def test_exabgp_takes_the_settings_that_everything_rests_on(tmp_path):
     env = tmp_path / "exabgp.env"
     env.write_text(render_exabgp_env(user="nobody", log_destination="/var/log/exabgp.log"))
