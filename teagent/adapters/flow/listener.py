@@ -28,7 +28,7 @@ __all__ = ["Binding", "FlowListener"]
 
 QUEUE_SIZE: Final = 16_384  # datagrams, some 24 MB when they are full
 MOST_UNTAKEN_RECORDS: Final = 4_000_000  # measured: 21 octets each of NetFlow v5, 33 of v9, 41 of IPFIX, 70 of sFlow
-MANY_UNTAKEN_RECORDS: Final = 500_000
+MANY_UNTAKEN_RECORDS: Final = 100_000  # whoever counts more of them at once keeps the intake from its socket for long
 BLOCK: Final = 16_384
 """Records that are made into columns at once: what they take stays in the second-level cache."""
 
