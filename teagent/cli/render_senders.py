@@ -63,7 +63,7 @@ def _fixed(rows: Sequence[Document]) -> str:
     for row in rows:
         names = ", ".join(source["name"] for source in row["largest"][:3])
         lines.append(
-            f"cannot move: {rate(row['bps'])} on {row['link']}, from {plural(row['sources'], 'sender')} with no other "
-            f"way ({names}{', ...' if row['sources'] > 3 else ''})"
+            f"cannot move if the AS graph is right: {rate(row['bps'])} on {row['link']}, from "
+            f"{plural(row['sources'], 'sender')} with no other way ({names}{', ...' if row['sources'] > 3 else ''})"
         )
     return "\n".join(map(clean, lines))

@@ -97,8 +97,9 @@ class DryRun:
     """Predicted result of a candidate. Nothing has been announced.
 
     `assumption` says in words on what the prediction rests; `warnings` what makes it less certain than its bands.
-    `shifts` holds the heaviest; `sources` counts all senders that may move. `outlook` is filled in for what is shown,
-    not for every candidate that is weighed.
+    `shifts` holds the heaviest; `sources` counts the senders that may move, which
+    is with a chance of more than 5 %. `outlook` is filled in for what is shown, not for every candidate that is
+    weighed.
     """
 
     links: tuple[LinkForecast, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,14 +12,12 @@ from teagent.engine.predict.shares import DemandColumns, Floats, Shares, Vector
 from teagent.model.traffic import Source
 
 
+@dataclass(frozen=True)
 class Fixed:
-    """Each demand comes by each link with the chance that `chances` gives, whatever is announced."""
+    """Each demand comes by each link with the chance that `chances` gives (N, links), whatever is announced."""
 
-    assumption = "as told"
-
-    def chances(self, demands: DemandColumns) -> Floats:
-        """(N, links)"""
-        raise NotImplementedError
+    chances: Callable[[DemandColumns], Floats]
+    assumption: str = "as told"
 
     def seen_under(self, source: Source) -> int:
         return 0

@@ -29,12 +29,12 @@ NEAR = 1 + 1e-6
 
 
 @dataclass(frozen=True)
-class AsTold(Fixed):
-    """A sender that is known goes where the table (senders, links) says, whatever is announced."""
+class Told:
+    """A sender that is known goes where the table (senders, links) says."""
 
     table: tuple[tuple[float, ...], ...]
 
-    def chances(self, demands: DemandColumns) -> Floats:
+    def __call__(self, demands: DemandColumns) -> Floats:
         asn = np.array([source.asn for source in demands.sources])[demands.source_index]
         expected = np.array(self.table)[np.maximum(asn - 64496, 0)]
         expected[asn == 0] = np.eye(len(LINKS))[demands.link_index[asn == 0]]
@@ -42,7 +42,7 @@ class AsTold(Fixed):
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], AsTold]:
+def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], Told]:
     """Three links, two prefixes; most senders have some chance on every link."""
     megabits = st.integers(1, 40)
     traffic: dict[str, Any] = {}
@@ -53,17 +53,17 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], AsTold]:
     rows = [tuple(draw(weights) for _ in LINKS) for _ in SENDERS[:-1]]
     chances = tuple(tuple(w / sum(row) for w in row) if sum(row) else (1.0, 0.0, 0.0) for row in rows)
     home = {p: {"home": dict.fromkeys(LINKS, 0)} for p in PREFIXES}
-    return {"links": links, "prefixes": home, "traffic": traffic, "policy": {}}, AsTold(chances)
+    return {"links": links, "prefixes": home, "traffic": traffic, "policy": {}}, Told(chances)
 
 
-def run(world: tuple[dict[str, Any], AsTold], *, times: float = 1.0, prefixes: int = 2) -> DryRun:
+def run(world: tuple[dict[str, Any], Told], *, times: float = 1.0, prefixes: int = 2) -> DryRun:
     vector = (("a", 1), ("b", 0), ("c", 0))
     candidate = Candidate(vectors=tuple((parse_prefix(p), vector) for p in PREFIXES[:prefixes]))
     snapshot = replace(snapshot_of(world[0]), widening=times)
-    return simulate(snapshot, candidate, forecaster=world[1])
+    return simulate(snapshot, candidate, forecaster=Fixed(world[1]))
 
 
-def may_land_bps(world: tuple[dict[str, Any], AsTold], onto: str, *, unknown: bool) -> float:
+def may_land_bps(world: tuple[dict[str, Any], Told], onto: str, *, unknown: bool) -> float:
     """All that has any chance there, or of unknown senders may come for a path that became shorter; as much hidden as
     may be.
     """
@@ -86,7 +86,7 @@ def may_land_bps(world: tuple[dict[str, Any], AsTold], onto: str, *, unknown: bo
 @settings(max_examples=100, deadline=None)
 @given(world=worlds(), times=st.sampled_from([1.0, 1.5, 3.0]))
 def test_the_worst_case_is_no_better_than_the_band_and_no_worse_than_all_that_may_land(
-    world: tuple[dict[str, Any], AsTold], times: float
+    world: tuple[dict[str, Any], Told], times: float
 ) -> None:
     found = run(world, times=times)
     for forecast in found.links:
@@ -104,7 +104,7 @@ def test_the_worst_case_is_no_better_than_the_band_and_no_worse_than_all_that_ma
 @settings(max_examples=100, deadline=None)
 @given(world=worlds())
 def test_a_link_that_does_not_gain_is_foreseen_to_carry_no_more_than_now(
-    world: tuple[dict[str, Any], AsTold],
+    world: tuple[dict[str, Any], Told],
 ) -> None:
     """Within the thousandth of its capacity that counts as nothing, or the noise of its own load."""
     found = run(world)
@@ -119,7 +119,7 @@ def test_a_link_that_does_not_gain_is_foreseen_to_carry_no_more_than_now(
 
 @settings(max_examples=100, deadline=None)
 @given(world=worlds(), times=st.sampled_from([1.5, 3.0]))
-def test_the_worst_case_grows_with_what_moves(world: tuple[dict[str, Any], AsTold], times: float) -> None:
+def test_the_worst_case_grows_with_what_moves(world: tuple[dict[str, Any], Told], times: float) -> None:
     """With a second prefix, and with bands that are made wider; unless the band's own end is worse, for what leaves."""
     one = run(world, prefixes=1)
     for more in (run(world, prefixes=2), run(world, prefixes=1, times=times)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from teagent.engine.predict.bands import HIGH, LOW
 from teagent.engine.predict.movers import Movers
 from teagent.engine.predict.scene import HIDDEN_HIGH, Scene
 from teagent.model.plan import Candidate
@@ -25,7 +26,11 @@ def caveats(scene: Scene, candidate: Candidate, movers: Movers) -> tuple[str, ..
     lines += _staying(candidate, movers.unknown_bps)
     lines += _coverage(scene, movers.links)
     if movers.seen and not movers.sources:
-        lines.append("nothing is expected to move: no sender finds a shorter path than the one it has")
+        lines.append(
+            f"nothing is expected to move: no sender does so with a chance of more than {LOW:.0%}"
+            if movers.links
+            else "nothing is expected to move: no sender finds a shorter path than the one it has"
+        )
     if not movers.seen:
         lines.append("no traffic was seen towards these prefixes: nothing is known of what would move")
     return tuple(lines)
@@ -49,7 +54,7 @@ def _saturated(scene: Scene, columns: Sequence[int]) -> Iterator[str]:
 
 def _few_senders(movers: Movers) -> Iterator[str]:
     # Where it is as good as certain to go there is nothing to warn of.
-    if movers.share >= FEW and movers.surely < 0.95:
+    if movers.share >= FEW and movers.surely < HIGH:
         yield (
             f"{movers.heaviest} alone is {format_share(movers.share)} of what may move: "
             f"it goes or stays as a whole, so the band is wide"

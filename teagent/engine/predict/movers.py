@@ -18,9 +18,10 @@ SHIFTS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movers:
-    """`links`: places in the scene of those that something may leave. `heaviest` is the sender with the largest
-    `share` of what may move, `surely` the least chance of its demands to do so. `unknown_bps` comes from senders that
-    are not known; `seen`: is there any traffic at all?
+    """`links`: places in the scene of those that something may leave, with whatever chance. What may move is what does
+    so with more than LOW, as bands have it: `sources` counts its known senders, `heaviest` is the one with the largest
+    `share` of it, None where there is none, `surely` the least chance of its demands. `unknown_bps` comes from senders
+    that are not known; `seen`: is there any traffic at all?
     """
 
     seen: bool
@@ -37,9 +38,10 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
     if crowds is None or leaving is None:
         return Movers(seen=False)
     unknown_bps = float(crowds.bps[~crowds.movable].sum())
-    moving = leaving > 0
+    links = tuple(np.unique(crowds.link_index[leaving > 0]).tolist())
+    moving = leaving > LOW
     if not moving.any():
-        return Movers(seen=True, unknown_bps=unknown_bps)
+        return Movers(seen=True, links=links, unknown_bps=unknown_bps)
     by_source = np.zeros(len(scene.matrix.sources))
     for crowd, part in crowds.parts():
         bps = crowd.columns.bps * moving[part][crowd.group]
@@ -54,7 +56,7 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
     return Movers(
         seen=True,
         sources=int(np.count_nonzero(by_source)),
-        links=tuple(np.unique(crowds.link_index[moving]).tolist()),
+        links=links,
         heaviest=scene.matrix.sources[heaviest],
         share=float(by_source[heaviest] / by_source.sum()),
         surely=min(chances),

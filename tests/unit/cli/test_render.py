@@ -89,7 +89,7 @@ def test_a_plan_shows_changes_loads_announcements_and_checks() -> None:
         "UNCERTAIN  SENDS  IN DOUBT  WHY",
         "AS64497    2.20G      500M  both are equally good",
         "",
-        "cannot move: 2.00G on transit-a, from 7 senders with no other way (AS64498, ...)",
+        "cannot move if the AS graph is right: 2.00G on transit-a, from 7 senders with no other way (AS64498, ...)",
         "",
         "to edge1: 198.51.100.0/24 large-community [64500:1:12 64500:1:20]",
         "  transit-a: 192.0.2.9 AS64510 will see AS path 64500 64500 64500",

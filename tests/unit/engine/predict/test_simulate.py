@@ -212,18 +212,30 @@ def test_links_of_the_matrix_that_are_not_configured_any_more_are_ignored() -> N
     assert simulate(replace(snapshot, matrix=with_old), TO_B) == simulate(snapshot, TO_B)
 
 
-class JustAboveOne(Fixed):
-    """Foretells that all go to the second link, with a chance that rounding has put above 1."""
-
-    def chances(self, demands: DemandColumns) -> Floats:
-        expected = np.zeros((len(demands.bps), len(demands.links)), dtype=np.float32)
-        expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))
-        return expected
+def just_above_one(demands: DemandColumns) -> Floats:
+    """All go to the second link, with a chance that rounding has put above 1."""
+    expected = np.zeros((len(demands.bps), len(demands.links)), dtype=np.float32)
+    expected[:, 1] = np.nextafter(np.float32(1), np.float32(2))
+    return expected
 
 
 def test_a_chance_that_rounding_puts_above_one_is_as_good_as_one() -> None:
     scene = prepare(snapshot_of(BASE))
     ((prefix, vector),) = TO_B.vectors
-    looks = look(scene, prefix, [dict(vector)], JustAboveOne())
+    looks = look(scene, prefix, [dict(vector)], Fixed(just_above_one))
     assert np.isfinite(looks.swing).all()
     assert (looks.variance >= 0).all()
+
+
+def hardly_moving(demands: DemandColumns) -> Floats:
+    """All stay but for a chance of 3 %, as the learned model says of those who have no other way."""
+    expected = np.full((len(demands.bps), len(demands.links)), 0.03)
+    expected[np.arange(len(expected)), demands.link_index] = 0.97
+    return expected
+
+
+def test_who_stays_as_good_as_certainly_is_not_said_to_decide_the_outcome() -> None:
+    result = simulate(snapshot_of(BASE), TO_B, forecaster=Fixed(hardly_moving))
+    assert result.sources == 0
+    assert not any("of what may move" in w for w in result.warnings)
+    assert "nothing is expected to move: no sender does so with a chance of more than 5%" in result.warnings
