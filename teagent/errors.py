@@ -1,6 +1,7 @@
 """The error tree.
 
     TeagentError                       exit 1
+      WrongUsage                       exit 2
       ConfigError(problems)            exit 3    every Problem: file, line, column, key, message
       PolicyError(problems)            exit 3
       DaemonUnreachable                exit 4
@@ -68,6 +69,12 @@ class Problem:
         return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
 
 
+class WrongUsage(TeagentError):
+    """What was said on the command line cannot be obeyed."""
+
+    exit_code = 2
+
+
 class ConfigError(TeagentError):
     """All that is wrong in the configuration, at once."""
 
@@ -101,9 +108,16 @@ class Refused(TeagentError):
 
 
 class NotFound(Refused):
-    def __init__(self, what: str, name: str, *, known: Sequence[str] = (), hint: str | None = None) -> None:
+    """`where` follows the name in the message: `in the graph`."""
+
+    def __init__(
+        self, what: str, name: str, *, where: str = "", known: Sequence[str] = (), hint: str | None = None
+    ) -> None:
+        place = f" {where}" if where else ""
         listed = f", known are {', '.join(sorted(known)[:20])}" if known else ""
-        super().__init__(f"there is no {what} {name}{listed}", hint=hint, what=what, name=name, known=list(known))
+        super().__init__(
+            f"there is no {what} {name}{place}{listed}", hint=hint, what=what, name=name, known=list(known)
+        )
 
 
 class IllegalTransition(Refused):

@@ -145,8 +145,10 @@ def _documents(
 
     pieces = _pieces(source, tally.file, advance)
     first = next(pieces, b"")
-    if first.startswith(capture.GZIP):
-        raise TeagentError(f"{tally.file} is compressed", hint="zcat FILE | teagent flow decode -", file=tally.file)
+    unpack = next((unpack for begin, unpack in capture.COMPRESSED.items() if first.startswith(begin)), None)
+    if unpack is not None:
+        hint = f"{unpack} FILE | teagent flow decode -"
+        raise TeagentError(f"{tally.file} is compressed", hint=hint, file=tally.file)
     if capture.is_capture(first):
         yield from _captured(reader, first, pieces, tally, ports)
         return

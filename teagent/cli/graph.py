@@ -5,7 +5,7 @@ numpy, scipy and networkx are imported when a command runs: every `teagent` may 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import click
 
 from teagent.cli import render_graph
 from teagent.cli.grammar import common_options
-from teagent.cli.output import answer
+from teagent.cli.output import answer, note
 from teagent.cli.settings import Settings
 from teagent.model.bgp import Asn, parse_asn
 
@@ -150,8 +150,10 @@ def path(ctx: click.Context, /, asn: Asn, **given: Any) -> None:
     """Show the path from an AS to the origin, and by which links it may come in."""
     from teagent.cli import graph_answers
 
+    settings = ctx.ensure_object(Settings)
     question = graph_answers.question(**given)
-    answer(ctx.ensure_object(Settings), graph_answers.path(question, asn), render_graph.path)
+    _note_strangers(settings, question.strangers)
+    answer(settings, graph_answers.path(question, asn), render_graph.path)
 
 
 @graph.command()
@@ -168,8 +170,14 @@ def propagate(ctx: click.Context, /, **given: Any) -> None:
 
     settings = ctx.ensure_object(Settings)
     question = graph_answers.question(**given)
+    _note_strangers(settings, question.strangers)
     document = graph_answers.propagate(question, progress=not settings.quiet, every_as=settings.as_json)
     answer(settings, document, partial(render_graph.propagate, wide=settings.wide))
+
+
+def _note_strangers(settings: Settings, links: Sequence[str]) -> None:
+    for name in links:
+        note(settings, f"AS graph: it does not know the neighbor of {name}")
 
 
 @graph.command()

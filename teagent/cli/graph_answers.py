@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,15 @@ MANY_SESSIONS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Who announces over which sessions; `vector` maps the links that announce to their prepends."""
+    """Who announces over which sessions; `vector` maps the links that announce to their prepends. `strangers` are links
+    to neighbors of which the graph knows nothing.
+    """
 
     graph: AsGraph
     origin: Asn
     sessions: tuple[Session, ...]
     vector: Mapping[str, int]
+    strangers: tuple[str, ...] = ()
 
 
 def graph_file(as_rel: Path | None, config: Path | None = None) -> Path:
@@ -71,13 +75,17 @@ def question(
     ignoring: Sequence[Asn],
     preferring: Sequence[Asn],
 ) -> Question:
-    """Raises UsageError for an origin that is missing or said twice, NotFound for what is none of its links."""
+    """Raises UsageError for an origin or a prepend that is missing, said twice or contradicted, NotFound
+    for what is none of its links.
+    """
     if (origin is None) == (config is None):
         raise click.UsageError("say who announces: either --origin ASN or --config FILE")
     graph = load_graph(graph_file(as_rel, config))
+    strangers: tuple[str, ...] = ()
     if config is not None:
         network = load_config(config, environment=None).network
         origin = network.asn
+        strangers = tuple(link.name for link in network.links.values() if link.peer_asn not in graph)
         graph, sessions = graft_network(graph, network)
         vector = {link.name: link.home_prepend for link in network.links.values()}
     else:
@@ -98,12 +106,26 @@ def question(
         )
         for session in sessions
     )
+    vector = _announced(vector, prepends, withheld, partial(_links, origin=origin, sessions=sessions))
+    return Question(graph=graph, origin=origin, sessions=sessions, vector=vector, strangers=strangers)
+
+
+def _announced(
+    vector: dict[str, int],
+    prepends: Sequence[tuple[str, int]],
+    withheld: Sequence[str],
+    links_of: Callable[[str], Sequence[str]],
+) -> dict[str, int]:
+    """Raises UsageError where what was asked for contradicts itself."""
+    prepended: dict[str, int] = {}
     for key, count in prepends:
-        vector |= dict.fromkeys(_links(key, origin, sessions), count)
-    for key in withheld:
-        for link in _links(key, origin, sessions):
-            vector.pop(link, None)
-    return Question(graph=graph, origin=origin, sessions=sessions, vector=vector)
+        if [other for other, _ in prepends].count(key) > 1:
+            raise click.UsageError(f"--prepend says {key} twice")
+        prepended |= dict.fromkeys(links_of(key), count)
+    silent = {link: key for key in withheld for link in links_of(key)}
+    for link in prepended.keys() & silent.keys():
+        raise click.UsageError(f"{silent[link]} is withheld, and prepended to: leave one of the two out")
+    return {link: count for link, count in (vector | prepended).items() if link not in silent}
 
 
 def _links(key: str, origin: Asn, sessions: Sequence[Session]) -> list[str]:

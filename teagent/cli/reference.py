@@ -79,6 +79,7 @@ within a major version.
 
 EXPLAINED: Mapping[str, tuple[str, str]] = {
     "TeagentError": ("failed, and no kind of its own says how", "read the message; the daemon's log has more"),
+    "WrongUsage": ("a command line that cannot be obeyed", "the command with `--help`"),
     "ConfigError": ("the configuration has problems, all of them listed as file:line:column", "`teagent config check`"),
     "PolicyError": ("only policy files have problems", "`teagent policy check`"),
     "DaemonUnreachable": (
@@ -118,7 +119,10 @@ EXPLAINED: Mapping[str, tuple[str, str]] = {
     "SnmpUnreachable": ("the host refuses, or there is no route to it", "check address and port"),
     "WireError": ("bytes that are not what they claim to be", "`teagent exporter` counts them by reason and exporter"),
     "Truncated": ("a datagram ends too early", "look at the exporter's MTU"),
-    "BadVersion": ("a version that is not spoken here", "for flows: NetFlow v5, v9 or IPFIX; else: upgrade both ends"),
+    "BadVersion": (
+        "a version that is not spoken here",
+        "for flows: NetFlow v5, v9, IPFIX or sFlow v5; else: upgrade both ends",
+    ),
     "BadLength": ("a length that cannot be", "look at the exporter"),
     "UnknownTemplate": ("records whose template has not come yet", "wait; shorten the exporter's template time-out"),
     "LimitExceeded": ("more than is taken from one sender", "look at who sends it"),

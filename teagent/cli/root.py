@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from teagent import __version__
 from teagent.cli.grammar import LazyGroup
 from teagent.cli.settings import Settings
-from teagent.errors import TeagentError
+from teagent.errors import TeagentError, WrongUsage
 
 COMMANDS = {
     "run": ("teagent.cli.daemon:run", "Start the daemon (systemd calls this)."),
@@ -45,18 +46,48 @@ COMMANDS = {
 }
 
 
+AS_JSON = "teagent.as_json"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing an answer fails with; files that a command opens have errors of their own."""
+
+
 class Teagent(LazyGroup):
-    """Turns our errors into their line, their hint and their exit code."""
+    """Turns our errors into their line, their hint and their exit code; click's too, where documents are asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Before anything is parsed: what cannot be parsed is to be said in the form that was asked for.
+        ctx.meta[AS_JSON] = "--json" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            self._misused(ctx, error)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            self._misused(ctx, error)
         except TeagentError as error:
-            from teagent.cli.client import exit_code_of
-            from teagent.cli.output import report
+            self._failed(ctx.ensure_object(Settings), ctx, error)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            reason = (error.strerror or str(error)).lower()
+            self._failed(ctx.ensure_object(Settings), ctx, TeagentError(f"the answer cannot be written: {reason}"))
 
-            report(ctx.ensure_object(Settings), error)
-            ctx.exit(exit_code_of(error))
+    def _misused(self, ctx: click.Context, error: click.UsageError) -> NoReturn:
+        if not ctx.meta[AS_JSON] or isinstance(error, click.exceptions.NoArgsIsHelpError):
+            raise error
+        command = ctx.command_path if error.ctx is None else error.ctx.command_path
+        self._failed(Settings(as_json=True), ctx, WrongUsage(error.format_message(), hint=f"{command} --help"))
+
+    @staticmethod
+    def _failed(settings: Settings, ctx: click.Context, error: TeagentError) -> NoReturn:
+        from teagent.cli.client import exit_code_of
+        from teagent.cli.output import report
+
+        report(settings, error)
+        ctx.exit(exit_code_of(error))
 
 
 @click.command(cls=Teagent, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -43,7 +43,10 @@ def own_prefix(network: Network, text: object) -> Prefix:
     try:
         prefix = parse_prefix(said if "/" in said else f"{said}/{128 if ':' in said else 32}")
     except ValueError as error:
-        raise Refused(str(error)) from error
+        wrong = (
+            str(error) if "/" in said else f"'{said}' is neither an address nor a prefix, for example 198.51.100.0/24"
+        )
+        raise Refused(wrong) from error
     covering = [
         own.prefix
         for own in network.prefixes

@@ -17,7 +17,8 @@ from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated
 LARGEST_FRAME: Final = 1 << 18  # what tcpdump takes as the largest snapshot length
 LARGEST_BLOCK: Final = 1 << 24  # of pcapng: a frame with its comments, or another block that is passed over
 MOST_INTERFACES: Final = 1 << 16
-GZIP: Final = b"\x1f\x8b"
+COMPRESSED: Final = {b"\x1f\x8b": "zcat", b"BZh": "bzcat", b"\xfd7zXZ\x00": "xzcat", b"\x28\xb5\x2f\xfd": "zstdcat"}
+"""What a compressed file begins with, and who unpacks it."""
 
 PCAP_MAGIC: Final = {  # order of octets, fractions of a second
     b"\xa1\xb2\xc3\xd4": (">", 1e-6),

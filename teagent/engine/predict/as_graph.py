@@ -114,7 +114,7 @@ class AsGraph:
         """Raises NotFound."""
         place = int(np.searchsorted(self.asn, asn))
         if place == len(self.asn) or self.asn[place] != asn:
-            raise NotFound("AS in the graph", f"AS{asn}", hint="teagent graph info says what the graph holds")
+            raise NotFound("AS", str(asn), where="in the graph", hint="teagent graph info says what the graph holds")
         return place
 
     def __contains__(self, asn: object) -> bool:

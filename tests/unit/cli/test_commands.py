@@ -54,6 +54,26 @@ def test_json_is_one_document_of_the_daemons_facts(run: Run, line: str) -> None:
     assert isinstance(json.loads(result.stdout), dict)
 
 
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("matrix --source-as 0 --json", "Invalid value for '--source-as': '0' is not an AS number", "teagent matrix"),
+        ("--json graph path", "Missing argument 'ASN'.", "teagent graph path"),
+        ("graph propagate --origin 1 --config x --json", "say who announces", "teagent graph propagate"),
+        ("nonsense --json", "No such command 'nonsense'.", "teagent"),
+        ("--nonsense --json status", "No such option", "teagent"),
+    ],
+)
+def test_wrong_usage_is_a_document_too_where_documents_are_asked_for(
+    run: Run, line: str, message: str, hint: str
+) -> None:
+    result = run(*line.split())
+    error = json.loads(result.stderr)["error"]
+    assert (result.exit_code, error["exit_code"], error["kind"], result.stdout) == (2, 2, "WrongUsage", "")
+    assert message in error["message"]
+    assert error["hint"] == f"{hint} --help"
+
+
 @pytest.mark.parametrize("line", [line for line in READING if line != "router edge1"])
 def test_wide_keeps_the_columns_and_adds_at_the_end(run: Run, line: str) -> None:
     narrow, wide = run(*line.split()).stdout, run(*line.split(), "-o", "wide").stdout

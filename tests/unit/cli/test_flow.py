@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import struct
 from pathlib import Path
 
@@ -196,13 +198,25 @@ def test_files_that_cannot_be_read_are_errors(tmp_path):
     assert missing.exit_code == 1
     assert missing.stderr == f"error: cannot read {tmp_path}/missing.pcap: no such file or directory\n"
     assert run(tmp_path).exit_code == 1
-    zipped = tmp_path / "flows.pcap.gz"
-    zipped.write_bytes(gzip.compress(pcap()))
+
+
+@pytest.mark.parametrize(
+    ("begin", "unpack"),
+    [
+        (gzip.compress(b""), "zcat"),
+        (bz2.compress(b""), "bzcat"),
+        (lzma.compress(b""), "xzcat"),
+        (bytes.fromhex("28b52ffd2000010000"), "zstdcat"),
+    ],
+)
+def test_a_compressed_file_is_an_error_that_says_who_unpacks_it(tmp_path, begin, unpack):
+    zipped = tmp_path / "flows.pcap.zipped"
+    zipped.write_bytes(begin)
     refused = run(zipped)
     assert refused.exit_code == 1
     assert refused.stderr.splitlines() == [
         f"error: {zipped} is compressed",
-        "hint:  zcat FILE | teagent flow decode -",
+        f"hint:  {unpack} FILE | teagent flow decode -",
     ]
     assert run().exit_code == 2
 

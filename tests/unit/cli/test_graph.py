@@ -175,6 +175,14 @@ def test_our_links_come_from_the_configuration(graph: Run) -> None:
     assert {a["asn"]: a["class"] for a in found["ases"]}[30] == "none"
 
 
+def test_neighbors_that_the_graph_does_not_know_are_said(graph: Run) -> None:
+    config = str(ROOT / "config.example.yaml")
+    for command in (["propagate"], ["path", "30"]):
+        said = graph(*command, "--config", config).stderr.splitlines()
+        assert said == [f"AS graph: it does not know the neighbor of {n}" for n in ("transit-a", "transit-b", "ix-1")]
+        assert graph(*command, "--config", config, "--quiet").stderr == ""
+
+
 def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"as_graph: {{path: {as_rel.name}}}\n")
@@ -191,7 +199,7 @@ def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path
     [
         (["propagate"], 2, "either --origin ASN or --config FILE"),
         (["propagate", "--origin", "64500", "--config", "x"], 2, "either --origin ASN or --config FILE"),
-        (["propagate", "--origin", "64501"], 5, "there is no AS in the graph AS64501"),
+        (["propagate", "--origin", "64501"], 5, "there is no AS 64501 in the graph"),
         (["propagate", "--origin", "x"], 2, "'x' is not an AS number"),
         (["propagate", "--origin", "64500", "--prepend", "10"], 2, "'10' is not NEIGHBOR=N"),
         (["propagate", "--origin", "64500", "--prepend", "10=101"], 2, "N from 0 to 100"),
@@ -199,7 +207,13 @@ def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path
         (["propagate", "--origin", "64500", "--prepend", "11=1"], 5, "called 11, known are AS10, AS20, AS40"),
         (["propagate", "--origin", "64500", "--withhold", "transit"], 5, "called transit, known are"),
         (["propagate", "--origin", "64500", "--prefers-us", "30"], 5, "there is no neighbor AS30 of AS64500"),
-        (["cone", "7"], 5, "there is no AS in the graph AS7"),
+        (["propagate", "--origin", "64500", "--prepend", "10=1", "--prepend", "10=2"], 2, "--prepend says 10 twice"),
+        (
+            ["path", "30", "--origin", "64500", "--prepend", "10=1", "--withhold", "AS10"],
+            2,
+            "AS10 is withheld, and prep",
+        ),
+        (["cone", "7"], 5, "there is no AS 7 in the graph"),
         (["info", "--as-rel", "/nonexistent/file"], 5, "/nonexistent/file cannot be read: no such file"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,10 @@ def test_blas_has_one_thread_unless_the_environment_says_otherwise(given: dict[s
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", CALL], capture_output=True, text=True, env=environment | given)
     assert done.stdout.splitlines()[-1:] == [wanted], done.stderr
+
+
+def test_a_disk_that_is_full_under_the_answer_is_said_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        line = [sys.executable, "-m", "teagent.cli", "graph", "generate", "--ases", "20"]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: the answer cannot be written: no space left on device\n")

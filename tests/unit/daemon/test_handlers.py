@@ -99,8 +99,8 @@ async def test_what_is_not_there_is_named(app: App, command: str, arguments: dic
 
 
 @pytest.mark.parametrize("prefix", ["nonsense", "198.51.100.7/24", "300.1.1.1", "::/200"])
-async def test_what_is_no_prefix_is_refused(app: App, prefix: str) -> None:
-    with pytest.raises(Refused):
+async def test_what_is_no_prefix_is_refused_as_it_was_said(app: App, prefix: str) -> None:
+    with pytest.raises(Refused, match=f"^'{prefix}' is "):
         await ask(app, "prefix.show", prefix=prefix)
 
 
