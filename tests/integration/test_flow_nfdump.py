@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 PROGRAMS = ("nfcapd", "nfdump")
 PATIENCE_SECONDS = 10
-FORMAT = "fmt:%ra|%sa|%da|%byt|%pkt|%in|%out|%pr|%sp|%dp|%sas|%das"
+FORMAT = "fmt:%ra|%sa|%da|%byt|%pkt|%in|%out|%pr|%sp|%dp|%sas|%das|%obyt|%opkt"
 PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMP6": 58}
 SAME = (
     "akvorado/template.pcap akvorado/data.pcap",
@@ -130,15 +130,20 @@ def _untimed(found: Counter[Row]) -> Counter[Row]:
 
 
 def _nfdumped(folder: Path) -> dict[str, Counter[Row]]:
-    """By exporter."""
+    """By exporter. What a record counts for the way back is a row of its own, as ours."""
     theirs: dict[str, Counter[Row]] = {}
     for file in folder.glob("nfcapd.*"):
         command = ["nfdump", "-r", str(file), "-q", "-N", "-6", "-o", FORMAT]
         for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
             exporter, source, destination, *cells = (cell.strip() for cell in line.split("|"))
-            numbers = (PROTOCOLS.get(cell) or _number(cell) for cell in cells)
+            *numbers, came_octets, came_packets = (PROTOCOLS.get(cell) or _number(cell) for cell in cells)
             addresses = (str(ip_address(source)), str(ip_address(destination)))
-            theirs.setdefault(exporter, Counter())[(*addresses, *numbers)] += 1
+            found = theirs.setdefault(exporter, Counter())
+            found[(*addresses, *numbers)] += 1
+            if came_octets:
+                _, _, in_if, out_if, protocol, from_port, to_port, *asns = numbers
+                swapped = (out_if or in_if, in_if, protocol, to_port, from_port, *reversed(asns))
+                found[(*reversed(addresses), came_octets, came_packets, *swapped)] += 1
     return theirs
 
 

@@ -60,6 +60,8 @@ EXPORTING = {
     "softflowd v5": Exporting(port=2101, protocol="netflow-v5", arguments=("-v", "5")),
     "softflowd v9": Exporting(port=2102, protocol="netflow-v9", arguments=("-v", "9")),
     "softflowd IPFIX": Exporting(port=2103, protocol="ipfix", arguments=("-v", "10", "-A", "milli")),
+    # All that comes in is the way back here: softflowd takes the lower address for the one that began.
+    "softflowd IPFIX both ways": Exporting(port=2109, protocol="ipfix", arguments=("-v", "10", "-A", "milli", "-b")),
     "softflowd v5 1:10": Exporting(port=2104, protocol="netflow-v5", arguments=("-v", "5", "-s", "10"), rate=10),
     "softflowd v9 1:10": Exporting(port=2105, protocol="netflow-v9", arguments=("-v", "9", "-s", "10"), rate=10),
     "softflowd IPFIX 1:10": Exporting(

@@ -8,9 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from teagent.wire.flow.elements import REVERSE_ENTERPRISE
 from teagent.wire.flow.template import Field
-
-REVERSE_ENTERPRISE: Final = 29305  # RFC 5103 section 6.1: IANA's elements, counted for the way back
 
 
 class DataType(StrEnum):

@@ -24,6 +24,10 @@ DESTINATION_PORT: Final = (11, 181, 183)
 SOURCE_ASN: Final = (16,)
 DESTINATION_ASN: Final = (17,)
 
+REVERSE_ENTERPRISE: Final = 29305  # RFC 5103 section 6.1: IANA's elements, counted for the way back
+RESPONDER_OCTETS: Final = (232,)
+RESPONDER_PACKETS: Final = (299,)
+
 FLOW_DIRECTION: Final = 61
 FLOW_END_SYS_UPTIME: Final = 21
 FLOW_START_SYS_UPTIME: Final = 22

@@ -59,6 +59,15 @@ class Layout:
             "octets": find(elements.OCTETS),
             "packets": find(elements.PACKETS),
         }
+        self._reverse = {
+            "octets": _way_back(template, elements.OCTETS, elements.RESPONDER_OCTETS),
+            "packets": _way_back(template, elements.PACKETS, elements.RESPONDER_PACKETS),
+            "in_if": _way_back(template, elements.INPUT_INTERFACE),
+        }
+        back = self._reverse["octets"]
+        self._two_way = back is not None
+        self._layer2_back = back is not None and template.fields[back].element == elements.LAYER2_OCTETS
+        self._particulars = _PARTICULARS - {"dst_asn"} if self._two_way else _PARTICULARS
         octets = self._numbers["octets"]
         self.layer2 = octets is not None and template.fields[octets].element == elements.LAYER2_OCTETS
         physical = find((elements.INPUT_PHYSICAL_INTERFACE,))
@@ -97,7 +106,8 @@ class Layout:
 
     def _wanted(self, batching: Batching) -> list[str]:
         """The fields that `batches` looks at, whatever is known of the sampling."""
-        numbers = [index for name, index in self._numbers.items() if batching.whole or name not in _PARTICULARS]
+        numbers = [index for name, index in self._numbers.items() if batching.whole or name not in self._particulars]
+        numbers += self._reverse.values()
         ends = [index for pair in self._addresses.values() if pair is not None for index in pair]
         times = [time[0] for time in (self._start, self._end) if time is not None and batching.whole]
         found = (*numbers, *ends, *times, self._physical, self._direction)
@@ -108,7 +118,7 @@ class Layout:
         if isinstance(rows, Gathered):
             rows.fetch(self._wanted(batching))
         columns = {
-            name: self._number(name, rows) if batching.whole or name not in _PARTICULARS else zeros(len(rows))
+            name: self._number(name, rows) if batching.whole or name not in self._particulars else zeros(len(rows))
             for name in self._numbers
         }
         columns["sampling_rate"] = rates.column(self.sampling, rows, columns["in_if"])
@@ -124,22 +134,60 @@ class Layout:
         return columns
 
     def batches(self, rows: Fields, rates: SamplingRates, batching: Batching) -> Iterator[FlowBatch]:
-        """One batch a family. Records of a template with addresses of both go to the family whose destination is set
-        (IPv4 where neither is).
+        """One batch a family, and of records that count the way back as well another one for that: see `_backwards`.
+        Records of a template with addresses of both go to the family whose destination is set (IPv4 where neither is).
         """
+        for batch, back in self._by_family(rows, rates, batching):
+            yield batch
+            if back is not None and len(back):
+                yield back
+
+    def _by_family(
+        self, rows: Fields, rates: SamplingRates, batching: Batching
+    ) -> Iterator[tuple[FlowBatch, FlowBatch | None]]:
         ipv4, ipv6 = self._addresses[4], self._addresses[6]
         columns = self.columns(rows, rates, batching)
         if ipv4 is None or ipv6 is None:
             family, pair = (4, ipv4) if ipv6 is None else (6, ipv6)
             if pair is not None:
-                yield self._batch(family, self._ends(pair, rows), columns, batching.exporter)
+                batch = self._batch(family, self._ends(pair, rows), columns, batching.exporter)
+                yield batch, self._backwards(batch, rows, np.arange(len(batch)))
             return
         is_ipv6 = (rows[f"f{ipv4[1]}"] == 0) & (rows[f"f{ipv6[1]}"] != 0).any(axis=1)
         for family, pair, mask in ((4, ipv4, ~is_ipv6), (6, ipv6, is_ipv6)):
             if mask.any():
                 part = {name: column[mask] for name, column in columns.items()}
                 src, dst = self._ends(pair, rows)
-                yield self._batch(family, (src[mask], dst[mask]), part, batching.exporter)
+                batch = self._batch(family, (src[mask], dst[mask]), part, batching.exporter)
+                yield batch, self._backwards(batch, rows, np.flatnonzero(mask))
+
+    def _backwards(self, batch: FlowBatch, rows: Fields, which: Column) -> FlowBatch | None:
+        """What records count for the way back (RFC 5103; 232 responderOctets), as records of their own: sent by the
+        destination, and come in by the interface that the way there left by, where none is told for it, or by the one
+        that it came in by, where neither is: a probe on one link. `which` rows the batch is of.
+        """
+        if not self._two_way:
+            return None
+
+        def told(name: str) -> Column:
+            index = self._reverse[name]
+            return zeros(len(which)) if index is None else unsigned(self.template, rows, index)[which]
+
+        octets, packets, in_if = told("octets"), told("packets"), told("in_if")
+        some = np.flatnonzero(octets)
+        columns = {name: getattr(batch, name)[some] for name in ("protocol", "sampling_rate", "start", "end")}
+        columns |= {name: getattr(batch, other)[some] for name, other in _SWAPPED}
+        came_by = np.where(in_if != 0, in_if, np.where(batch.out_if != 0, batch.out_if, batch.in_if))
+        return FlowBatch(
+            exporter=batch.exporter,
+            family=batch.family,
+            layer2=self._layer2_back,
+            in_if=came_by[some],
+            out_if=batch.in_if[some],
+            octets=octets[some],
+            packets=packets[some],
+            **columns,
+        )
 
     @staticmethod
     def _ends(pair: tuple[int | None, int], rows: Fields) -> tuple[Column, Column]:
@@ -154,6 +202,20 @@ class Layout:
 
 
 _PARTICULARS: Final = frozenset({"protocol", "src_port", "dst_port", "dst_asn"})
+_SWAPPED: Final = (
+    ("src", "dst"),
+    ("dst", "src"),
+    ("src_port", "dst_port"),
+    ("dst_port", "src_port"),
+    ("src_asn", "dst_asn"),
+    ("dst_asn", "src_asn"),
+)
+
+
+def _way_back(template: Template, forward: tuple[int, ...], responder: tuple[int, ...] = ()) -> int | None:
+    """The field with what `forward` says of the way there for the way back."""
+    found = template.find(forward, enterprise=elements.REVERSE_ENTERPRISE)
+    return template.find(responder) if found is None else found
 
 
 def _section(template: Template) -> Section | None:

@@ -18,6 +18,7 @@ from teagent.errors import LimitExceeded
 from teagent.wire.flow.limits import Limits
 
 VARIABLE: Final = 0xFFFF
+_NOT_FIXED: Final = frozenset({0, VARIABLE})
 Rows: TypeAlias = npt.NDArray[Any]
 
 
@@ -54,11 +55,13 @@ class Template:
         """Whether both describe the same records."""
         return self.fields == other.fields and self.options == other.options
 
-    def find(self, elements: Sequence[int]) -> int | None:
-        """Index of the first of these IANA elements that the template has in full, None where it has none."""
+    def find(self, elements: Sequence[int], *, enterprise: int = 0) -> int | None:
+        """Index of the first of these elements, IANA's or an enterprise's, that the template has in full, None where
+        it has none.
+        """
         for element in elements:
             for i, f in enumerate(self.fields):
-                if f.element == element and not f.enterprise and not f.v9_scope and f.length not in {0, VARIABLE}:
+                if (f.element, f.enterprise) == (element, enterprise) and not f.v9_scope and f.length not in _NOT_FIXED:
                     return i
         return None
 
