@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.integration.running import ENVIRONMENT, Router, Site, free_port, site, teagent
+from tests.integration.running import ENVIRONMENT, Router, Site, teagent
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as where:
-        where.routers = [Router("edge1", "127.0.0.1", free_port())]
-        where.links = [("transit-a", "edge1", "lo"), ("transit-b", "edge1", "lo1")]
-        where.write()
-        yield where
 
 
 def broken_yaml(where: Site) -> None:

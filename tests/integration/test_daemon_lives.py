@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from tests.integration.running import (
     Router,
     RunningDaemon,
     Site,
-    free_port,
     open_files,
     resident_bytes,
     scrape,
@@ -33,15 +31,6 @@ from tests.integration.snmp_agents import agent
 pytestmark = pytest.mark.slow
 
 WRONG = "not-the-secret"
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as where:
-        where.routers = [Router("edge1", "127.0.0.1", free_port())]
-        where.links = [("transit-a", "edge1", "lo"), ("transit-b", "edge1", "lo1")]
-        where.write()
-        yield where
 
 
 def test_sigterm_and_sigint_end_it_with_zero_and_leave_nothing(place: Site) -> None:
