@@ -136,7 +136,8 @@ def _md5_key(config: Config, router: RouterConfig, environment: Mapping[str, str
     if router.md5_password is None:
         return b""
     try:
-        return resolve_md5_password(router.md5_password.reference, environment).reveal().encode("ascii")
+        reference, vendor = router.md5_password.reference, router.vendor.value
+        return resolve_md5_password(reference, environment, vendor=vendor).reveal().encode("ascii")
     except ConfigError as error:
         key = f"routers.{router.name}.bgp.md5_password"
         raise ConfigError(

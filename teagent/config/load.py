@@ -106,9 +106,14 @@ def _secrets(
 ) -> dict[str, Secret]:
     secrets: dict[str, Secret] = {}
     for place, reference in secret_places(file).items():
-        look_up = resolve_md5_password if place[-1] == "md5_password" else resolve
         try:
-            secrets[reference] = Secret(reference=reference) if environment is None else look_up(reference, environment)
+            if environment is None:
+                secrets[reference] = Secret(reference=reference)
+            elif place[-1] == "md5_password":
+                vendor = file.routers[str(place[1])].vendor
+                secrets[reference] = resolve_md5_password(reference, environment, vendor=vendor)
+            else:
+                secrets[reference] = resolve(reference, environment)
         except ConfigError as error:
             problems += [document.problem(place, problem.message) for problem in error.problems]
     return secrets

@@ -75,8 +75,8 @@ class RouterBgp(Row):
     md5_password: SecretReference | None = Field(
         default=None,
         description="By reference: the key of TCP MD5 signatures (RFC 2385) on our sessions with it, ExaBGP's and "
-        "`witness_session`; 1 to 80 printable ASCII characters, no space. Without it they are not signed. The router "
-        "has the same, or the session just times out. TCP-AO (RFC 5925) is not supported.",
+        "`witness_session`; 1 to 80 printable ASCII characters, no space, for BIRD no double quote. Without it they "
+        "are not signed. The router has the same, or the session just times out. TCP-AO (RFC 5925) is not supported.",
         examples=["env:EDGE1_BGP"],
     )
 

@@ -85,17 +85,19 @@ def resolve(reference: str, environment: Mapping[str, str]) -> Secret:
         raise ConfigError([Problem(file=place, line=0, column=0, key="", message=str(error))]) from error
 
 
-def resolve_md5_password(reference: str, environment: Mapping[str, str]) -> Secret:
-    """As `resolve`, for the key of TCP MD5 signatures (RFC 2385). Raises ConfigError as well for what is none."""
+def resolve_md5_password(reference: str, environment: Mapping[str, str], *, vendor: str) -> Secret:
+    """As `resolve`, for the key of TCP MD5 signatures (RFC 2385). Raises ConfigError as well for what is none, or none
+    for a router of this vendor.
+    """
     secret = resolve(reference, environment)
-    why = _why_no_md5_password(secret.reveal())
+    why = _why_no_md5_password(secret.reveal(), vendor)
     if why is not None:
         message = f"what {reference} refers to {why}"
         raise ConfigError([Problem(file=reference, line=0, column=0, key="", message=message)])
     return secret
 
 
-def _why_no_md5_password(value: str) -> str | None:
+def _why_no_md5_password(value: str, vendor: str) -> str | None:
     """A key that is another one at the router, by a space too many or an encoding, is only seen as silence; and FRR's
     configuration carries no space.
     """
@@ -103,6 +105,8 @@ def _why_no_md5_password(value: str) -> str | None:
         return "is no TCP MD5 key: it has a space, or a character that is not printable ASCII"
     if len(value) > MD5_PASSWORD_MAX_OCTETS:
         return f"is no TCP MD5 key: it has {len(value)} characters, limit {MD5_PASSWORD_MAX_OCTETS}"
+    if vendor == "bird" and '"' in value:
+        return "is no TCP MD5 key for BIRD: it has a double quote, which no text in bird.conf can hold"
     return None
 
 

@@ -9,6 +9,7 @@ import grp
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from teagent.config.document import Keys, read
@@ -47,7 +48,8 @@ def _secrets(config: Config, environment: Mapping[str, str]) -> Iterator[Finding
         for path, secret in secrets.items():
             yield from _secret(path, secret, environment)
         path = ("routers", name, "bgp", "md5_password")
-        yield from _secret(path, router.md5_password, environment, look_up=resolve_md5_password)
+        look_up = partial(resolve_md5_password, vendor=router.vendor.value)
+        yield from _secret(path, router.md5_password, environment, look_up=look_up)
     if config.flows.clickhouse is not None:
         yield from _secret(("flows", "clickhouse", "password"), config.flows.clickhouse.password, environment)
 

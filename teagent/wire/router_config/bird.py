@@ -43,6 +43,7 @@ def _how_to_install(router: BorderRouter) -> Iterator[str]:
         yield f"# 3. our sessions are signed with the TCP MD5 key of {router.md5_setting}, which is not printed:"
         yield "#    before this file bird.conf includes one that only BIRD can read, and that says"
         yield f'#      define {MD5_KEY} = "...";'
+        yield "#    a key with a double quote in it cannot be written there"
 
 
 def _block(router: BorderRouter) -> Iterator[str]:

@@ -154,8 +154,11 @@ def test_a_key_is_looked_up_and_a_bad_one_named_at_its_place(files: Files, monke
     (long,) = files.problems()
     assert "config.yaml:8:" in long
     assert "md5_password: what env:KEY refers to is no TCP MD5 key: it has 81 characters, limit 80" in long
-    monkeypatch.setitem(SECRETS, "KEY", "k")
+    monkeypatch.setitem(SECRETS, "KEY", 'k"')
     assert files.problems() == []
+    files.bend("edge1: {bgp", "edge1: {vendor: bird, bgp")
+    (quoted,) = files.problems()
+    assert "md5_password: what env:KEY refers to is no TCP MD5 key for BIRD: it has a double quote" in quoted
 
 
 def test_a_key_is_not_written_into_the_configuration(bent: Bent) -> None:

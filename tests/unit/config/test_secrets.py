@@ -57,7 +57,7 @@ def test_a_credential_cannot_lead_out_of_its_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["x", 'x";#{}[]\\', "deadbeef", "~" * 80])
 def test_a_key_of_a_session_is_1_to_80_printable_characters(key: str) -> None:
-    assert resolve_md5_password("env:KEY", {"KEY": key}).reveal() == key
+    assert resolve_md5_password("env:KEY", {"KEY": key}, vendor="frr").reveal() == key
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,15 @@ def test_a_key_of_a_session_is_1_to_80_printable_characters(key: str) -> None:
 )
 def test_what_no_session_can_be_signed_with_is_refused_without_showing_it(key: str, why: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        resolve_md5_password("env:KEY", {"KEY": key})
+        resolve_md5_password("env:KEY", {"KEY": key}, vendor="frr")
     (problem,) = caught.value.problems
     assert problem.message == f"what env:KEY refers to is no TCP MD5 key: {why}"
     assert key not in str(caught.value)
+
+
+def test_a_key_that_bird_cannot_be_told_is_refused_for_bird() -> None:
+    with pytest.raises(ConfigError, match="is no TCP MD5 key for BIRD: it has a double quote"):
+        resolve_md5_password("env:KEY", {"KEY": 's"cret'}, vendor="bird")
 
 
 def test_a_secret_shows_in_no_form() -> None:
