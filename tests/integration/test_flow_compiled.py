@@ -12,10 +12,11 @@ import threading
 import pytest
 
 from teagent.adapters.flow import compiled
-from teagent.adapters.flow.account import READ_AT_ONCE
+from teagent.adapters.flow.account import LEAST_IN_PLACE, READ_AT_ONCE
 from teagent.adapters.flow.compiled import NotCompiled, Outcome, Preparation
 from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.flow.receiver import Arrivals, Chunk
+from tests.fakes.netflow import netflow5, record5
 from tests.fakes.sflow import datagram, ethernet, flow_sample, ipv4, sampled_header, udp
 
 WITHIN_SECONDS = 120.0
@@ -65,6 +66,41 @@ def test_the_listener_reads_much_sflow_by_the_compiled_pass_and_goes_on_meanwhil
     assert not isinstance(told.outcomes[0], NotCompiled)
     assert (before, after) == (READ_AT_ONCE + 100, 100)
     assert (health.lost, health.samples_lost, health.undecoded) == (0, 0, {})
+
+
+def compiled_listener() -> FlowListener:
+    """That has heard much already, of which nothing waits."""
+    found = compiled.loaded()
+    assert not isinstance(found, NotCompiled)
+    listener = FlowListener(bindings=(), exporters={"192.0.2.1": "edge-1"}, compile_sflow=False)
+    listener.read_sflow_by(found)
+    listener._decode([chunk(0, READ_AT_ONCE)])
+    listener.take()
+    return listener
+
+
+@needs_numba
+def test_much_compiled_sflow_is_read_where_it_stands_and_nothing_of_it_is_lost() -> None:
+    listener = compiled_listener()
+    assert listener._decode_in_place(chunk(READ_AT_ONCE, 500))
+    listener._decode([chunk(READ_AT_ONCE + 500, 10)])  # waits
+    assert listener._decode_in_place(chunk(READ_AT_ONCE + 510, 500))
+    assert sum(map(len, listener.take())) == 1010
+    [health] = listener.exporters()
+    assert (health.datagrams, health.lost, health.samples_lost) == (READ_AT_ONCE + 1010, 0, 0)
+
+
+@needs_numba
+def test_what_could_not_be_read_quickly_where_it_stands_is_left_alone() -> None:
+    listener = compiled_listener()
+    few = chunk(READ_AT_ONCE, LEAST_IN_PLACE - 1)
+    assert not listener._decode_in_place(few)
+    with listener._lock:  # another thread takes records
+        assert not listener._decode_in_place(chunk(READ_AT_ONCE, 500))
+    others = [netflow5(record5(src=1, dst=2))] * 500
+    assert listener._decode_in_place(Chunk(10.0, [Arrivals("192.0.2.1", 1, others)]))
+    assert not listener._decode_in_place(Chunk(10.0, [Arrivals("192.0.2.1", 1, others)]))
+    assert sum(map(len, listener.take())) == 500
 
 
 @pytest.mark.slow

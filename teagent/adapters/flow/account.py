@@ -18,6 +18,8 @@ from teagent.wire.flow.sflow_pass import OnePass
 INTERNAL_ERROR = "internal_error"
 READ_AT_ONCE = 2048  # datagrams: each step over all of them has a price of its own
 LEAST_AT_ONCE = 256
+LEAST_IN_PLACE = 64  # of fewer it would take less to wait for more
+SFLOW = "sflow-v5"
 LONGEST_READ_SECONDS = 0.02
 """For so long nobody looks at the sockets. What has to be read datagram by datagram takes longer, so of that fewer are
 read at once.
@@ -66,27 +68,44 @@ class ExporterAccount:
         self._one_pass = one_pass
         self._decoder.read_sflow_by(one_pass)
 
+    def reads_in_place(self, payloads: Sequence[bytes]) -> bool:
+        """Whether to read so many of these at once takes little more than to keep them."""
+        return self._one_pass is not None and self.much_sflow and LEAST_IN_PLACE <= len(payloads) <= self._at_once
+
+    def feed_in_place(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
+        """Like `feed`, and none of the payloads is kept."""
+        self._read()
+        self._hear(payloads, port, at)
+        self._read_together(payloads, at)
+        self.much_sflow = self._decoder.protocol == SFLOW
+
     def feed(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
         """Datagrams that came from one port together. They are read when there are many of them."""
         if port != self._port:
             self._read()
-        self._last_at, self._port = at, port
-        self._datagrams += len(payloads)
+        self._hear(payloads, port, at)
         self._waiting += payloads
         if len(self._waiting) >= self._at_once:
             self._read()
-            self.much_sflow |= self._decoder.protocol == "sflow-v5"
+            self.much_sflow |= self._decoder.protocol == SFLOW
+
+    def _hear(self, payloads: Sequence[bytes], port: int, at: float) -> None:
+        self._last_at, self._port = at, port
+        self._datagrams += len(payloads)
 
     def _read(self) -> None:
         payloads, self._waiting = self._waiting, []
         if not payloads or self._last_at is None:
             return
+        self._read_together(payloads, self._last_at)
+
+    def _read_together(self, payloads: Sequence[bytes], at: float) -> None:
         self._fed += len(payloads)
         begun = time.perf_counter()
         exported_at = export_time(payloads[-1])
-        self._skew = None if exported_at is None else exported_at - self._last_at
+        self._skew = None if exported_at is None else exported_at - at
         try:
-            self._decoder.feed(payloads, at=self._last_at, stream=self._port)
+            self._decoder.feed(payloads, at=at, stream=self._port)
             self.pending = self._decoder.pending
         except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
             self._begin_anew()

@@ -71,7 +71,9 @@ class FlowListener:
         self._receivers = tuple(
             Receiver(binding, exporters=known, clock=clock or SystemClock()) for binding in bindings
         )
-        self._intake = IntakeThread(self._receivers, size=queue_size, decode=self._decode)
+        self._intake = IntakeThread(
+            self._receivers, size=queue_size, decode=self._decode, decode_in_place=self._decode_in_place
+        )
         self._most_untaken = most_untaken_records
         self._many_untaken = many_untaken_records
         self._lock = threading.Lock()  # guards the accounts and all below
@@ -159,6 +161,24 @@ class FlowListener:
                         self._preparation.begin()
                     if account.pending >= BLOCK:
                         self._keep(account.collect())
+
+    def _decode_in_place(self, chunk: Chunk) -> bool:
+        """False where it has to be kept: not all of it is compiled sFlow, or another thread has the accounts, and who
+        waited for it would not read the sockets meanwhile.
+        """
+        found = [(self._accounts[exporter], port, payloads) for exporter, port, payloads in chunk.arrivals]
+        if not all(account.reads_in_place(payloads) for account, _, payloads in found):
+            return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            for account, port, payloads in found:
+                account.feed_in_place(payloads, port=port, at=chunk.at)
+                if account.pending >= BLOCK:
+                    self._keep(account.collect())
+        finally:
+            self._lock.release()
+        return True
 
     def read_sflow_by(self, one_pass: OnePass) -> None:
         """From now on; for whoever has made it ready before."""

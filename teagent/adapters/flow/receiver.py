@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,7 +15,7 @@ from teagent.errors import TeagentError
 from teagent.ports import Clock
 
 RECEIVE_BUFFER_OCTETS: Final = 16 << 20
-CHUNK: Final = 256  # datagrams that are taken at once
+CHUNK: Final = 1_024  # datagrams that are taken at once
 SO_RCVBUFFORCE: Final = 33  # linux/include/uapi/asm-generic/socket.h; past net.core.rmem_max, with CAP_NET_ADMIN
 SO_MEMINFO: Final = 55
 MEMINFO: Final = struct.Struct("9I")
@@ -33,11 +34,11 @@ class Binding:
 
 
 class Arrivals(NamedTuple):
-    """Datagrams of one sender, in the order in which they came."""
+    """Datagrams of one sender, in the order in which they came; they stand there until the socket is read again."""
 
     exporter: str
     port: int
-    payloads: list[bytes]
+    payloads: Sequence[bytes]
 
 
 class Chunk(NamedTuple):
@@ -45,6 +46,10 @@ class Chunk(NamedTuple):
 
     at: float
     arrivals: list[Arrivals]
+
+    def kept(self) -> Chunk:
+        """A copy, for as long as one likes."""
+        return Chunk(self.at, [Arrivals(exporter, port, list(found)) for exporter, port, found in self.arrivals])
 
     @property
     def datagrams(self) -> int:
@@ -122,7 +127,7 @@ class Receiver:
                 arrivals.append(Arrivals(exporter, port, payloads))
         return count, Chunk(at, arrivals)
 
-    def _received(self) -> list[tuple[str, int, list[bytes]]]:
+    def _received(self) -> Sequence[tuple[str, int, Sequence[bytes]]]:
         try:
             return [] if self._reader is None else self._reader.read()
         except OSError:  # an ICMP error of an earlier packet, reported here by the kernel

@@ -13,13 +13,19 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+
+from teagent.wire.flow.datagrams import Datagrams
 
 NAME_OCTETS: Final = 28  # of a struct sockaddr_in6, the larger one
 LARGEST_DATAGRAM: Final = 65_536
-STRIDE: Final = LARGEST_DATAGRAM + 4_160  # no two slots begin at one place of the cache
+SLOT: Final = 1_536  # octets; an Ethernet frame has at most 1,472 of a datagram
+REST: Final = LARGEST_DATAGRAM - SLOT
 PORT: Final = struct.Struct("!H")
 
 
@@ -62,7 +68,9 @@ def _function() -> Any | None:
 class DatagramReader:
     """Reads one socket, up to `most` datagrams at a time. Not thread-safe.
 
-    Memory: `most` times 68 KiB are reserved, of which only what datagrams have filled is used.
+    Memory: `most` times 64 KiB are reserved, of which only what datagrams have filled is used. What mostly comes fits
+    into slots that lie side by side, because each page of memory that is touched has a price; what a longer one has
+    more lies elsewhere.
     """
 
     def __init__(self, source: socket.socket, most: int) -> None:
@@ -73,18 +81,21 @@ class DatagramReader:
         self._recvmmsg: Any = function
         self._descriptor = source.fileno()
         self._most = most
-        self._octets = mmap.mmap(-1, most * STRIDE)
-        self._begins = range(0, most * STRIDE, STRIDE)
+        self._octets = mmap.mmap(-1, most * SLOT)
+        self._rests = mmap.mmap(-1, most * REST)
+        self._begins = np.arange(0, most * SLOT, SLOT)
         self._names = bytearray(most * NAME_OCTETS)
         self._headers = (_Header * most)()
-        self._vectors = (_Vector * most)()
+        self._vectors = (_Vector * (2 * most))()
         octets_at = ctypes.addressof(ctypes.c_char.from_buffer(self._octets))
+        rests_at = ctypes.addressof(ctypes.c_char.from_buffer(self._rests))
         names_at = ctypes.addressof(ctypes.c_char.from_buffer(self._names))
         vectors_at = ctypes.addressof(self._vectors)
         for i in range(most):
-            self._vectors[i] = _Vector(octets_at + i * STRIDE, LARGEST_DATAGRAM)
-            vector_at = vectors_at + i * ctypes.sizeof(_Vector)
-            message = _Message(names_at + i * NAME_OCTETS, NAME_OCTETS, vector_at, 1, None, 0, 0)
+            self._vectors[2 * i] = _Vector(octets_at + i * SLOT, SLOT)
+            self._vectors[2 * i + 1] = _Vector(rests_at + i * REST, REST)
+            vector_at = vectors_at + 2 * i * ctypes.sizeof(_Vector)
+            message = _Message(names_at + i * NAME_OCTETS, NAME_OCTETS, vector_at, 2, None, 0, 0)
             self._headers[i] = _Header(message, 0)
         fields = np.frombuffer(memoryview(self._headers).cast("B"), dtype=np.uint8).reshape(
             most, ctypes.sizeof(_Header)
@@ -93,19 +104,26 @@ class DatagramReader:
         self._lengths = _words(fields, _Header.length.offset)
         self._name_lengths = _words(fields, _Message.name_length.offset)
 
-    def read(self) -> list[tuple[str, int, list[bytes]]]:
+    def read(self) -> list[tuple[str, int, Sequence[bytes]]]:
         """(host, port, payloads) of those that wait, in order; one after the other of one sender are together. Empty
-        where none waits. Raises OSError, as for an ICMP error of an earlier packet.
+        where none waits. The payloads stand there until it is read again. Raises OSError, as for an ICMP error of an
+        earlier packet.
         """
         count = self._call(self._most)
-        octets = self._octets  # whose slices are bytes
-        lengths = self._lengths[:count].tolist()
-        payloads = [octets[begin : begin + length] for begin, length in zip(self._begins, lengths, strict=False)]
+        lengths = self._lengths[:count].astype(np.int64)
+        payloads: Sequence[bytes] = Datagrams(self._octets, self._begins[:count], np.minimum(lengths, SLOT))
+        if lengths.max(initial=0) > SLOT:
+            payloads = [slot + rest for slot, rest in zip(payloads, self._rests_of(lengths), strict=True)]
         self._name_lengths[:count] = NAME_OCTETS
         names = bytes(self._names[: count * NAME_OCTETS])
         if names == names[:NAME_OCTETS] * count:
             return [(*_sender(names), payloads)] if count else []
         return self._by_sender(names, payloads)
+
+    def _rests_of(self, lengths: npt.NDArray[np.int64]) -> list[bytes]:
+        begins = range(0, self._most * REST, REST)
+        over = np.maximum(lengths - SLOT, 0).tolist()
+        return [self._rests[begin : begin + octets] for begin, octets in zip(begins, over, strict=False)]
 
     def _call(self, most: int) -> int:
         count: int = self._recvmmsg(self._descriptor, self._headers, most, socket.MSG_DONTWAIT, None)
@@ -116,16 +134,11 @@ class DatagramReader:
             return 0
         raise OSError(number, os.strerror(number))
 
-    def _by_sender(self, names: bytes, payloads: list[bytes]) -> list[tuple[str, int, list[bytes]]]:
-        found: list[tuple[str, int, list[bytes]]] = []
-        last = b""
-        for i, payload in enumerate(payloads):
-            name = names[i * NAME_OCTETS : (i + 1) * NAME_OCTETS]
-            if name != last:
-                found.append((*_sender(name), []))
-                last = name
-            found[-1][2].append(payload)
-        return found
+    def _by_sender(self, names: bytes, payloads: Sequence[bytes]) -> list[tuple[str, int, Sequence[bytes]]]:
+        each = [names[at : at + NAME_OCTETS] for at in range(0, len(names), NAME_OCTETS)]
+        begins = [i for i, name in enumerate(each) if i == 0 or name != each[i - 1]]
+        edges = pairwise((*begins, len(each)))
+        return [(*_sender(each[begin]), payloads[begin:end]) for begin, end in edges]
 
 
 def _words(rows: Any, at: int) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from teagent.errors import BadVersion, Truncated
 from teagent.model.traffic import FlowBatch
+from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.records import Undecoded
 from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.sflow_columns import SampleBlock, batches
@@ -146,18 +147,15 @@ class SFlowReader:
         """
         if self._one_pass is None or len(datagrams) < FEW:
             return self._walk(datagrams, stream)
-        lengths = np.fromiter(map(len, datagrams), np.int64, len(datagrams))
-        if np.count_nonzero(lengths & 3):
+        standing = Datagrams.of(datagrams)
+        if np.count_nonzero(standing.lengths & 3):
             return self._walk(datagrams, stream)
-        return self._pass_over(datagrams, lengths, stream, self._one_pass)
+        return self._pass_over(standing, stream, self._one_pass)
 
-    def _pass_over(
-        self, datagrams: Sequence[bytes], lengths: Numbers, stream: int, one_pass: OnePass
-    ) -> Iterator[bytes | None]:
-        octets = b"".join(datagrams)
+    def _pass_over(self, datagrams: Datagrams, stream: int, one_pass: OnePass) -> Iterator[bytes | None]:
         at = apart = 0
         while at < len(datagrams):
-            found = None if apart > MOST_APART else one_pass(octets, lengths, at)
+            found = None if apart > MOST_APART else one_pass(datagrams, at)
             if found is None or found.end == End.CROWDED or not self._take_passed(found, datagrams, stream):
                 yield from self._walk(datagrams[at:], stream)
                 return
@@ -191,6 +189,7 @@ class SFlowReader:
 
     def _walk(self, datagrams: Sequence[bytes], stream: int) -> Iterator[bytes | None]:
         apart = 0
+        datagrams = list(datagrams)
         while datagrams:
             walked = None if len(datagrams) < FEW or apart > MOST_APART else walk(datagrams)
             if walked is None or (not len(walked.odd) and not self._take(walked, datagrams, stream)):

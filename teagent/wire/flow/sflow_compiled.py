@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from teagent.model.traffic import Column
+from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.raw_header import (
     AUTHENTICATION,
     CUT,
@@ -58,7 +59,6 @@ from teagent.wire.flow.sflow_walk import (
     SAMPLED_IPV4,
     SAMPLED_IPV6,
     VERSION,
-    Numbers,
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -494,12 +494,20 @@ def _head(words: Any, at: Any, expanded: Any) -> Any:
 
 @_kept
 def _pass(
-    octets: Any, words: Any, lengths: Any, first: Any, places: Any, four: Any, six: Any, told: Any, counts: Any
+    octets: Any,
+    words: Any,
+    begins: Any,
+    lengths: Any,
+    first: Any,
+    places: Any,
+    four: Any,
+    six: Any,
+    told: Any,
+    counts: Any,
 ) -> Any:
     """Reads datagrams from the one of this number on; returns why it ended."""
     counts[SAMPLES:] = 0
     told.slots[:] = -1
-    begin = lengths[:first].sum() >> 2
     for number in range(first, len(lengths)):
         counts[FOLLOWING] = number
         full = (
@@ -507,6 +515,7 @@ def _pass(
         )
         if full or number - first == MOST_DATAGRAMS:
             return FULL
+        begin = begins[number] >> 2
         end = begin + (lengths[number] >> 2)
         if end - begin < LEAST_HEAD >> 2 or _word(words, begin) != VERSION:
             return ODD
@@ -536,7 +545,6 @@ def _pass(
             else:
                 _from_ip(words, its[RECORD], its[FORMAT], fixed, systems, four, six, counts)
         counts[SAMPLES] += samples
-        begin = end
     counts[FOLLOWING] = len(lengths)
     return ALL
 
@@ -557,16 +565,18 @@ class CompiledPass:
             samples=np.zeros((MOST_SAMPLES, 5), np.int64),
             slots=np.zeros(SLOTS, np.int32),
         )
-        self(b"", np.zeros(0, np.int64), 0)  # is compiled, or found in the cache
+        self(Datagrams.of([]), 0)  # is compiled, or found in the cache
 
-    def __call__(self, octets: bytes, lengths: Numbers, first: int) -> Passed:
+    def __call__(self, datagrams: Datagrams, first: int) -> Passed:
         if max(self._rows) > SHEET_ROWS - MOST_STEPS:
             self._sheets = sheet(4), sheet(6)
             self._rows = 0, 0
         begin, counts, told = self._rows, self._counts, self._told
         counts[:2] = begin
-        data, words = np.frombuffer(octets, np.uint8), np.frombuffer(octets, np.uint32)
-        end = End(_pass(data, words, lengths, first, self._places, *self._sheets, told, counts))
+        buffer = memoryview(datagrams.octets).toreadonly()  # for another kind of array all would be compiled again
+        octets, words = (np.frombuffer(buffer, kind) for kind in (np.uint8, np.uint32))
+        stand = octets, words, datagrams.begins, datagrams.lengths
+        end = End(_pass(*stand, first, self._places, *self._sheets, told, counts))
         rows4, rows6, samples, without, *unusable, _, sources, agent_runs, source_runs, following = counts.tolist()
         if end != End.CROWDED:
             self._rows = rows4, rows6

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from teagent.model.traffic import Column
+from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.records import Undecoded
-from teagent.wire.flow.sflow_walk import Numbers
 
 SHEET_ROWS: Final = 32_768
 
@@ -146,5 +146,5 @@ class Passed(NamedTuple):
     block: RowBlock
 
 
-OnePass: TypeAlias = Callable[[bytes, Numbers, int], Passed]
-"""Of (datagrams, one behind the other; the octets of each, a multiple of 4; the first that is wanted)."""
+OnePass: TypeAlias = Callable[[Datagrams, int], Passed]
+"""Of datagrams, the length of each a multiple of 4, from the one of this number on."""

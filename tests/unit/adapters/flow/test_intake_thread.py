@@ -112,6 +112,41 @@ def test_a_socket_that_is_always_full_does_not_keep_another_one_waiting(endless:
     assert min(one, other) > whole / 2
 
 
+def test_what_is_decoded_in_place_does_not_wait_and_what_is_refused_waits_as_a_copy(endless: Socket) -> None:
+    whole = 10 * READ_AT_ONCE
+    offered: list[list[bytes]] = []
+    order: list[bytes] = []
+    done = threading.Event()
+
+    def take(chunk: Chunk) -> None:
+        order.extend(payload for found in chunk.arrivals for payload in found.payloads)
+        if len(order) == whole:
+            done.set()
+
+    def in_place(chunk: Chunk) -> bool:
+        [found] = chunk.arrivals
+        assert isinstance(found.payloads, list)
+        offered.append(found.payloads)
+        if len(offered) % 3:
+            take(chunk)
+            found.payloads.clear()  # the socket is read again
+            return True
+        return False
+
+    def decode(chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            take(chunk)
+            assert all(found.payloads is not one for found in chunk.arrivals for one in offered)
+
+    thread = IntakeThread([endless], size=100_000, decode=decode, decode_in_place=in_place)
+    thread.start()
+    try:
+        assert done.wait(PATIENCE_SECONDS)
+    finally:
+        thread.stop()
+    assert order == [b"%d" % i for i in range(whole)]
+
+
 def test_what_has_been_read_is_decoded_before_it_stops(endless: Socket) -> None:
     payloads, _ = decoded_all(endless, size=5_000, count=1)
     assert len(payloads) == endless.read_so_far

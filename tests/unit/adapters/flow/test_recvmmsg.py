@@ -10,7 +10,7 @@ import pytest
 
 from teagent.adapters.flow import recvmmsg
 from teagent.adapters.flow.receiver import OneByOne, reader_of
-from teagent.adapters.flow.recvmmsg import DatagramReader
+from teagent.adapters.flow.recvmmsg import SLOT, DatagramReader
 
 HOSTS = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
 
@@ -37,12 +37,33 @@ def test_datagrams_come_in_order_with_their_sender(reader, host):
         for sender, payload in ((one, b"a"), (one, b""), (two, b"bb"), (one, b"c" * 60_000)):
             sender.send(payload)
         ports = one.getsockname()[1], two.getsockname()[1]
-        assert reading.read() == [
+        assert [(host, port, list(payloads)) for host, port, payloads in reading.read()] == [
             (host, ports[0], [b"a", b""]),
             (host, ports[1], [b"bb"]),
             (host, ports[0], [b"c" * 60_000]),
         ]
         assert reading.read() == []
+
+
+def test_what_is_longer_than_a_slot_comes_whole_and_what_follows_it_too():
+    sent = [bytes([i]) * SLOT + b"end" * more for i, more in enumerate((0, 1, 0, 20_000, 1))] + [b"short"]
+    with sockets("127.0.0.1", 1) as (source, (sender,)):
+        reading = DatagramReader(source, 8)
+        for _ in range(2):
+            for payload in sent:
+                sender.send(payload)
+            assert [list(payloads) for _, _, payloads in reading.read()] == [sent]
+
+
+def test_payloads_stand_where_they_are_until_the_next_ones_are_read():
+    with sockets("127.0.0.1", 1) as (source, (sender,)):
+        reading = DatagramReader(source, 8)
+        sender.send(b"first")
+        [(_, _, payloads)] = reading.read()
+        assert list(payloads) == [b"first"]
+        sender.send(b"other")
+        reading.read()
+        assert list(payloads) == [b"other"]
 
 
 @pytest.mark.parametrize("reader", [DatagramReader, OneByOne])
