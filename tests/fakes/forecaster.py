@@ -27,6 +27,9 @@ class Fixed:
         expected = self.chances(demands)
         return Shares(group=np.arange(len(every)), expected=expected, unit=every, correlation=0.2)
 
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Nothing is to be prepared."""
+
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         """Nothing is to be prepared."""
 

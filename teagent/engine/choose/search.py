@@ -113,16 +113,26 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     yardstick = _yardstick(task)
     options = _widened(task, yardstick, eligible, options, most)
     first, others = _candidates(yardstick, options, depth)
-    weighed = [consider(task, candidate) for candidate in first]
+    weighed = _consider_all(task, first)
     if not all(isinstance(one.verdict, RefusedVerdict) for one in weighed):
-        weighed += [consider(task, candidate) for candidate in others]
+        weighed += _consider_all(task, others)
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
         chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
         missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
         if not missing:
             return tuple(ranked), len(weighed)
-        weighed += [consider(task, candidate) for candidate in missing]
+        weighed += _consider_all(task, missing)
+
+
+def _consider_all(task: Task, candidates: Sequence[Candidate]) -> list[Considered]:
+    asked: dict[Prefix, set[Vector]] = {}
+    for prefix, vector in (part for candidate in candidates for part in candidate.vectors):
+        asked.setdefault(prefix, set()).add(vector)
+    for prefix, found in asked.items():
+        columns, live = task.scene.demands[prefix], task.scene.vectors[prefix]
+        task.forecaster.prepare(columns, live, [dict(vector) for vector in sorted(found)])
+    return [consider(task, candidate) for candidate in candidates]
 
 
 def _not_among(weighed: Sequence[Considered], candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -38,7 +38,7 @@ CLOSE = 1e-5
 SHORT = 0.01
 """Such a step, in units of the blur: what is left then is a ten-thousandth of the blur."""
 STEPS = 40
-UNLIKELY = 1e-12
+UNLIKELY = 1e-8
 
 FACTORS: Floats = np.array([NormalDist().inv_cdf((i + 0.5) / 9) for i in range(9)])
 """The common factor, as equally likely points."""

@@ -1,4 +1,8 @@
-"""What was learned, asked about prefixes that are announced alike: unit by unit, not demand by demand."""
+"""What was learned, asked about prefixes that are announced alike: unit by unit, not demand by demand.
+
+Most senders towards a large prefix send next to nothing of what it draws. They are not asked about: what the lightest
+of a link send is taken to do as the others there do.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,119 @@ import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.predict.habits import WITHHELD
-from teagent.engine.predict.ingress import Ints, Vector
+from teagent.engine.predict.ingress import Vector
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_sums import Sums
+from teagent.engine.predict.ingress_units import Answers
 from teagent.engine.predict.movement import Movement, summed
 from teagent.engine.predict.pooling import Weights
-from teagent.engine.predict.shares import DemandColumns, Floats, Shares
+from teagent.engine.predict.shares import DemandColumns, Flags, Floats, Ints, Shares
 from teagent.model.bgp import Prefix
 
-CHANCE_STEPS = 200
-"""Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows."""
+CHANCE_STEPS, COARSE = 200, 10
+"""Demands whose chances differ by less than one of so many steps are taken together: finer, nobody knows. Of MANY
+units the lightest, SMALL of the load together, are told apart by so many steps at once; their mean stays what it is.
+"""
+MANY, SMALL = 1000, 0.1
+LIGHT, LIGHT_IN_LOOKS = 0.01, 0.1
+"""Of MANY demands the lightest, so much of the load together, are not asked about, in forecasts and in quick looks."""
+OF_A_LINK = 5
+"""Of what comes by one link it is at most so many times that share, and half."""
+FINENESS, WEIGHTS = 4, 256
+"""They are told from the others by so many steps of weight: of each octave, and of all."""
 
-HEAVIEST = 256
+HEAVIEST = 100
 """Of so many demands of a prefix simple models choose among all links in a quick look, too: these are most of it."""
 
 NUMBER_MAX = 2**62
+
+
+class ByUnit:
+    """For the scene of `demands`, and all of its prefixes that are announced as `before`. `asn` is of its sources."""
+
+    def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
+        self._before = before
+        self._sources, self._names = demands.sources, demands.links
+        answers = (chances.answers(before, mixed=mixed) for mixed in (True, False))
+        looked, forecast = (_Units(chances, each, demands.links, asn) for each in answers)
+        self._looked, self._forecast = _Looked(looked), _Forecast(forecast)
+
+    def is_for(self, demands: DemandColumns) -> bool:
+        return self._sources is demands.sources and self._names == demands.links
+
+    def can_tell(self, afters: Sequence[Vector]) -> bool:
+        """Not where other links are withheld: who has none left that it chooses among goes anywhere."""
+        return bool(((np.array(afters) >= WITHHELD) == (np.array(self._before) >= WITHHELD)).all())
+
+    def expect(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
+        self._looked.expect(demands, afters)
+
+    def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
+        return self._looked.movement(demands, afters, correlation)
+
+    def prepare(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
+        self._forecast.prepare(demands, afters)
+
+    def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
+        return self._forecast.shares(demands, after, correlation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Claimed:
+    """Of the demands of a prefix (N), `rows` are those that are of a `unit` (N; the others: -1), the heaviest last, and
+    `light` those that do as these do. Of the rest nothing is claimed. `more_bps`: what is light, by link of the model.
+    """
+
+    unit: Ints
+    rows: Ints
+    light: Ints
+    more_bps: Floats
+
+
+class _Units:
+    """Units among the senders of one scene, with their `answers`. `link` says where the scene, which has `width` of
+    them, has each link of the model, -1 where it has none.
+    """
+
+    def __init__(self, chances: Chances, answers: Answers, names: Sequence[str], asn: Ints) -> None:
+        links = chances.model.links
+        self.answers, self.width = answers, len(names)
+        self.link = np.array([names.index(k) if k in names else -1 for k in links], dtype=np.int64)
+        self._chances, self._asn = chances, asn
+        self._place = np.array([links.index(name) if name in links else -1 for name in names], dtype=np.int64)
+        self._unit = np.full((len(asn), len(names)), -1, dtype=np.int32)
+
+    def claimed(self, demands: DemandColumns, share: float) -> _Claimed:
+        """Not an AS that nobody knows, nor a link that the model was not made for."""
+        source, link = demands.source_index, demands.link_index
+        claimed = np.flatnonzero(demands.movable & (self._asn[source] > 0) & (self._place[link] >= 0))
+        lightest = _lightest(link[claimed], demands.bps[claimed], share)
+        light, rows = claimed[lightest], claimed[~lightest]
+        unit = np.full(len(source), -1, dtype=np.int64)
+        unit[rows] = self._units_of(source[rows], link[rows])
+        return _Claimed(
+            unit=unit,
+            rows=rows[np.argsort(demands.bps[rows], kind="stable")] if self.answers.simple_too else rows,
+            light=light,
+            more_bps=_summed(self._place[link[light]], demands.bps[light], len(self.link)),
+        )
+
+    def on(self, units: Ints) -> Ints:
+        """(u) by which link of the scene each comes."""
+        answers = self.answers
+        result: Ints = self.link[answers.places[answers.combination[units], answers.at[units]]]
+        return result
+
+    def hops(self, source: Ints) -> Ints:
+        """(K, N) of N sources."""
+        return self._chances.model.distances.hops_of(self._asn[source]).T.astype(np.int16)
+
+    def _units_of(self, source: Ints, link: Ints) -> Ints:
+        new = np.flatnonzero(self._unit[source, link] < 0)
+        if len(new):
+            units = self._chances.units(self._asn[source[new]], self._place[link[new]], self.answers.before)
+            self._unit[source[new], link[new]] = self.answers.register(units)[units.of]
+        return self._unit[source, link].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,69 +137,91 @@ class _Heaviest:
     hops: Ints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Towards:
-    """The demands of a prefix (N): `of` (N) is which unit each is of, or, behind these, which of those that stay: two
-    for each link, movable and not, where there are such (`stays`). If simple models are asked too: `hops` (K, u) of
-    each unit, the `heaviest` demands, and `looks`, the sums without these.
-    """
+class _Looked:
+    """Quick looks: sums over units. Where simple models are asked too, they are asked of the heaviest one by one."""
 
-    demands: DemandColumns
-    sums: Sums
-    looks: Sums
-    heaviest: _Heaviest | None
-    hops: Ints | None
-    of: Ints
-    stays: Ints
-
-
-class ByUnit:
-    """For the scene of `demands`, and all of its prefixes that are announced as `before`. `asn` is of its sources."""
-
-    def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
-        links = chances.model.links
-        self._chances, self._asn, self._before = chances, asn, before
-        self._answers = chances.answers(before)
-        self._sources, self._names = demands.sources, demands.links
-        self._place = np.array([links.index(name) if name in links else -1 for name in demands.links], dtype=np.int64)
-        self._link = np.array([demands.links.index(k) if k in demands.links else -1 for k in links], dtype=np.int64)
-        self._unit = np.full((len(asn), len(demands.links)), -1, dtype=np.int32)
-        self._towards: dict[Prefix, _Towards] = {}
-
-    def is_for(self, demands: DemandColumns) -> bool:
-        return self._sources is demands.sources and self._names == demands.links
-
-    def can_tell(self, afters: Sequence[Vector]) -> bool:
-        """Not where other links are withheld: who has none left that it chooses among goes anywhere."""
-        return all(_withheld(after) == _withheld(self._before) for after in afters)
+    def __init__(self, units: _Units) -> None:
+        self._units = units
+        self._towards: dict[Prefix, tuple[DemandColumns, Sums, _Heaviest | None]] = {}
 
     def expect(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
         self._tell_apart(demands)
-        self._answers.expect(afters)
+        self._units.answers.expect(afters)
 
     def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
-        towards = self._tell_apart(demands)
-        found = towards.looks.movement(afters, self._link, len(self._names), correlation)
-        return found if towards.heaviest is None else found + self._one_by_one(towards.heaviest, afters, correlation)
+        _, sums, heaviest = self._tell_apart(demands)
+        found = sums.movement(afters, self._units.link, self._units.width, correlation)
+        return found if heaviest is None else found + self._one_by_one(heaviest, afters, correlation)
+
+    def _tell_apart(self, demands: DemandColumns) -> tuple[DemandColumns, Sums, _Heaviest | None]:
+        known = self._towards.get(demands.prefix)
+        if known is None or known[0] is not demands:
+            units, heaviest = self._units, None
+            claimed = units.claimed(demands, LIGHT_IN_LOOKS)
+            unit = claimed.unit
+            if units.answers.simple_too:
+                few = claimed.rows[-HEAVIEST:]
+                hops = units.hops(demands.source_index[few])
+                heaviest = _Heaviest(demands=demands.only(few), unit=unit[few], hops=hops)
+                unit[few] = -1
+            sums = Sums(units.answers, unit, demands.bps, claimed.more_bps)
+            known = self._towards[demands.prefix] = demands, sums, heaviest
+        return known
 
     def _one_by_one(self, heaviest: _Heaviest, afters: Sequence[Vector], correlation: float) -> Movement:
-        demands, row = heaviest.demands, np.arange(len(heaviest.unit))
-        _, chance = self._answers.forecast(heaviest.unit, heaviest.hops, afters)
-        known = np.flatnonzero(self._link >= 0)
-        each = np.zeros((*chance.shape[:2], len(self._names)), dtype=np.float32)
-        each[:, :, self._link[known]] = chance[:, :, known]
-        for number in [number for number, after in enumerate(afters) if after == self._before]:
+        demands, row, units = heaviest.demands, np.arange(len(heaviest.unit)), self._units
+        _, chance = units.answers.forecast(heaviest.unit, heaviest.hops, afters)
+        known = np.flatnonzero(units.link >= 0)
+        each = np.zeros((*chance.shape[:2], units.width), dtype=np.float32)
+        each[:, :, units.link[known]] = chance[:, :, known]
+        for number in [number for number, after in enumerate(afters) if after == units.answers.before]:
             each[number] = 0.0
             each[number, row, demands.link_index] = 1.0
         return summed(demands, (Shares(group=row, expected=one, unit=row, correlation=correlation) for one in each))
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Towards:
+    """The demands of a prefix (N): `of` (N) is which of the `units` (u) each is of, or, behind these, which of those
+    that stay: two for each link, movable and not, where there are such (`stays`); or, behind these, the light ones of a
+    link (`light`). `on`, `load` (u) of the units; `small`, `lightest` (u) are those that are told apart more
+    coarsely, and not at all: the light ones go with them. `hops` (K, u) of each unit, if simple models are asked too.
+    """
+
+    demands: DemandColumns
+    units: Ints
+    on: Ints
+    load: Floats
+    of: Ints
+    stays: Ints
+    light: Ints
+    small: Flags
+    lightest: Flags
+    hops: Ints | None
+
+
+class _Forecast:
+    """Forecasts for one vector: units that do nearly the same are a group."""
+
+    def __init__(self, units: _Units) -> None:
+        self._units = units
+        self._towards: dict[Prefix, _Towards] = {}
+
+    def prepare(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
+        self._tell_apart(demands)
+        self._units.answers.expect(afters)
+
     def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
-        towards, width, answers = self._tell_apart(demands), len(self._names), self._answers
-        units = towards.sums.units
-        own = self._link[answers.places[answers.combination[units], answers.at[units]]]
-        places, chance = answers.forecast(units, towards.hops, [after])
-        group, expected = _grouped(own, self._link[places], chance[0], towards.sums.load, width)
-        of_all: npt.NDArray[np.int64] = np.concatenate((group, len(expected) + np.arange(len(towards.stays))))
+        towards, width = self._tell_apart(demands), self._units.width
+        places, chances = self._units.answers.forecast(towards.units, towards.hops, [after])
+        places, chance = self._units.link[places], chances[0]
+        group, told = np.empty(len(towards.units), dtype=np.int64), np.flatnonzero(~towards.lightest)
+        group[told] = _grouped(towards.on[told], places[told], chance[told], towards.small[told], width)
+        first = int(group[told].max(initial=-1)) + 1
+        group[towards.lightest] = first + np.searchsorted(towards.light, towards.on[towards.lightest])
+        light, stays = (np.arange(len(links)) for links in (towards.light, towards.stays))
+        of_all: npt.NDArray[np.int64] = np.concatenate((group, first + len(light) + stays, first + light))
+        expected = _mean(group, places, chance, towards.load, width)
         return Shares(
             group=of_all[towards.of],
             expected=np.concatenate((expected, np.eye(width)[towards.stays // 2])),
@@ -112,61 +236,82 @@ class ByUnit:
         return known
 
     def _told_apart(self, demands: DemandColumns) -> _Towards:
-        unit = self._units_of(demands)
-        sums = Sums(self._answers, unit, demands.bps)
-        claimed = sums.place >= 0
-        kind = (2 * demands.link_index + demands.movable)[~claimed]
-        stays, which = np.unique(kind, return_inverse=True)
-        of = sums.place.copy()
-        of[~claimed] = len(sums.units) + which.reshape(-1)
-        looks, heaviest, hops = sums, None, None
-        if self._answers.simple_too:
-            rows = np.flatnonzero(claimed)
-            rows = rows[np.argsort(demands.bps[rows], kind="stable")]
-            # The heaviest sender of each unit stands for all, who are its like.
-            source = np.empty(len(sums.units), dtype=np.int64)
-            source[sums.place[rows]] = demands.source_index[rows]
-            hops, few = self._hops(source), rows[-HEAVIEST:]
-            heaviest = _Heaviest(demands=demands.only(few), unit=unit[few], hops=self._hops(demands.source_index[few]))
-            unit[few] = -1
-            looks = Sums(self._answers, unit, demands.bps)
-        return _Towards(demands=demands, sums=sums, looks=looks, heaviest=heaviest, hops=hops, of=of, stays=stays)
-
-    def _hops(self, source: Ints) -> Ints:
-        """(K, N) of N sources."""
-        return self._chances.model.distances.hops_of(self._asn[source]).T.astype(np.int16)
-
-    def _units_of(self, demands: DemandColumns) -> Ints:
-        """(N) -1 for an AS that nobody knows, or a link that the model was not made for: nothing is claimed of it."""
-        source, link = demands.source_index, demands.link_index
-        claimed = demands.movable & (self._asn[source] > 0) & (self._place[link] >= 0)
-        new = np.flatnonzero(claimed & (self._unit[source, link] < 0))
-        if len(new):
-            units = self._chances.units(self._asn[source[new]], self._place[link[new]], self._before)
-            self._unit[source[new], link[new]] = self._answers.register(units)[units.of]
-        return np.where(claimed, self._unit[source, link], -1)
+        link, width, claimed = demands.link_index, self._units.width, self._units.claimed(demands, LIGHT)
+        units, place = np.unique(claimed.unit[claimed.rows], return_inverse=True)
+        on, load = self._units.on(units), _summed(place.reshape(-1), demands.bps[claimed.rows], len(units))
+        of, rest = np.empty(len(link), dtype=np.int64), claimed.unit < 0
+        of[claimed.rows] = place.reshape(-1)
+        kind = 2 * link + demands.movable
+        kind[claimed.light] = 2 * width + link[claimed.light]
+        kinds, which = np.unique(kind[rest], return_inverse=True)
+        of[rest] = len(units) + which.reshape(-1)
+        light = kinds[kinds >= 2 * width] - 2 * width
+        # The heaviest sender of each unit stands for all, who are its like.
+        like = np.zeros(len(units), dtype=np.int64)
+        like[place.reshape(-1)] = demands.source_index[claimed.rows]
+        return _Towards(
+            demands=demands,
+            units=units,
+            on=on,
+            load=load,
+            of=of,
+            stays=kinds[kinds < 2 * width],
+            light=light,
+            small=_lightest(on, load, SMALL),
+            lightest=_at_least_one(on, load, light) | _lightest(on, load, LIGHT) & np.isin(on, light),
+            hops=self._units.hops(like) if self._units.answers.simple_too else None,
+        )
 
 
-def _withheld(vector: Vector) -> tuple[bool, ...]:
-    return tuple(prepends >= WITHHELD for prepends in vector)
+def _lightest(link: Ints, bps: Floats, share: float) -> Flags:
+    """(n) which of MANY loads `bps` (n), each on a `link` (n), are the lightest: up to a `share` of all, and not much
+    more of what is on the link.
+    """
+    if len(bps) <= MANY:
+        return np.zeros(len(bps), dtype=bool)
+    weight = np.clip(FINENESS * np.log2(bps), 0, WEIGHTS - 1).astype(np.int64)
+    load = np.bincount(link * WEIGHTS + weight, weights=bps, minlength=WEIGHTS * (int(link.max()) + 1))
+    up_to = np.cumsum(load.reshape(-1, WEIGHTS), axis=1)
+    of_all, of_link = up_to.sum(axis=0), up_to[:, -1:]
+    few = (of_all <= share * of_all[-1]) & (up_to <= min(0.5, OF_A_LINK * share) * of_link)
+    result: Flags = few[link, weight]
+    return result
 
 
-def _grouped(own: Ints, places: Ints, chance: Weights, weight: Weights, width: int) -> tuple[Ints, Floats]:
-    """For each unit its group, and what is expected of the group: units on `own` (u) that are nearly alike, by their
-    `weight` (u). `chance` (u, P) to come by each of `places` (u, P), -1 for links that the scene does not have.
+def _summed(place: Ints, weights: Floats, count: int) -> Floats:
+    return np.bincount(place, weights=weights, minlength=count).astype(np.float64)
+
+
+def _at_least_one(on: Ints, load: Floats, links: Ints) -> Flags:
+    """(u) the lightest of the units `on` each of these links."""
+    result, lightest = np.zeros(len(on), dtype=bool), np.zeros(int(on.max(initial=0)) + 1, dtype=np.int64)
+    heaviest_first = np.argsort(-load, kind="stable")
+    lightest[on[heaviest_first]] = heaviest_first
+    result[lightest[links]] = True
+    return result
+
+
+def _grouped(own: Ints, places: Ints, chance: Weights, small: Flags, width: int) -> Ints:
+    """(u) for each unit its group: units on `own` (u) that are nearly alike. `chance` (u, P) to come by each of
+    `places` (u, P), -1 for links that the scene does not have; more roughly for the `small` (u).
     """
     steps = np.round(chance * CHANCE_STEPS).astype(np.int64)
-    code, base = own, width * (CHANCE_STEPS + 1) + 1
+    # Rounded up: who may come by a link at all is not taken together with who may not.
+    steps[small] = -(-steps[small] // COARSE) * COARSE
+    code, base = own, width * (CHANCE_STEPS + COARSE) + 1
     for place, step in zip(places.T, steps.T, strict=True):
         if code.max(initial=0) >= NUMBER_MAX // base:
             code = np.unique(code, return_inverse=True)[1].reshape(-1)
         other = (place != own) & (place >= 0) & (step > 0)
-        code = code * base + np.where(other, 1 + place * (CHANCE_STEPS + 1) + step, 0)
-    code, group = np.unique(code, return_inverse=True)
-    group = group.reshape(-1)
-    load: Floats = weight.astype(np.float64) + 1e-9
+        code = code * base + np.where(other, 1 + place * (CHANCE_STEPS + COARSE) + step, 0)
+    return np.unique(code, return_inverse=True)[1].reshape(-1)
+
+
+def _mean(group: Ints, places: Ints, chance: Weights, load: Floats, width: int) -> Floats:
+    """(groups, K) what is expected of the units of each `group` (u), by their `load` (u); the rest as in `_grouped`."""
+    load = load + 1e-9
     row, column = np.nonzero((places >= 0) & (chance > 0))
-    cell = group[row] * width + places[row, column]
-    expected = np.bincount(cell, weights=load[row] * chance[row, column], minlength=len(code) * width)
     total = np.bincount(group, weights=load)
-    return group, expected.reshape(-1, width) / total[:, None]
+    cell = group[row] * width + places[row, column]
+    expected = np.bincount(cell, weights=load[row] * chance[row, column], minlength=len(total) * width)
+    return expected.reshape(-1, width) / total[:, None]

@@ -53,10 +53,10 @@ class Learned:
         )
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        by_unit = self._by_unit(demands, before, [after])
+        by_unit, vectors = self._by_unit(demands, before, [after])
         if by_unit is None or dict(before) == dict(after):
             return next(self.forecast_each(demands, before, [after]))
-        return by_unit.shares(demands, self._model.vector(after), self._correlation)
+        return by_unit.shares(demands, vectors[0], self._correlation)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         """Case by case, for any vectors; cases that are nearly alike are not taken together."""
@@ -66,25 +66,32 @@ class Learned:
             yield Shares(group=told.case, expected=expected, unit=told.unit, correlation=self._correlation)
 
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
-        by_unit = self._by_unit(demands, before, afters)
+        by_unit, vectors = self._by_unit(demands, before, afters)
         if by_unit is not None:
-            by_unit.expect(demands, [self._model.vector(after) for after in afters])
+            by_unit.expect(demands, vectors)
 
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
-        by_unit = self._by_unit(demands, before, afters)
+        by_unit, vectors = self._by_unit(demands, before, afters)
         if by_unit is None:
             return summed(demands, self.forecast_each(demands, before, afters))
-        return by_unit.movement(demands, [self._model.vector(after) for after in afters], self._correlation)
+        return by_unit.movement(demands, vectors, self._correlation)
 
-    def _by_unit(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> ByUnit | None:
-        """None where other links are withheld."""
+    def _by_unit(
+        self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]
+    ) -> tuple[ByUnit | None, list[tuple[int, ...]]]:
+        """None where other links are withheld; and the vectors as the model has them."""
         if not all(known.is_for(demands) for known in self._known.values()):
             self._known.clear()
         own = self._model.vector(before)
         if own not in self._known:
             self._known[own] = ByUnit(self._chances, demands, self._numbers(demands.sources), own)
-        known = self._known[own]
-        return known if known.can_tell([self._model.vector(after) for after in afters]) else None
+        known, vectors = self._known[own], [self._model.vector(after) for after in afters]
+        return (known if known.can_tell(vectors) else None), vectors
+
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        by_unit, vectors = self._by_unit(demands, before, afters)
+        if by_unit is not None:
+            by_unit.prepare(demands, vectors)
 
     @staticmethod
     def _expected(

@@ -86,9 +86,9 @@ class Chances:
         """(C, K) as `each`, mixed by how well the models foretold lately."""
         return next(self._mixed(cases, before, [after], self.model.scores.weights()))
 
-    def answers(self, before: Vector) -> Answers:
+    def answers(self, before: Vector, *, mixed: bool) -> Answers:
         """Of units that were seen under `before`, none of which is known there yet."""
-        return Answers(self._weights, before, self._width, self._trust())
+        return Answers(self._weights, before, self._width, self._trust(), mixed=mixed)
 
     def _trust(self) -> Floats:
         """Without simple models that are hardly believed."""

@@ -29,7 +29,9 @@ def simple_chances(weights: Floats, hops: Ints, link: Ints | int, before: Vector
     """
     here = np.zeros(hops.shape, dtype=bool)
     here[link, np.arange(hops.shape[1])] = True
-    costs = np.array([_cost(vector) for vector in (before, *afters)], dtype=np.int32)
+    prepends = np.array((before, *afters), dtype=np.int32)
+    # A link that does not announce is worse than one without a path in the graph, which may be wrong.
+    costs = np.where(prepends >= WITHHELD, np.int32(4 * int(FAR)), prepends)
     was, *taken = _taken(hops.astype(np.int32) + costs[:, :, None], here)
     then = np.array(taken)
     goes = np.float32(weights[Simple.STAY]) * (then != was).any(axis=1) + np.float32(weights[Simple.TIES])
@@ -37,12 +39,6 @@ def simple_chances(weights: Floats, hops: Ints, link: Ints | int, before: Vector
     result: Weights = then * (goes / then.sum(axis=1, dtype=np.float32))[:, None]
     result += here * (np.float32(weights.sum()) - goes)[:, None]
     return result
-
-
-def _cost(vector: Vector) -> Ints:
-    """(K) a link that does not announce is worse than one without a path in the graph, which may be wrong."""
-    prepends = np.array(vector)
-    return np.where(prepends >= WITHHELD, 4 * int(FAR), prepends)
 
 
 def _taken(cost: Ints, here: Flags) -> Flags:

@@ -16,18 +16,19 @@ from teagent.engine.predict.shares import Floats
 
 class Sums:
     """Of the demands of a prefix (N), those that are of the unit `unit` (N); -1: of none, and not among the sums.
+    `more_bps` (links of the model): what else comes in by each link is shared out evenly among the units there.
 
     `units` (u) are those that there are, and `place` (N) says which of them each demand is of. They stand in segments
     with the same combination of links, on the same slot: these are summed for each of the answers of the combination.
     """
 
-    def __init__(self, answers: Answers, unit: Ints, bps: Floats) -> None:
+    def __init__(self, answers: Answers, unit: Ints, bps: Floats, more_bps: Floats) -> None:
         self._answers = answers
         claimed = np.flatnonzero(unit >= 0)
         count = len(answers.at)
-        there = np.zeros(count, dtype=bool)
-        there[unit[claimed]] = True
-        units = np.flatnonzero(there)
+        used = np.zeros(count, dtype=bool)
+        used[unit[claimed]] = True
+        units = np.flatnonzero(used)
         width = answers.places.shape[1]
         segment = answers.combination[units] * width + answers.at[units]
         order = np.argsort(segment, kind="stable")
@@ -40,6 +41,9 @@ class Sums:
             np.bincount(self.place[claimed], weights=each, minlength=len(units)).astype(np.float32)
             for each in (load, load**2)
         )
+        link = answers.places[answers.combination[self.units], answers.at[self.units]]
+        there = np.bincount(link, minlength=len(more_bps))
+        self._load += (more_bps / np.maximum(1, there))[link].astype(np.float32)
         starts = np.flatnonzero(np.diff(segment, prepend=-1))
         self._ends = np.append(starts, len(units))
         self._combination, self._at = np.divmod(segment[starts], width)

@@ -4,13 +4,13 @@ A unit has weights of habits over its slots, and a slot that it is on. What it a
 but the prepends of its slots. Among many vectors these are the same few again and again, and for all prefixes that are
 announced alike: each is worked out once, for all units that are asked the same in one product of matrices, and kept.
 
-Where simple models are believed too, what is kept is of them all, as if these chose among the slots as well: good
-enough for a quick look. A forecast of one vector has them choose among all links.
+Where simple models are believed too, what is kept for quick looks is of them all, as if these chose among the slots as
+well. A forecast of one vector has them choose among all links.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +24,12 @@ from teagent.model.announcement import PREPEND_HARD_MAX
 
 DIGITS = PREPEND_HARD_MAX + 2
 """All prepends that can be announced, and one that stands for links that do not announce."""
+_Job = tuple[int, bool, int, tuple[int, ...], tuple[tuple[int, ...], ...]]
+"""The slot that units are on, whether they were seen there, how many answers they gave already; the prepends that their
+slots have, and those that they are asked about.
+"""
+REMEMBERED = 8
+"""So many lists of vectors are known again: prefixes that are announced alike are asked about the same ones."""
 BLOCK = 4096
 """So many units at once: what is worked with stays within a few MiB."""
 
@@ -63,11 +69,12 @@ class Answers:
     The links at which a unit has its slots are its `combination` (U), one of P at `places` (P, S). `asked` (P): how
     many distinct prepends at its slots were asked for; in that order `chance` (U, columns, S) holds the answers. `at`
     (U) is the slot that a unit is on. `trust`: how much the learned model is believed, and each of the simple ones if
-    any of them is.
+    any of them is: `chance` is of them all if it is `mixed`.
     """
 
-    def __init__(self, weights: Weights, before: Vector, width: int, trust: Floats) -> None:
+    def __init__(self, weights: Weights, before: Vector, width: int, trust: Floats, *, mixed: bool = True) -> None:
         self.before, self._weights, self._width, self._trust = before, weights, width, trust
+        self._mixed = mixed and self.simple_too
         none = np.zeros(0, dtype=np.int64)
         self.places: Ints = np.zeros((0, width), dtype=np.int64)
         self.at, self.combination, self.asked = none, none, none
@@ -77,7 +84,9 @@ class Answers:
         self._source, self._owned, self._done = none, np.zeros(0, dtype=bool), none
         self._units = _Numbered()
         self._combinations = _Numbered()
-        self._prepends: list[list[tuple[int, ...]]] = []
+        self._code: Ints = np.zeros((0, 0), dtype=np.int64)
+        self._expected = none
+        self._known: dict[tuple[Vector, ...], Ints] = {}
         self._column = np.zeros((0, DIGITS**width), dtype=np.int16)
 
     def register(self, units: Units) -> Ints:
@@ -101,7 +110,7 @@ class Answers:
     def _grow(self, units: int, columns: int) -> None:
         more = (0, units - self.chance.shape[0]), (0, columns - self.chance.shape[1]), (0, 0)
         self.chance = np.pad(self.chance, more)
-        self._learned = np.pad(self._learned, more) if self.simple_too else self.chance
+        self._learned = np.pad(self._learned, more) if self._mixed else self.chance
 
     @property
     def simple_too(self) -> bool:
@@ -109,13 +118,23 @@ class Answers:
 
     def _take_in(self, places: Ints) -> None:
         count = len(places)
+        self._known.clear()
         self.places = np.concatenate((self.places, places))
         self.asked = np.concatenate((self.asked, np.zeros(count, dtype=np.int64)))
-        self._prepends += [[] for _ in range(count)]
+        self._expected = np.concatenate((self._expected, np.zeros(count, dtype=np.int64)))
+        self._code = np.pad(self._code, ((0, count), (0, 0)), constant_values=-1)
         self._column = np.concatenate((self._column, np.full((count, self._column.shape[1]), -1, dtype=np.int16)))
 
     def expect(self, afters: Sequence[Vector]) -> Ints:
         """(V, P) which of the answers will be that to each vector: it is worked out when `columns` is asked for."""
+        asked = tuple(afters)
+        if asked not in self._known:
+            if len(self._known) == REMEMBERED:
+                self._known.clear()
+            self._known[asked] = self._column_of(asked)
+        return self._known[asked]
+
+    def _column_of(self, afters: Sequence[Vector]) -> Ints:
         prepends = np.array(afters, dtype=np.int64).reshape(len(afters), -1)
         if ((prepends < 0) | (prepends >= DIGITS - 1) & (prepends < WITHHELD)).any():
             raise ValueError(f"prepends are 0 to {PREPEND_HARD_MAX}")
@@ -123,20 +142,24 @@ class Answers:
         code = _packed(digits[:, self.places], DIGITS)
         row = np.arange(len(self.places))
         missing = np.nonzero(self._column[row, code] < 0)
-        unknown = np.unique(missing[1] * DIGITS**self._width + code[missing])
-        for combination, number in zip(
-            *(part.tolist() for part in np.divmod(unknown, DIGITS**self._width)), strict=True
-        ):
-            known = self._prepends[combination]
-            self._column[combination, number] = len(known)
-            known.append(_unpacked(number, self._width))
+        combination, number = np.divmod(
+            np.unique(missing[1] * DIGITS**self._width + code[missing]), DIGITS**self._width
+        )
+        if len(number):
+            new = np.bincount(combination, minlength=len(row))
+            place = self._expected[combination] + np.arange(len(number)) - (np.cumsum(new) - new)[combination]
+            self._expected += new
+            room = int(self._expected.max()) - self._code.shape[1]
+            self._code = np.pad(self._code, ((0, 0), (0, max(0, room))), constant_values=-1)
+            self._code[combination, place] = number
+            self._column[combination, number] = place
         result: Ints = self._column[row, code].astype(np.int64)
         return result
 
     def columns(self, afters: Sequence[Vector]) -> Ints:
         """(V, P) which of the answers is that to each vector; all known units have theirs now."""
         column = self.expect(afters)
-        self.asked = np.array([len(known) for known in self._prepends], dtype=np.int64)
+        self.asked = self._expected.copy()
         self._work_out()
         return column
 
@@ -157,37 +180,46 @@ class Answers:
         return np.broadcast_to(np.arange(len(hops)), chance.shape[1:]), chance
 
     def _work_out(self) -> None:
-        """What is missing. Units that are asked the same, on the same slot and for the same reasons, go together."""
+        """What is missing."""
         late = np.flatnonzero(self._done < self.asked[self.combination])
         if not len(late):
             return
         most = int(self.asked.max())
         if most > self.chance.shape[1]:
             self._grow(len(self.at), most)
-        alike = ((self.combination * self._width + self.at) * 2 + self._owned) * (most + 1) + self._done
-        _, first, number = np.unique(alike[late], return_index=True, return_inverse=True)
-        jobs: dict[tuple[int, bool, int, tuple[int, ...], tuple[tuple[int, ...], ...]], list[int]] = {}
-        for place, unit in enumerate(late[first].tolist()):
-            combination, done = self.combination[unit], int(self._done[unit])
-            owned, there = bool(self._owned[unit]), tuple(self.before[k] for k in self.places[combination].tolist())
-            todo = tuple(self._prepends[combination][done:])
-            jobs.setdefault((int(self.at[unit]), owned, done, there, todo), []).append(place)
-        job = np.empty(len(first), dtype=np.int64)
-        for place, members in enumerate(jobs.values()):
-            job[members] = place
-        which = job[number.reshape(-1)]
-        order = late[np.argsort(which, kind="stable")]
-        ends = np.cumsum(np.bincount(which, minlength=len(jobs)))
-        for (slot, owned, done, there, todo), rows in zip(jobs, np.split(order, ends[:-1]), strict=True):
+        for (slot, owned, done, there, todo), rows in self._jobs(late):
             for low in range(0, len(rows), BLOCK):
                 part, columns = rows[low : low + BLOCK], slice(done, done + len(todo))
                 found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
                 found = found.reshape(len(part), len(todo), self._width)
                 self._learned[part, columns] = found
-                if self.simple_too:
+                if self._mixed:
                     simple = simple_chances(self._trust[1:], self._behind[part].T, slot, there, todo)
                     self.chance[part, columns] = np.float32(self._trust[0]) * found + simple.transpose(2, 0, 1)
         self._done[late] = self.asked[self.combination[late]]
+
+    def _jobs(self, late: Ints) -> Iterator[tuple[_Job, Ints]]:
+        """Which units are asked the same, on the same slot and for the same reasons."""
+        # Units that differ in nothing that counts are looked at once, then those that are asked the same go together.
+        alike = ((self.combination[late] * self._width + self.at[late]) * 2 + self._owned[late]) * DIGITS**self._width
+        _, first, number = np.unique(alike + self._done[late], return_index=True, return_inverse=True)
+        of_each = late[first]
+        combination, done = self.combination[of_each], self._done[of_each]
+        there = np.array(self.before)[self.places[combination]]
+        codes = self._code[combination, int(done.min()) : int(self.asked.max())]
+        same = np.column_stack((self.at[of_each], self._owned[of_each], done, there, codes))
+        order = np.lexsort(same.T)
+        new = np.append(True, (np.diff(same[order], axis=0) != 0).any(axis=1))
+        job = np.empty(len(order), dtype=np.int64)
+        job[order] = np.cumsum(new) - 1
+        of_late = job[number.reshape(-1)]
+        ends = np.cumsum(np.bincount(of_late))
+        groups = np.split(late[np.argsort(of_late, kind="stable")], ends[:-1])
+        for place, rows in zip(order[new].tolist(), groups, strict=True):
+            unit, known, which = int(of_each[place]), int(done[place]), int(combination[place])
+            asked = self._code[which, known : self.asked[which]].tolist()
+            todo = tuple(_unpacked(number, self._width) for number in asked)
+            yield (int(self.at[unit]), bool(self._owned[unit]), known, tuple(there[place].tolist()), todo), rows
 
 
 class _Numbered:
@@ -240,6 +272,7 @@ def _packed(rows: Ints, base: int) -> Ints:
     return result
 
 
+@lru_cache(maxsize=DIGITS**3)
 def _unpacked(number: int, width: int) -> tuple[int, ...]:
     digits = [number // DIGITS**slot % DIGITS for slot in range(width)]
     return tuple(WITHHELD if digit == DIGITS - 1 else digit for digit in digits)

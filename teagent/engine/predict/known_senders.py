@@ -49,6 +49,13 @@ class KnownSenders:
         else:
             both.expect(demands, before, afters)
 
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        both = self._divided(demands)
+        if isinstance(both, _Both):
+            self._learned.prepare(both.numbered, before, afters)
+        else:
+            both.prepare(demands, before, afters)
+
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
         both = self._divided(demands)
         if isinstance(both, _Both):

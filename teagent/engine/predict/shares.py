@@ -116,6 +116,9 @@ class Forecaster(Protocol):
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares: ...
 
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """That `forecast_shares` will be asked for each of them: what can be is worked out together."""
+
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         """That `movement` will be asked for. What is expected before anything is asked can be worked out together."""
 
@@ -146,6 +149,9 @@ class Remembering:
             self._known[key] = self._forecaster.forecast_shares(demands, before, after)
         return self._known[key]
 
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        self._forecaster.prepare(demands, before, afters)
+
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         self._forecaster.expect(demands, before, afters)
 
@@ -174,6 +180,9 @@ class TiesStick:
 
     def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
         return next(self.forecast_each(demands, before, [after]))
+
+    def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
+        """Each vector is quick by itself."""
 
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         """Each prefix is quick by itself."""

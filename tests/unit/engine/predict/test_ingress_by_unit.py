@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.ingress import IngressModel, Observation, empty
-from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS
+from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS, LIGHT, LIGHT_IN_LOOKS, MANY
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_scores import Scores
 from teagent.engine.predict.movement import summed
 from teagent.engine.predict.senders import Distances
-from teagent.engine.predict.shares import DemandColumns, Kinds
+from teagent.engine.predict.shares import DemandColumns, Flags, Ints, Kinds
 from teagent.model.bgp import parse_prefix
 from teagent.model.traffic import Source
 
@@ -57,10 +57,12 @@ def taught(scores: Scores | None = None, links: tuple[str, ...] = LINKS) -> Ingr
     return replace(model, scores=scores or Scores(loss=(0.0, 1.0, 1.0, 1.0)))
 
 
-def demands(prefix: str, seed: int, links: tuple[str, ...] = LINKS) -> DemandColumns:
+def demands(
+    prefix: str, seed: int, links: tuple[str, ...] = LINKS, sources: tuple[Source, ...] = SOURCES
+) -> DemandColumns:
     """Many senders on up to two links each; the first is not known, and so is what comes where we do not announce."""
     rng = np.random.default_rng(seed)
-    source = np.repeat(np.arange(len(SOURCES)), 2)[rng.random(2 * len(SOURCES)) < 0.7]
+    source = np.repeat(np.arange(len(sources)), 2)[rng.random(2 * len(sources)) < 0.7]
     link = rng.integers(0, len(links), len(source))
     _, first = np.unique(source * len(links) + link, return_index=True)
     source, link = source[first], link[first]
@@ -69,7 +71,7 @@ def demands(prefix: str, seed: int, links: tuple[str, ...] = LINKS) -> DemandCol
     return DemandColumns(
         prefix=parse_prefix(prefix),
         links=links,
-        sources=SOURCES,
+        sources=sources,
         link_index=link,
         source_index=source,
         bps=rng.lognormal(10, 2, len(source)),
@@ -126,6 +128,59 @@ def test_groups_are_fewer_than_senders_and_keep_what_is_expected_of_all(learned:
     found = learned.forecast_shares(asked, LIVE, VECTORS[5])
     assert len(found.expected) < len(wanted.expected)
     assert asked.bps @ found.of_demands() == pytest.approx(asked.bps @ wanted.of_demands(), rel=1e-4)
+
+
+def crowded() -> DemandColumns:
+    """So many senders that most of them are light."""
+    asked = demands("10.0.0.0/24", 3, sources=tuple(Source(asn=asn) for asn in (0, *range(FIRST, FIRST + 2 * MANY))))
+    assert np.count_nonzero(asked.movable) > MANY
+    return asked
+
+
+def heaviest_first(asked: DemandColumns) -> tuple[Ints, Flags]:
+    """Which demands, and which of these are light beyond any doubt."""
+    order = np.argsort(-asked.bps, kind="stable")
+    return order, np.cumsum(asked.bps[order][::-1])[::-1] <= LIGHT / 2 * asked.bps.sum()
+
+
+@pytest.mark.parametrize("scores", [None, YOUNG])
+def test_of_a_crowd_the_lightest_of_a_link_are_one_group(scores: Scores | None) -> None:
+    asked = crowded()
+    found = Learned(taught(scores)).forecast_shares(asked, LIVE, VECTORS[5])
+    order, light = heaviest_first(asked)
+    assert np.count_nonzero(light) > len(light) / 4
+    lightest = order[light & asked.movable[order]]
+    assert len(np.unique(found.group[lightest])) == len(np.unique(asked.link_index[lightest]))
+    assert found.expected.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    for numbers in (asked.link_index, asked.movable):
+        assert all(len(set(numbers[found.group == group].tolist())) == 1 for group in np.unique(found.group))
+
+
+def test_of_a_crowd_the_heaviest_are_forecast_as_they_would_be_alone(learned: Learned) -> None:
+    asked = crowded()
+    (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
+    found, heaviest = learned.forecast_shares(asked, LIVE, VECTORS[5]), heaviest_first(asked)[0][:20]
+    assert found.of_demands()[heaviest] == pytest.approx(wanted.of_demands()[heaviest], abs=1 / CHANCE_STEPS)
+
+
+def test_of_a_crowd_what_is_expected_of_all_stays_within_what_the_lightest_send(learned: Learned) -> None:
+    asked = crowded()
+    (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
+    bps = asked.bps.sum()
+    assert asked.bps @ found.of_demands() == pytest.approx(asked.bps @ wanted.of_demands(), abs=LIGHT * bps)
+    vectors = VECTORS[4:6]
+    looked, exact = learned.movement(asked, LIVE, vectors), summed(asked, learned.forecast_each(asked, LIVE, vectors))
+    assert looked.mean == pytest.approx(exact.mean, abs=LIGHT_IN_LOOKS * bps)
+    assert looked.mean.sum() == pytest.approx(exact.mean.sum(), rel=LIGHT_IN_LOOKS)
+
+
+def test_forecasts_are_the_same_whether_they_were_prepared_or_not() -> None:
+    asked, prepared, other = demands("10.0.0.0/24", 3), Learned(taught()), Learned(taught())
+    prepared.prepare(asked, LIVE, VECTORS)
+    for after in VECTORS:
+        one, same = (each.forecast_shares(asked, LIVE, after) for each in (prepared, other))
+        assert one.of_demands() == pytest.approx(same.of_demands(), abs=1e-6)
 
 
 def test_another_scene_is_not_taken_for_the_last(learned: Learned) -> None:
