@@ -20,6 +20,7 @@ ASN_MAX = 2**32 - 1
 DIGITS_MAX = 10
 SHOWN = 40
 """Characters of a bad line that an error quotes."""
+EXAMPLE = "for example 64500|64501|-1"
 
 _HASH, _BAR, _NEWLINE, _RETURN, _ZERO, _MINUS = (ord(c) for c in "#|\n\r0-")
 _PROVIDER, _PEER, _SIBLING, _UNKNOWN = -1, 0, 2, 9
@@ -98,7 +99,7 @@ def _columns(text: npt.NDArray[np.uint8], rows: _Rows) -> tuple[Asns, Asns, Asns
     bars = np.flatnonzero(text == _BAR)
     at = np.searchsorted(bars, rows.start)
     count = np.searchsorted(bars, rows.end) - at
-    _refuse((count < 2) | (count > 3), text, rows, "is not a|b|relation or a|b|relation|source")
+    _refuse((count < 2) | (count > 3), text, rows, f"is not a|b|relation or a|b|relation|source, {EXAMPLE}")
     if not len(rows.start):
         none = np.zeros(0, dtype=np.int64)
         return none, none, none
@@ -106,10 +107,10 @@ def _columns(text: npt.NDArray[np.uint8], rows: _Rows) -> tuple[Asns, Asns, Asns
     three = np.where(count == 3, bars[np.minimum(at + 2, len(bars) - 1)], rows.end)
     first, bad_first = _numbers(text, rows.start, one)
     second, bad_second = _numbers(text, one + 1, two)
-    _refuse(bad_first | bad_second, text, rows, f"does not begin with two AS numbers from 1 to {ASN_MAX}")
+    _refuse(bad_first | bad_second, text, rows, f"does not begin with two AS numbers from 1 to {ASN_MAX}, {EXAMPLE}")
     _refuse(first == second, text, rows, "relates an AS to itself")
     relation = _relations(text, two + 1, three)
-    _refuse(relation == _UNKNOWN, text, rows, "has a relation that is none of -1, 0, 1, 2")
+    _refuse(relation == _UNKNOWN, text, rows, f"has a relation that is none of -1, 0, 1, 2, {EXAMPLE}")
     return first, second, relation
 
 
@@ -152,7 +153,7 @@ def _once(first: Asns, second: Asns, relation: Asns, rows: _Rows, text: npt.NDAr
         said = np.where(relation == _PROVIDER, np.where(first < second, -1, 1), relation * 10)
         differs = np.zeros(len(pair), dtype=bool)
         differs[order[1:][same & (said[order][1:] != said[order][:-1])]] = True
-        _refuse(differs, text, rows, "gives a pair of ASes a second relation")
+        _refuse(differs, text, rows, "gives a pair of ASes a second relation, other than in a line above")
     return ~again
 
 
@@ -162,4 +163,4 @@ def _refuse(bad: Flags, text: npt.NDArray[np.uint8], rows: _Rows, why: str) -> N
     row = int(np.argmax(bad))
     start, number = int(rows.start[row]), int(rows.number[row])
     line = bytes(text[start : min(int(rows.end[row]), start + SHOWN)]).decode("ascii", "backslashreplace")
-    raise WireError(f"line {number}: '{line}' {why}, for example 64500|64501|-1", offset=start, line=number)
+    raise WireError(f"line {number}: '{line}' {why}", offset=start, line=number)

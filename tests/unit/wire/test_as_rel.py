@@ -107,7 +107,12 @@ def test_a_pair_that_is_repeated_counts_once(again: bytes) -> None:
 def test_a_pair_with_two_relations_is_refused(other: bytes) -> None:
     error = why(b"1|2|-1\n5|6|0\n" + other + b"\n")
     assert error.fields["line"] == 3
-    assert "a second relation" in error.message
+    assert error.message.endswith(" gives a pair of ASes a second relation, other than in a line above")
+
+
+def test_an_example_is_given_of_the_format_and_not_of_what_contradicts_it() -> None:
+    assert why(b"1|2").message.endswith(", for example 64500|64501|-1")
+    assert why(b"7|7|0").message == "line 1: '7|7|0' relates an AS to itself"
 
 
 def test_what_is_written_is_read_back() -> None:
