@@ -19,6 +19,7 @@ from tests.fuzz.targets import TARGETS, joined
 FIELDS = ((8, 4), (12, 4), (10, 4), (1, 4), (2, 4))
 BOTH = ((8, 4), (12, 4), (27, 16), (28, 16), (10, 2), (1, 8), (302, 4), (371, 0xFFFF))
 SECTION = ((10, 4), (312, 2), (315, 0xFFFF))
+TWO_WAY = ((8, 4), (12, 4), (10, 4), (14, 2), (1, 8), (29305 << 16 | 1, 3))
 SAMPLERS = ((302, 4), (309, 4), (310, 4), (160, 8))
 MOST_OCTETS = 3000  # an input that is longer is slow, and finds no more
 
@@ -44,6 +45,9 @@ def made() -> Iterator[list[bytes]]:
     yield [s.datagram(s.flow_sample(s.sampled_ipv4("192.0.2.1", "198.51.100.1"), s.gateway(64500, (64501, 64502))))]
     yield [s.datagram(s.counter_sample(s.if_counters(3)))]
     yield [s.datagram(s.discarded_packet(s.sampled_header(frame)), agent="2001:db8::9")]
+    yield [
+        n.ipfix(n.flow_set(2, n.template(300, TWO_WAY)), n.flow_set(300, n.record(TWO_WAY, 1, 2, 3, 4, 100, 200) * 2))
+    ]
     turned = (FIELDS[1], FIELDS[0], *FIELDS[2:])
     yield [
         n.ipfix(n.flow_set(2, n.template(300, fields)), n.flow_set(300, n.record(fields, 1, 2, 3, 4, 5)))
