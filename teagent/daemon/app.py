@@ -29,6 +29,7 @@ from teagent.daemon.build import (
     bmp_witness,
     exporter_bounds,
     refuse_allow_list,
+    refuse_to_abandon,
     session_witness,
     snmp_target,
 )
@@ -39,7 +40,7 @@ from teagent.daemon.intake import Intake
 from teagent.daemon.jobs import Jobs
 from teagent.daemon.notify import Notify
 from teagent.daemon.predicting import Predicting, experiments
-from teagent.errors import Refused, TeagentError
+from teagent.errors import TeagentError
 from teagent.service.advise import Advising
 from teagent.service.apply import Applier
 from teagent.service.approve import Approver
@@ -250,7 +251,7 @@ class App:
 
     def admit(self, config: Config) -> None:
         """Raises Refused where `config` may not follow on this app."""
-        refuse_dry_run(config, self.book)
+        refuse_to_abandon(config, self.book)
         if not config.bgp.dry_run:
             refuse_allow_list(config)
 
@@ -269,7 +270,7 @@ class App:
         async with AsyncExitStack() as stack:
             await self._open(stack, self.store.start, self.store.stop)
             await self.book.load()
-            refuse_dry_run(self.config, self.book)
+            refuse_to_abandon(self.config, self.book)
             await self.freeze.load()
             await self.scorer.load()
             await self.predicting.scorecards.load()
@@ -357,19 +358,6 @@ class App:
         except TeagentError as error:
             # The relay holds their deadlines too, and brings them home without us.
             log.error("unconfirmed changes are left to the relay", error=error.message)
-
-
-def refuse_dry_run(config: Config, book: ProposalBook) -> None:
-    """Raises Refused where bgp.dry_run would leave on the wire what nobody looks after."""
-    held = book.on_wire()
-    if config.bgp.dry_run and held:
-        first = held[0]
-        raise Refused(
-            f"bgp.dry_run is true while {first.id} is {first.state.value}: what it announces would be nobody's",
-            hint=f"set it to false, teagent proposal {first.id} revert, and then set it to true",
-            proposal=first.id,
-            state=first.state.value,
-        )
 
 
 def _look_back(config: Config) -> float:

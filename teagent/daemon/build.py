@@ -30,9 +30,10 @@ from teagent.config.effective import (
     SnmpV2c,
 )
 from teagent.engine.measure.exporter_trust import ExporterBounds
-from teagent.errors import TeagentError
+from teagent.errors import Refused, TeagentError
 from teagent.ports import Clock, FlowSource
 from teagent.service.observe import Observer
+from teagent.service.proposals import ProposalBook
 
 if TYPE_CHECKING:
     from teagent.service.as_graphs import AsGraphs
@@ -141,6 +142,28 @@ def refuse_allow_list(config: Config) -> None:
             f"the allow-list {bgp.allow_list} is not what {config.path.name} says, "
             f"and only {bgp.allow_list_owner} may write it",
             hint=f"as {bgp.allow_list_owner}: teagent allow-list write --config {config.path}",
+        )
+
+
+def refuse_to_abandon(config: Config, book: ProposalBook) -> None:
+    """Raises Refused where the configuration would leave on the wire what nobody looks after: by bgp.dry_run, or for
+    want of a link that it speaks of.
+    """
+    for held in book.on_wire():
+        spoken_of = {link for prefix in held.plan.prefixes() for link in held.plan.after.vector(prefix)}
+        gone = sorted(spoken_of - config.network.links.keys())
+        if config.bgp.dry_run:
+            message, undo, again = "bgp.dry_run is true", "set it to false", "set it to true"
+        elif gone:
+            message = f"{'link' if len(gone) == 1 else 'links'} {', '.join(gone)} not in the configuration"
+            undo, again = "put back what is missing", "take it out"
+        else:
+            continue
+        raise Refused(
+            f"{message} while {held.id} is {held.state.value}: what it announces would be nobody's",
+            hint=f"{undo}, teagent proposal {held.id} revert, and then {again}",
+            proposal=held.id,
+            state=held.state.value,
         )
 
 

@@ -18,7 +18,7 @@ from teagent.adapters.store import SqliteStore
 from teagent.daemon import run as daemon_run
 from teagent.daemon.app import App
 from teagent.daemon.run import Process
-from teagent.errors import ConfigError, DiskFull, TeagentError
+from teagent.errors import ConfigError, DiskFull, Refused, StalePlan, TeagentError
 from teagent.model.announcement import HeldOverride, Override
 from teagent.model.proposal import Proposal, ProposalState
 from tests.fakes.proposals import PREFIX, example_proposal
@@ -279,6 +279,56 @@ async def test_a_reload_says_nothing_to_the_routers(
         await life.until(lambda: len(life.apps) == 2)
         assert [name for name, _ in relay.log if name in {"announce", "withdraw"}] == []
         assert [p.state for p in life.apps[1].book.live()] == [state]
+
+
+def without_transit_a(place: Site) -> str:
+    """A good configuration, but for what is announced over the link."""
+    place.links = [("transit-b", "edge1", "eth2"), ("transit-c", "edge1", "eth3")]
+    policy = place.policy.replace("transit-a", "transit-b")
+    (place.directory / "policies" / "10-relief.yaml").write_text(policy)
+    return place.text()
+
+
+@pytest.mark.parametrize("state", [ProposalState.CONFIRMING, ProposalState.ACTIVE])
+async def test_a_link_that_a_change_on_the_wire_speaks_of_cannot_be_taken_out(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch, state: ProposalState
+) -> None:
+    await on_wire(place, relay, state)
+    async with living(place, monkeypatch) as life:
+        with capture_logs() as logs:
+            await life.reload(without_transit_a(place))
+            await life.until(lambda: any("bad" in line["event"] for line in logs))
+        error = next(line for line in logs if "bad" in line["event"])["error"]
+        assert error.startswith(f"link transit-a not in the configuration while p-7f3c is {state.value}")
+        assert len(life.apps) == 1
+        assert PREFIX in relay.held
+
+
+async def test_nor_does_a_daemon_start_without_that_link(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_wire(place, relay, ProposalState.ACTIVE)
+    place.config.write_text(without_transit_a(place))
+    with pytest.raises(Refused, match="link transit-a not in the configuration while p-7f3c is active") as caught:
+        await Process(place.config).run()
+    assert caught.value.hint == "put back what is missing, teagent proposal p-7f3c revert, and then take it out"
+    assert PREFIX in relay.held
+
+
+async def test_a_proposal_that_waits_does_not_keep_a_link_and_is_stale_without_it(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.policy = place.policy.replace("policy: relief", "policy: transit-balance")
+    await on_wire(place, relay, ProposalState.PENDING)
+    relay.held.clear()
+    async with living(place, monkeypatch) as life:
+        await life.reload(without_transit_a(place))
+        await life.until(lambda: len(life.apps) == 2)
+        app = life.apps[1]
+        [waiting] = app.book.live()
+        with pytest.raises(StalePlan):
+            await app.approver.approve(waiting.id, actor="kim", digest=waiting.plan.digest)
+        assert relay.held == {}
 
 
 async def test_nobody_can_approve_while_it_stops(
