@@ -82,6 +82,7 @@ def compiled_listener() -> FlowListener:
 @needs_numba
 def test_much_compiled_sflow_is_read_where_it_stands_and_nothing_of_it_is_lost() -> None:
     listener = compiled_listener()
+    assert listener._in_place(chunk(READ_AT_ONCE, 500))
     assert listener._decode_in_place(chunk(READ_AT_ONCE, 500))
     listener._decode([chunk(READ_AT_ONCE + 500, 10)])  # waits
     assert listener._decode_in_place(chunk(READ_AT_ONCE + 510, 500))
@@ -94,12 +95,12 @@ def test_much_compiled_sflow_is_read_where_it_stands_and_nothing_of_it_is_lost()
 def test_what_could_not_be_read_quickly_where_it_stands_is_left_alone() -> None:
     listener = compiled_listener()
     few = chunk(READ_AT_ONCE, LEAST_IN_PLACE - 1)
-    assert not listener._decode_in_place(few)
+    assert not listener._in_place(few)
     with listener._lock:  # another thread takes records
         assert not listener._decode_in_place(chunk(READ_AT_ONCE, 500))
-    others = [netflow5(record5(src=1, dst=2))] * 500
-    assert listener._decode_in_place(Chunk(10.0, [Arrivals("192.0.2.1", 1, others)]))
-    assert not listener._decode_in_place(Chunk(10.0, [Arrivals("192.0.2.1", 1, others)]))
+    others = Chunk(10.0, [Arrivals("192.0.2.1", 1, [netflow5(record5(src=1, dst=2))] * 500)])
+    assert listener._decode_in_place(others)
+    assert not listener._in_place(others)
     assert sum(map(len, listener.take())) == 500
 
 

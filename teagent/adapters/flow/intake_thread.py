@@ -37,8 +37,8 @@ class IntakeThread:
     `size` datagrams, and the READ_AT_ONCE of each socket, wait for it: the rest waits in the kernel, which counts what
     it has no room for.
 
-    While none waits, what has just been read is offered to `decode_in_place` first, which says whether it has taken it:
-    that is for what takes little more to decode than to copy.
+    Where `in_place` says that to decode a chunk takes little more than to copy it, it is offered to `decode_in_place`,
+    which says whether it has taken it.
     """
 
     def __init__(
@@ -47,11 +47,13 @@ class IntakeThread:
         *,
         size: int,
         decode: Callable[[Sequence[Chunk]], None],
+        in_place: Callable[[Chunk], bool] = lambda _: False,
         decode_in_place: Callable[[Chunk], bool] = lambda _: False,
     ) -> None:
         self._receivers = deque(receivers)
         self._size = size
         self._decode = decode
+        self._in_place = in_place
         self._decode_in_place = decode_in_place
         self._chunks: deque[Chunk] = deque()
         self._held = 0
@@ -102,11 +104,19 @@ class IntakeThread:
                 if self._held >= self._size:
                     return
                 count, chunk = receiver.read()
-                if chunk.arrivals and (self._chunks or not self._decode_in_place(chunk)):
+                if chunk.arrivals and not (self._in_place(chunk) and self._decoded(chunk)):
                     self._chunks.append(chunk.kept())
                     self._held += chunk.datagrams
                 if count < CHUNK:
                     break
+
+    def _decoded(self, chunk: Chunk) -> bool:
+        """Whether it has been, in place. What waits comes first: as long as something does, all has to, which takes
+        longer.
+        """
+        if self._chunks:
+            self._step()
+        return not self._chunks and self._decode_in_place(chunk)
 
     def _step(self) -> None:
         chunks: list[Chunk] = []

@@ -123,6 +123,10 @@ def test_what_is_decoded_in_place_does_not_wait_and_what_is_refused_waits_as_a_c
         if len(order) == whole:
             done.set()
 
+    def suits(chunk: Chunk) -> bool:
+        [found] = chunk.arrivals
+        return found.payloads[0] < b"2"  # some are, and some are not
+
     def in_place(chunk: Chunk) -> bool:
         [found] = chunk.arrivals
         assert isinstance(found.payloads, list)
@@ -138,7 +142,7 @@ def test_what_is_decoded_in_place_does_not_wait_and_what_is_refused_waits_as_a_c
             take(chunk)
             assert all(found.payloads is not one for found in chunk.arrivals for one in offered)
 
-    thread = IntakeThread([endless], size=100_000, decode=decode, decode_in_place=in_place)
+    thread = IntakeThread([endless], size=100_000, decode=decode, in_place=suits, decode_in_place=in_place)
     thread.start()
     try:
         assert done.wait(PATIENCE_SECONDS)
