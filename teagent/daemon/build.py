@@ -147,16 +147,18 @@ def refuse_allow_list(config: Config) -> None:
 
 def refuse_to_abandon(config: Config, book: ProposalBook) -> None:
     """Raises Refused where the configuration would leave on the wire what nobody looks after: by bgp.dry_run, or for
-    want of a link that it speaks of.
+    want of a prefix or a link that it speaks of.
     """
+    ours = {own.prefix for own in engineered(config)}
     for held in book.on_wire():
-        spoken_of = {link for prefix in held.plan.prefixes() for link in held.plan.after.vector(prefix)}
-        gone = sorted(spoken_of - config.network.links.keys())
+        prefixes = held.plan.prefixes()
+        links = {link for prefix in prefixes for link in held.plan.after.vector(prefix)}
+        gone = [f"engineered prefix {prefix}" for prefix in prefixes if prefix not in ours]
+        gone += [f"link {link}" for link in sorted(links - config.network.links.keys())]
         if config.bgp.dry_run:
             message, undo, again = "bgp.dry_run is true", "set it to false", "set it to true"
         elif gone:
-            message = f"{'link' if len(gone) == 1 else 'links'} {', '.join(gone)} not in the configuration"
-            undo, again = "put back what is missing", "take it out"
+            message, undo, again = f"no {', no '.join(gone)}", "put back what is missing", "take it out"
         else:
             continue
         raise Refused(

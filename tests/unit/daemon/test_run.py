@@ -299,7 +299,7 @@ async def test_a_link_that_a_change_on_the_wire_speaks_of_cannot_be_taken_out(
             await life.reload(without_transit_a(place))
             await life.until(lambda: any("bad" in line["event"] for line in logs))
         error = next(line for line in logs if "bad" in line["event"])["error"]
-        assert error.startswith(f"link transit-a not in the configuration while p-7f3c is {state.value}")
+        assert error.startswith(f"no link transit-a while p-7f3c is {state.value}")
         assert len(life.apps) == 1
         assert PREFIX in relay.held
 
@@ -309,10 +309,27 @@ async def test_nor_does_a_daemon_start_without_that_link(
 ) -> None:
     await on_wire(place, relay, ProposalState.ACTIVE)
     place.config.write_text(without_transit_a(place))
-    with pytest.raises(Refused, match="link transit-a not in the configuration while p-7f3c is active") as caught:
+    with pytest.raises(Refused, match="no link transit-a while p-7f3c is active") as caught:
         await Process(place.config).run()
     assert caught.value.hint == "put back what is missing, teagent proposal p-7f3c revert, and then take it out"
     assert PREFIX in relay.held
+
+
+@pytest.mark.parametrize("left", ["", "  - {prefix: 198.51.100.0/24, tags: [customer]}\n"])
+async def test_nor_can_its_prefix_be_taken_out_or_no_longer_be_engineered(
+    place: Site, relay: FakeSpeaker, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    await on_wire(place, relay, ProposalState.ACTIVE)
+    whole = place.text().replace(
+        "{prefix: 203.0.113.0/24}", "{prefix: 203.0.113.0/24, tags: [customer], engineer: true}"
+    )
+    place.config.write_text(whole)
+    async with living(place, monkeypatch) as life:
+        with capture_logs() as logs:
+            await life.reload(whole.replace("  - {prefix: 198.51.100.0/24, tags: [customer], engineer: true}\n", left))
+            await life.until(lambda: any("bad" in line["event"] for line in logs))
+        error = next(line for line in logs if "bad" in line["event"])["error"]
+        assert error.startswith("no engineered prefix 198.51.100.0/24 while p-7f3c is active")
 
 
 async def test_a_proposal_that_waits_does_not_keep_a_link_and_is_stale_without_it(
