@@ -61,6 +61,8 @@ class Teagent(LazyGroup):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             self._misused(ctx, error)
+        except OSError as error:  # of --help and --version
+            self._unwritten(ctx, error)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -70,16 +72,19 @@ class Teagent(LazyGroup):
         except TeagentError as error:
             self._failed(ctx.ensure_object(Settings), ctx, error)
         except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            reason = (error.strerror or str(error)).lower()
-            self._failed(ctx.ensure_object(Settings), ctx, TeagentError(f"the answer cannot be written: {reason}"))
+            self._unwritten(ctx, error)
 
     def _misused(self, ctx: click.Context, error: click.UsageError) -> NoReturn:
         if not ctx.meta[AS_JSON] or isinstance(error, click.exceptions.NoArgsIsHelpError):
             raise error
         command = ctx.command_path if error.ctx is None else error.ctx.command_path
         self._failed(Settings(as_json=True), ctx, WrongUsage(error.format_message(), hint=f"{command} --help"))
+
+    def _unwritten(self, ctx: click.Context, error: OSError) -> NoReturn:
+        if error.errno not in NO_ROOM:
+            raise error
+        reason = (error.strerror or str(error)).lower()
+        self._failed(ctx.ensure_object(Settings), ctx, TeagentError(f"the answer cannot be written: {reason}"))
 
     @staticmethod
     def _failed(settings: Settings, ctx: click.Context, error: TeagentError) -> NoReturn:

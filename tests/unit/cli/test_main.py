@@ -27,8 +27,9 @@ def test_blas_has_one_thread_unless_the_environment_says_otherwise(given: dict[s
     assert done.stdout.splitlines()[-1:] == [wanted], done.stderr
 
 
-def test_a_disk_that_is_full_under_the_answer_is_said_in_a_line() -> None:
+@pytest.mark.parametrize("words", [["--version"], ["freeze", "--help"]])
+def test_a_disk_that_is_full_under_the_answer_is_said_in_a_line(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
-        line = [sys.executable, "-m", "teagent.cli", "graph", "generate", "--ases", "20"]
+        line = [sys.executable, "-m", "teagent.cli", *words]
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "error: the answer cannot be written: no space left on device\n")
