@@ -27,7 +27,7 @@ from teagent.model.policy import Objective, Policy
 KEPT, FIRST = 36, 18
 """So many get a dry run; if none of the first ones is allowed, no others do that look refused."""
 FEW_DEMANDS = 20_000
-"""With no more than so many in the matrix a dry run takes next to nothing: twice as many get one."""
+"""With no more than so many in the matrix a dry run takes next to nothing."""
 LOOKS_REFUSED = 2
 """Where a key says so."""
 BEAM = 64
@@ -78,6 +78,11 @@ class Options:
             changes=np.concatenate((self.changes, more.changes))[order],
             prepends=np.concatenate((self.prepends, more.prepends))[order],
         )
+
+
+def generosity(scene: Scene) -> int:
+    """How many times as many candidates as else get a dry run."""
+    return 2 if len(scene.matrix) <= FEW_DEMANDS else 1
 
 
 def promising(
@@ -207,7 +212,7 @@ class _Rough:
         keys = np.concatenate([np.stack(self._key(plans), axis=1) for plans in found])
         rows = [row for plans in found for row in plans.tolist()]
         orders = np.lexsort(keys[:, 2:].T[::-1]), np.lexsort(keys.T[::-1])
-        times = 2 if len(self._yardstick.scene.matrix) <= FEW_DEMANDS else 1
+        times = generosity(self._yardstick.scene)
         kept, first = _first(orders, times * KEPT).tolist(), set(_first(orders, times * FIRST).tolist())
         first |= {place for place in kept if not keys[place, LOOKS_REFUSED]}
         return [rows[place] for place in first], [rows[place] for place in kept if place not in first]

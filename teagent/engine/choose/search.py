@@ -13,7 +13,7 @@ import numpy as np
 from teagent.engine.choose.candidates import Vector, changes, is_full, neighbors, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
-from teagent.engine.choose.screen import Options, Yardstick, promising, screen
+from teagent.engine.choose.screen import Options, Yardstick, generosity, promising, screen
 from teagent.engine.choose.verdict import Case, judge
 from teagent.engine.predict.looks import look
 from teagent.engine.predict.movement import LIKELY
@@ -29,7 +29,9 @@ from teagent.model.policy import Policy
 PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
-"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look."""
+"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look. Twice as many where
+`generosity` says so.
+"""
 ANY_NUMBER = 2**31
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
@@ -112,7 +114,7 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
     yardstick = _yardstick(task)
     options = _widened(task, yardstick, eligible, options, most)
-    first, others = _candidates(yardstick, options, depth)
+    first, others = _candidates(yardstick, options, depth, generosity(task.scene) * EXHAUSTIVE)
     weighed = _consider_all(task, first)
     if not all(isinstance(one.verdict, RefusedVerdict) for one in weighed):
         weighed += _consider_all(task, others)
@@ -163,11 +165,11 @@ def _one_prepend_less(chosen: Sequence[Considered], options: Mapping[Prefix, Opt
 
 
 def _candidates(
-    yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int
+    yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int, exhaustive: int
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """The others are worth a dry run where not all of the first are refused."""
+    """The others are worth a dry run where not all of the first are refused. Up to `exhaustive` all are."""
     most = max(len(found.vectors) for found in options.values())
-    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= EXHAUSTIVE:
+    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= exhaustive:
         every = [
             Candidate(vectors=tuple(zip(group, chosen, strict=True)))
             for size in range(1, depth + 1)
