@@ -42,7 +42,7 @@ def test_stubs_are_those_without_customers() -> None:
 
 
 def test_an_unknown_as_is_refused_by_name() -> None:
-    with pytest.raises(NotFound, match="AS64500"):
+    with pytest.raises(NotFound, match="there is no AS 64500 in the graph"):
         LADDER.node(64500)
     assert 64500 not in LADDER
     assert 100 in LADDER

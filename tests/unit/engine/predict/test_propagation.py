@@ -245,7 +245,7 @@ class TestMistakes:
             Propagator(TWO, US, [session("x", 10, PEER)])
 
     def test_an_as_that_the_graph_does_not_know_is_refused(self) -> None:
-        with pytest.raises(NotFound, match="AS64499"):
+        with pytest.raises(NotFound, match="there is no AS 64499 in the graph"):
             Propagator(TWO, 64499, [])
 
 
