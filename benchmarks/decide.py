@@ -13,7 +13,7 @@ store, as after a restart of the daemon, are measured, as CPU seconds and as sec
 - the digest of the snapshot; preparing the scene; deciding, all policies of one round in a row;
 - the peak of memory, all that Python itself takes included;
 - deciding once more by the learned model (`decision_senders.py`), one round, once: it has answered nothing before, as
-  with every new window of traffic; and by a young one, as in the first weeks, beside which simple models are believed.
+  with every new window of traffic; and by a young one, as before the first change, beside which the graph has a say.
 
 Beside it, on small instances from the same seed (3 to 10 links, up to 6 prefixes, plans of up to 3): the plan that is
 chosen against the best of all candidates there are, each given a dry run. `gaps` counts where they rank differently,

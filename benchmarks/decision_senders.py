@@ -4,7 +4,7 @@ Each AS is 2 hops from the link that most of its traffic comes by and 2 to 5 fro
 two are alike: more than on the Internet, where whole groups see our links at the same distances. It buys from one of
 3,000 upstreams. Four in five follow the least of hops and prepends and stay where that is equal, the others never move.
 After six, both links that are too full were seen with one and with two prepends; after the first one nothing was
-foretold yet, and simple models are believed beside the learned one.
+foretold yet, and the graph has a say beside the learned model.
 """
 
 from __future__ import annotations

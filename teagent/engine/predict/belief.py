@@ -88,7 +88,7 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
         sticky=float(weights @ model.habits.rules.sticky),
         why=(),
     )
-    return _with_reasons(result, float(model.scores.weights()[0]))
+    return _with_reasons(result)
 
 
 def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Floats, slots: Ints) -> LinkBelief:
@@ -124,7 +124,7 @@ def _shared_upstreams(model: IngressModel, row: int) -> tuple[Asn, ...]:
     return tuple(Asn(int(a)) for a, group in zip(upstream, mine, strict=True) if group in shared)
 
 
-def _with_reasons(belief: Belief, trust: float) -> Belief:
+def _with_reasons(belief: Belief) -> Belief:
     why = []
     match belief.tier:
         case Tier.OWN:
@@ -147,8 +147,6 @@ def _with_reasons(belief: Belief, trust: float) -> Belief:
             why.append(f"does not count prepends on {part.link}")
     if belief.sticky > WORTH_SAYING:
         why.append("stays where it is among equally good links")
-    if trust < WORTH_SAYING:
-        why.append("of late a simple model foretold better than what was learned, and counts for more")
     return replace(belief, why=tuple(why))
 
 

@@ -17,7 +17,7 @@ from teagent.engine.predict.ingress import Vector
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_sums import Sums
 from teagent.engine.predict.ingress_units import Answers
-from teagent.engine.predict.movement import Movement, summed
+from teagent.engine.predict.movement import Movement
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.shares import DemandColumns, Flags, Floats, Ints, Shares
 from teagent.model.bgp import Prefix
@@ -34,9 +34,6 @@ OF_A_LINK = 5
 FINENESS, WEIGHTS = 4, 256
 """They are told from the others by so many steps of weight: of each octave, and of all."""
 
-HEAVIEST = 100
-"""Of so many demands of a prefix simple models choose among all links in a quick look, too: these are most of it."""
-
 NUMBER_MAX = 2**62
 
 
@@ -46,9 +43,8 @@ class ByUnit:
     def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
         self._before = before
         self._sources, self._names = demands.sources, demands.links
-        answers = (chances.answers(before, mixed=mixed) for mixed in (True, False))
-        looked, forecast = (_Units(chances, each, demands.links, asn) for each in answers)
-        self._looked, self._forecast = _Looked(looked), _Forecast(forecast)
+        units = _Units(chances, chances.answers(before), demands.links, asn)
+        self._looked, self._forecast = _Looked(units), _Forecast(units)
 
     def is_for(self, demands: DemandColumns) -> bool:
         return self._sources is demands.sources and self._names == demands.links
@@ -72,8 +68,8 @@ class ByUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Claimed:
-    """Of the demands of a prefix (N), `rows` are those that are of a `unit` (N; the others: -1), the heaviest last, and
-    `light` those that do as these do. Of the rest nothing is claimed. `more_bps`: what is light, by link of the model.
+    """Of the demands of a prefix (N), `rows` are those that are of a `unit` (N; the others: -1), and `light` those that
+    do as these do. Of the rest nothing is claimed. `more_bps`: what is light, by link of the model.
     """
 
     unit: Ints
@@ -105,7 +101,7 @@ class _Units:
         unit[rows] = self._units_of(source[rows], link[rows])
         return _Claimed(
             unit=unit,
-            rows=rows[np.argsort(demands.bps[rows], kind="stable")] if self.answers.simple_too else rows,
+            rows=rows,
             light=light,
             more_bps=_summed(self._place[link[light]], demands.bps[light], len(self.link)),
         )
@@ -116,10 +112,6 @@ class _Units:
         result: Ints = self.link[answers.places[answers.combination[units], answers.at[units]]]
         return result
 
-    def hops(self, source: Ints) -> Ints:
-        """(K, N) of N sources."""
-        return self._chances.model.distances.hops_of(self._asn[source]).T.astype(np.int16)
-
     def _units_of(self, source: Ints, link: Ints) -> Ints:
         new = np.flatnonzero(self._unit[source, link] < 0)
         if len(new):
@@ -128,56 +120,27 @@ class _Units:
         return self._unit[source, link].astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Heaviest:
-    """A few demands (N), of the unit `unit` (N), with their own `hops` (K, N)."""
-
-    demands: DemandColumns
-    unit: Ints
-    hops: Ints
-
-
 class _Looked:
-    """Quick looks: sums over units. Where simple models are asked too, they are asked of the heaviest one by one."""
+    """Quick looks: sums over units."""
 
     def __init__(self, units: _Units) -> None:
         self._units = units
-        self._towards: dict[Prefix, tuple[DemandColumns, Sums, _Heaviest | None]] = {}
+        self._towards: dict[Prefix, tuple[DemandColumns, Sums]] = {}
 
     def expect(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
         self._tell_apart(demands)
         self._units.answers.expect(afters)
 
     def movement(self, demands: DemandColumns, afters: Sequence[Vector], correlation: float) -> Movement:
-        _, sums, heaviest = self._tell_apart(demands)
-        found = sums.movement(afters, self._units.link, self._units.width, correlation)
-        return found if heaviest is None else found + self._one_by_one(heaviest, afters, correlation)
+        return self._tell_apart(demands).movement(afters, self._units.link, self._units.width, correlation)
 
-    def _tell_apart(self, demands: DemandColumns) -> tuple[DemandColumns, Sums, _Heaviest | None]:
+    def _tell_apart(self, demands: DemandColumns) -> Sums:
         known = self._towards.get(demands.prefix)
         if known is None or known[0] is not demands:
-            units, heaviest = self._units, None
-            claimed = units.claimed(demands, LIGHT_IN_LOOKS)
-            unit = claimed.unit
-            if units.answers.simple_too:
-                few = claimed.rows[-HEAVIEST:]
-                hops = units.hops(demands.source_index[few])
-                heaviest = _Heaviest(demands=demands.only(few), unit=unit[few], hops=hops)
-                unit[few] = -1
-            sums = Sums(units.answers, unit, demands.bps, claimed.more_bps)
-            known = self._towards[demands.prefix] = demands, sums, heaviest
-        return known
-
-    def _one_by_one(self, heaviest: _Heaviest, afters: Sequence[Vector], correlation: float) -> Movement:
-        demands, row, units = heaviest.demands, np.arange(len(heaviest.unit)), self._units
-        _, chance = units.answers.forecast(heaviest.unit, heaviest.hops, afters)
-        known = np.flatnonzero(units.link >= 0)
-        each = np.zeros((*chance.shape[:2], units.width), dtype=np.float32)
-        each[:, :, units.link[known]] = chance[:, :, known]
-        for number in [number for number, after in enumerate(afters) if after == units.answers.before]:
-            each[number] = 0.0
-            each[number, row, demands.link_index] = 1.0
-        return summed(demands, (Shares(group=row, expected=one, unit=row, correlation=correlation) for one in each))
+            claimed = self._units.claimed(demands, LIGHT_IN_LOOKS)
+            sums = Sums(self._units.answers, claimed.unit, demands.bps, claimed.more_bps)
+            known = self._towards[demands.prefix] = demands, sums
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -185,7 +148,7 @@ class _Towards:
     """The demands of a prefix (N): `of` (N) is which of the `units` (u) each is of, or, behind these, which of those
     that stay: two for each link, movable and not, where there are such (`stays`); or, behind these, the light ones of a
     link (`light`). `on`, `load` (u) of the units; `small`, `lightest` (u) are those that are told apart more
-    coarsely, and not at all: the light ones go with them. `hops` (K, u) of each unit, if simple models are asked too.
+    coarsely, and not at all: the light ones go with them.
     """
 
     demands: DemandColumns
@@ -197,7 +160,6 @@ class _Towards:
     light: Ints
     small: Flags
     lightest: Flags
-    hops: Ints | None
 
 
 class _Forecast:
@@ -213,8 +175,8 @@ class _Forecast:
 
     def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
         towards, width = self._tell_apart(demands), self._units.width
-        places, chances = self._units.answers.forecast(towards.units, towards.hops, [after])
-        places, chance = self._units.link[places], chances[0]
+        places, chance = self._units.answers.forecast(towards.units, after)
+        places = self._units.link[places]
         group, told = np.empty(len(towards.units), dtype=np.int64), np.flatnonzero(~towards.lightest)
         group[told] = _grouped(towards.on[told], places[told], chance[told], towards.small[told], width)
         first = int(group[told].max(initial=-1)) + 1
@@ -246,9 +208,6 @@ class _Forecast:
         kinds, which = np.unique(kind[rest], return_inverse=True)
         of[rest] = len(units) + which.reshape(-1)
         light = kinds[kinds >= 2 * width] - 2 * width
-        # The heaviest sender of each unit stands for all, who are its like.
-        like = np.zeros(len(units), dtype=np.int64)
-        like[place.reshape(-1)] = demands.source_index[claimed.rows]
         return _Towards(
             demands=demands,
             units=units,
@@ -259,7 +218,6 @@ class _Forecast:
             light=light,
             small=_lightest(on, load, SMALL),
             lightest=_at_least_one(on, load, light) | _lightest(on, load, LIGHT) & np.isin(on, light),
-            hops=self._units.hops(like) if self._units.answers.simple_too else None,
         )
 
 

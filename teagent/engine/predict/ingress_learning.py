@@ -23,7 +23,7 @@ from teagent.engine.predict.ingress import (
     Question,
     Vector,
 )
-from teagent.engine.predict.ingress_scores import losses, misses_of
+from teagent.engine.predict.ingress_scores import misses_of
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
@@ -169,16 +169,14 @@ def _ties(model: IngressModel) -> Ties:
 
 
 def _scored(model: IngressModel, observation: Observation, vector: Vector, share: Floats, before: Ints) -> IngressModel:
-    """What the models would have said of this vector, against what was seen first."""
+    """What would have been said of this vector, against what was seen first."""
     last = model.vector(observation.vector_before) if observation.vector_before is not None else model.open[-1].vector
     rows = np.flatnonzero((before >= 0) & (share.sum(axis=1) > 0) & (observation.bps > 0))
     if not len(rows) or last == vector:
         return model
-    bps, seen = observation.bps[rows], share[rows]
-    each = Chances(model).each(observation.asn[rows], before[rows], last, vector)
-    mixed = np.tensordot(model.scores.weights(), each, axes=1)
-    scores = model.scores.with_outcome(losses(each, seen, bps), misses_of(bps, mixed, seen, before[rows]))
-    return replace(model, scores=scores)
+    chances = Chances(model).each(observation.asn[rows], before[rows], last, vector)
+    misses = misses_of(observation.bps[rows], chances, share[rows], before[rows])
+    return replace(model, scores=model.scores.with_outcome(misses))
 
 
 # --- what they answered -----------------------------------------------------------------------------------------------

@@ -1,11 +1,8 @@
-"""How well the learned model and the simple ones foretold lately: who is believed how much, and how wide bands are.
+"""How well the model foretold lately, and with that how wide bands are.
 
-Each new vector is foretold before its first answers teach anything. Loss is half the Brier score, by bytes: 0 where all
-was foretold for certain, 1 where all went elsewhere. The models are then mixed as a Bayesian would who takes a point of
-loss for a log-likelihood of so much; a simple model that fits better for a while takes over.
-
-Bands widen by how alike senders are taken to err: alone, their errors average out, together they add up. That is set
-so that nine of ten of the loads of late would have been within their bands.
+Each new vector is foretold before its first answers teach anything. Bands widen by how alike senders are taken to err:
+alone, their errors average out, together they add up. That is set so that nine of ten of the loads of late would have
+been within their bands.
 """
 
 from __future__ import annotations
@@ -21,12 +18,8 @@ from teagent.engine.predict.normal import density_and_share, quantiles
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
-AT_FIRST = (0.0, -2.0, -3.0, -5.0)
-"""Logarithms of the weights of the learned model and of each of `Simple` before any of them was tried."""
-SHARPNESS = 40.0
-"""Logarithm of weight that a loss of 1 costs."""
-FADES = 0.8
-"""What a loss keeps with every further one."""
+GRAPH_AT_FIRST = 0.3
+"""How much the graph's word counts beside what was learned, until a first vector was scored."""
 
 CORRELATION = 0.4
 """How alike senders err before anything was scored; counts as much as ASSUMED_MISSES misses."""
@@ -57,17 +50,14 @@ class Miss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """`loss`: faded sums of the learned model's and of each of `Simple`'s. `misses`: oldest first."""
+    """`misses`: oldest first."""
 
-    loss: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     misses: tuple[Miss, ...] = ()
 
-    def weights(self) -> Floats:
-        """(4) how much each is believed; sums to 1."""
-        log = np.array(AT_FIRST) - SHARPNESS * np.array(self.loss)
-        weight = np.exp(log - log.max())
-        result: Floats = weight / weight.sum()
-        return result
+    @property
+    def graph(self) -> float:
+        """How much the graph's word counts beside what was learned, 0 to 1 (`ingress_units.by_graph`)."""
+        return 0.0 if self.misses else GRAPH_AT_FIRST
 
     def correlation(self) -> float:
         """How alike different senders err, 0 to 1: what `Shares.correlation` wants."""
@@ -82,20 +72,10 @@ class Scores:
         sure = weight.sum() / (weight.sum() + ASSUMED_MISSES)
         return float(np.exp(sure * np.log(seen) + (1 - sure) * np.log(CORRELATION)))
 
-    def with_outcome(self, loss: Floats, misses: tuple[Miss, ...]) -> Scores:
-        """`loss` (4) of one vector, and the `misses` of its links."""
+    def with_outcome(self, misses: tuple[Miss, ...]) -> Scores:
+        """With the `misses` of the links under one further vector."""
         older = tuple(replace(miss, age=miss.age + 1) for miss in self.misses)
-        return Scores(
-            loss=tuple(FADES * old + float(now) for old, now in zip(self.loss, loss, strict=True)),
-            misses=(*older, *misses)[-REMEMBERED:],
-        )
-
-
-def losses(chances: Floats, share: Floats, bps: Floats) -> Floats:
-    """(M) of M forecasts `chances` (M, R, K) of senders that then came as `share` (R, K)."""
-    each = ((chances - share) ** 2).sum(axis=2) / 2
-    result: Floats = each @ bps / bps.sum()
-    return result
+        return Scores(misses=(*older, *misses)[-REMEMBERED:])
 
 
 def misses_of(bps: Floats, chances: Floats, share: Floats, link: Ints) -> tuple[Miss, ...]:
@@ -104,7 +84,7 @@ def misses_of(bps: Floats, chances: Floats, share: Floats, link: Ints) -> tuple[
 
     As the dry run has it, what senders have in common makes them move: they come to a link as they leave it.
     """
-    part = bps / bps.sum()
+    part, chances = bps / bps.sum(), chances.astype(np.float64)  # CERTAIN is less than float32 tells apart
     alone = np.sqrt(part**2 @ np.clip(chances * (1 - chances), 0, None))
     density, _ = density_and_share(quantiles(np.clip(chances, CERTAIN, 1 - CERTAIN)))
     follows = np.where(link[:, None] == np.arange(chances.shape[1]), -density, density)

@@ -11,8 +11,7 @@ import numpy as np
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, Floats, IngressModel, Ints, Vector
-from teagent.engine.predict.ingress_simple import Simple, simple_chances
-from teagent.engine.predict.ingress_units import ONLY_LEARNED, Answers, Units, foretold
+from teagent.engine.predict.ingress_units import Answers, Units, foretold
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -22,11 +21,8 @@ OWN_RULES = 0.3
 
 NUMBER_MAX = 2**40
 
-NEGLIGIBLE = 0.002
-"""Where the simple models together are believed less than this, the learned one alone is asked."""
-
 TOGETHER = 100_000
-"""Chances that are mixed at once: what is worked with stays in the second-level cache."""
+"""Chances that are worked out at once: what is worked with stays in the second-level cache."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
@@ -38,16 +34,6 @@ class Cases:
     asn: Ints
     link: Ints
     of: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Asked:
-    """R senders that come in over `link` (R) under `before`, with their `hops` (K, R), and as units."""
-
-    hops: Ints
-    link: Ints
-    before: Vector
-    units: Units
 
 
 class Chances:
@@ -68,7 +54,7 @@ class Chances:
         # One after the other: of each sender where it is by itself, of each elsewhere, of patterns.
         self._weights = np.concatenate(parts)
         self._own = self._weights[: len(self._own)]
-        self._asked_of: WeakKeyDictionary[Cases, _Asked] = WeakKeyDictionary()
+        self._asked_of: WeakKeyDictionary[Cases, tuple[Vector, Units]] = WeakKeyDictionary()
 
     def cases(self, asn: Ints, link: Ints) -> Cases:
         """Who is told apart at all. Takes longer than what is asked of the cases: keep it for many vectors."""
@@ -82,63 +68,47 @@ class Chances:
         _, first, which = np.unique(code * len(self.model.links) + link, return_index=True, return_inverse=True)
         return Cases(asn=asn[first], link=link[first], of=which.reshape(-1))
 
-    def of(self, cases: Cases, before: Vector, after: Vector) -> Floats:
-        """(C, K) as `each`, mixed by how well the models foretold lately."""
-        return next(self._mixed(cases, before, [after], self.model.scores.weights()))
+    def of(self, cases: Cases, before: Vector, after: Vector) -> Weights:
+        """(C, K) as `each`."""
+        return next(self.of_each(cases, before, [after]))
 
-    def answers(self, before: Vector, *, mixed: bool) -> Answers:
-        """Of units that were seen under `before`, none of which is known there yet."""
-        return Answers(self._weights, before, self._width, self._trust(), mixed=mixed)
-
-    def _trust(self) -> Floats:
-        """Without simple models that are hardly believed."""
-        weights = self.model.scores.weights()
-        return ONLY_LEARNED if weights[1:].sum() < NEGLIGIBLE else weights
-
-    def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Floats]:
-        """(C, K) as `of`, for each of many vectors, and without simple models that are hardly believed."""
-        return self._mixed(cases, before, afters, self._trust())
-
-    def _mixed(self, cases: Cases, before: Vector, afters: Sequence[Vector], weights: Floats) -> Iterator[Floats]:
-        asked = self._asked_of.get(cases)
-        if asked is None or asked.before != before:
-            asked = self._asked_of[cases] = self._asked(cases.asn, cases.link, before)
-        told = foretold(asked.units, before, afters)
-        step = max(1, TOGETHER // max(1, asked.hops.size))
+    def of_each(self, cases: Cases, before: Vector, afters: Sequence[Vector]) -> Iterator[Weights]:
+        """(C, K) as `of`, for each of many vectors."""
+        known = self._asked_of.get(cases)
+        if known is None or known[0] != before:
+            known = self._asked_of[cases] = before, self.units(cases.asn, cases.link, before)
+        units = known[1]
+        told = foretold(units, before, afters)
+        step = max(1, TOGETHER // max(1, len(self.model.links) * len(cases.asn)))
         for first in range(0, len(afters), step):
             part = slice(first, first + step)
-            learned, *simple = self._models(asked, afters[part], told[part], np.diag(weights[1:]))
-            yield from sum(simple, np.float32(weights[0]) * learned).swapaxes(1, 2)
+            yield from self._by_link(units, afters[part], told[part])
 
-    def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Floats:
-        """(4, R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards,
-        as the learned model says, and as each of the simple ones.
+    def each(self, asn: Ints, link: Ints, before: Vector, after: Vector) -> Weights:
+        """(R, K) for senders `asn` (R) that come in over `link` (R) under `before`: chances of each link afterwards.
 
-        Of links of which nothing is known for a sender the learned one says nothing; a `link` that `before` withholds
-        is taken as seen.
+        Of links of which nothing is known for a sender nothing is said; a `link` that `before` withholds is taken as
+        seen.
         """
-        asked = self._asked(asn, link, before)
-        models = self._models(asked, [after], foretold(asked.units, before, [after]), np.eye(len(Simple)))
-        return np.stack([chances[0].T for chances in models])
+        units = self.units(asn, link, before)
+        chances: Weights = self._by_link(units, [after], foretold(units, before, [after]))[0]
+        return chances
 
-    def _asked(self, asn: Ints, link: Ints, before: Vector) -> _Asked:
-        hops = self.model.distances.hops_of(asn)
-        return _Asked(hops=np.ascontiguousarray(hops.T), link=link, before=before, units=self.units(asn, link, before))
+    def answers(self, before: Vector) -> Answers:
+        """Of units that were seen under `before`, none of which is known there yet."""
+        return Answers(self._weights, before, self._width, self.model.scores.graph)
 
-    def _models(self, asked: _Asked, afters: Sequence[Vector], told: Weights, simple: Floats) -> list[Weights]:
-        """(V, K, R) each: `told` (V, D, S) by link, and what the simple ones say together by each row of weights."""
-        learned = np.zeros((len(afters), *asked.hops.shape), dtype=np.float32)
-        of = asked.units.of
-        np.put_along_axis(learned, asked.units.places[of].T[None], told[:, of].swapaxes(1, 2), axis=1)
-        models = [learned, *(simple_chances(row, asked.hops, asked.link, asked.before, afters) for row in simple)]
+    def _by_link(self, units: Units, afters: Sequence[Vector], told: Weights) -> Weights:
+        """(V, R, K) of `told` (V, D, S)."""
+        result = np.zeros((len(afters), len(units.of), len(self.model.links)), dtype=np.float32)
+        np.put_along_axis(result, units.places[units.of][None], told[:, units.of], axis=2)
         withheld = np.array(afters) >= WITHHELD
-        some = np.flatnonzero(withheld.any(axis=1))
-        for chances, total in zip(models, (1.0, *simple.sum(axis=1)), strict=True) if len(some) else ():
+        for number in np.flatnonzero(withheld.any(axis=1)).tolist():
             # Who has nothing left that is known of it goes anywhere.
-            kept = np.where(withheld[some, :, None], 0.0, chances[some])
-            kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld[some, :, None])
-            chances[some] = total * kept / kept.sum(axis=1, keepdims=True)
-        return models
+            kept = np.where(withheld[number], 0.0, result[number])
+            kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld[number])
+            result[number] = kept / kept.sum(axis=1, keepdims=True)
+        return result
 
     def weights_of(self, asn: int) -> tuple[Weights, Ints]:
         """(H) weights of habits of one sender and (S) its slots, places among the links."""
@@ -192,6 +162,7 @@ class Chances:
             owned=owned[first],
             behind=pattern(np.take_along_axis(hops[first], places[first], axis=1), int(FAR)),
             of=of.reshape(-1),
+            graph=model.scores.graph,
         )
 
     def _like(self, places: Ints, hops: Ints) -> Ints:

@@ -17,7 +17,8 @@ from teagent.engine.predict.ingress_scores import Miss, Scores
 from teagent.engine.predict.senders import Distances
 from teagent.errors import Refused
 
-VERSION = 1
+VERSION = 2
+"""In files of version 1 there is also how well simple models foretold, which is not looked at any more."""
 
 State = Mapping[str, npt.NDArray[Any]]
 
@@ -46,7 +47,6 @@ def to_state(model: IngressModel) -> dict[str, npt.NDArray[Any]]:
         "open_answers": np.array([q.answers for q in questions]).reshape(len(questions), len(model.asn), width),
         "open_seen": np.array([q.seen for q in questions], dtype=np.int64).reshape(len(questions), len(model.asn)),
         "rates": np.zeros(0) if model.pooled is None else model.pooled.rates.flat(),
-        "loss": np.array(model.scores.loss),
         "misses": np.array([(m.distance, m.alone, m.together, m.age) for m in model.scores.misses]).reshape(-1, 4),
         "learned_at": np.array(np.nan if model.learned_at is None else model.learned_at.timestamp()),
     }
@@ -92,7 +92,6 @@ def from_state(state: State, distances: Distances) -> IngressModel:
             evidence=np.exp2(state["evidence"] / np.float32(LOG_STEP)).astype(np.float32),
             open=questions,
             scores=Scores(
-                loss=tuple(float(x) for x in state["loss"]),
                 misses=tuple(
                     Miss(distance=float(d), alone=float(a), together=float(t), age=int(n))
                     for d, a, t, n in state["misses"]

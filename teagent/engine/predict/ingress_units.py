@@ -4,8 +4,8 @@ A unit has weights of habits over its slots, and a slot that it is on. What it a
 but the prepends of its slots. Among many vectors these are the same few again and again, and for all prefixes that are
 announced alike: each is worked out once, for all units that are asked the same in one product of matrices, and kept.
 
-Where simple models are believed too, what is kept for quick looks is of them all, as if these chose among the slots as
-well. A forecast of one vector has them choose among all links.
+Beside what was learned the graph may have a say: who is not moved by it stays. It knows nothing of habits, but of where
+a sender is now it needs no explanation.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from teagent.engine.predict.habit_rates import UNREACHED
 from teagent.engine.predict.habits import WITHHELD, answers
-from teagent.engine.predict.ingress import ERROR, Flags, Floats, Ints, Vector
-from teagent.engine.predict.ingress_simple import simple_chances
+from teagent.engine.predict.ingress import ERROR, Flags, Ints, Vector
 from teagent.engine.predict.pooling import Weights
 from teagent.model.announcement import PREPEND_HARD_MAX
 
@@ -39,7 +39,7 @@ class Units:
     """D units, of habits over the links at `places` (D, S): each has the `weights` (W, H) in row `source` (D), and
     comes from slot `at` (D). `of` (R) says which unit each sender is. What was seen of an `owned` one (D) is in its
     weights; of the others only those habits count that would have taken them where they are. `behind` (D, S): how many
-    hops further each link is than the nearest of them, cut off as in patterns.
+    hops further each link is than the nearest of them, cut off as in patterns. `graph` is how much its word counts.
     """
 
     weights: Weights
@@ -49,14 +49,12 @@ class Units:
     owned: Flags
     behind: Ints
     of: Ints
-
-
-ONLY_LEARNED: Floats = np.ones(1)
+    graph: float
 
 
 def foretold(units: Units, before: Vector, afters: Sequence[Vector]) -> Weights:
     """(V, D, S): for each of V vectors the chance of each slot, for units that were seen under `before`."""
-    known = Answers(units.weights, before, units.places.shape[1], ONLY_LEARNED)
+    known = Answers(units.weights, before, units.places.shape[1], units.graph)
     ids = known.register(units)
     column = known.columns(afters)
     result: Weights = known.chance[ids, column[:, known.combination[ids]]]
@@ -68,20 +66,17 @@ class Answers:
 
     The links at which a unit has its slots are its `combination` (U), one of P at `places` (P, S). `asked` (P): how
     many distinct prepends at its slots were asked for; in that order `chance` (U, columns, S) holds the answers. `at`
-    (U) is the slot that a unit is on. `trust`: how much the learned model is believed, and each of the simple ones if
-    any of them is: `chance` is of them all if it is `mixed`.
+    (U) is the slot that a unit is on.
     """
 
-    def __init__(self, weights: Weights, before: Vector, width: int, trust: Floats, *, mixed: bool = True) -> None:
-        self.before, self._weights, self._width, self._trust = before, weights, width, trust
-        self._mixed = mixed and self.simple_too
+    def __init__(self, weights: Weights, before: Vector, width: int, graph: float) -> None:
+        self.before, self._weights, self._width, self._graph = before, weights, width, np.float32(graph)
         none = np.zeros(0, dtype=np.int64)
         self.places: Ints = np.zeros((0, width), dtype=np.int64)
         self.at, self.combination, self.asked = none, none, none
         self.chance: Weights = np.zeros((0, 0, width), dtype=np.float32)
-        self._learned = self.chance
-        self._behind: Ints = np.zeros((0, width), dtype=np.int8)
         self._source, self._owned, self._done = none, np.zeros(0, dtype=bool), none
+        self._behind: Ints = np.zeros((0, width), dtype=np.int64)
         self._units = _Numbered()
         self._combinations = _Numbered()
         self._code: Ints = np.zeros((0, 0), dtype=np.int64)
@@ -103,18 +98,13 @@ class Answers:
             self._source = np.concatenate((self._source, units.source[new]))
             self._owned = np.concatenate((self._owned, units.owned[new]))
             self._done = np.concatenate((self._done, np.zeros(len(new), dtype=np.int64)))
-            self._behind = np.concatenate((self._behind, units.behind[new].astype(np.int8)))
+            self._behind = np.concatenate((self._behind, units.behind[new]))
             self._grow(len(self.at), self.chance.shape[1])
         return ids
 
     def _grow(self, units: int, columns: int) -> None:
         more = (0, units - self.chance.shape[0]), (0, columns - self.chance.shape[1]), (0, 0)
         self.chance = np.pad(self.chance, more)
-        self._learned = np.pad(self._learned, more) if self._mixed else self.chance
-
-    @property
-    def simple_too(self) -> bool:
-        return len(self._trust) > 1
 
     def _take_in(self, places: Ints) -> None:
         count = len(places)
@@ -163,21 +153,12 @@ class Answers:
         self._work_out()
         return column
 
-    def forecast(self, units: Ints, hops: Ints | None, afters: Sequence[Vector]) -> tuple[Ints, Weights]:
-        """For each of V vectors the chances of `units` (u) to come by links, (V, u, links), and which these are, (u,
-        links): a unit's slots or, with `hops` (K, u) for simple models, all.
-        """
-        column = self.columns(afters)
+    def forecast(self, units: Ints, after: Vector) -> tuple[Ints, Weights]:
+        """At which links `units` (u) have their slots, and their chances to come by these, both (u, S)."""
+        (column,) = self.columns([after])
         combination = self.combination[units]
-        places = self.places[combination]
-        learned: Weights = np.minimum(self._learned[units, column[:, combination]], np.float32(1))
-        if hops is None:
-            return places, learned
-        row = np.arange(len(units))
-        on = places[row, self.at[units]]
-        chance = simple_chances(self._trust[1:], hops, on, self.before, afters).swapaxes(1, 2).copy()
-        chance[:, row[:, None], places] += np.float32(self._trust[0]) * learned
-        return np.broadcast_to(np.arange(len(hops)), chance.shape[1:]), chance
+        chance: Weights = np.minimum(self.chance[units, column[combination]], np.float32(1))
+        return self.places[combination], chance
 
     def _work_out(self) -> None:
         """What is missing."""
@@ -192,10 +173,9 @@ class Answers:
                 part, columns = rows[low : low + BLOCK], slice(done, done + len(todo))
                 found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
                 found = found.reshape(len(part), len(todo), self._width)
-                self._learned[part, columns] = found
-                if self._mixed:
-                    simple = simple_chances(self._trust[1:], self._behind[part].T, slot, there, todo)
-                    self.chance[part, columns] = np.float32(self._trust[0]) * found + simple.transpose(2, 0, 1)
+                if self._graph > 0:
+                    found += self._graph * (by_graph(self._behind[part], slot, there, todo) - found)
+                self.chance[part, columns] = found
         self._done[late] = self.asked[self.combination[late]]
 
     def _jobs(self, late: Ints) -> Iterator[tuple[_Job, Ints]]:
@@ -264,6 +244,29 @@ def _onto(after: tuple[int, ...], slot: int, before: tuple[int, ...] | None) -> 
         result *= np.where(there, np.float32(1 - ERROR), np.float32(ERROR))
     result.flags.writeable = False
     return result
+
+
+def by_graph(behind: Ints, slot: int, before: tuple[int, ...], afters: Sequence[tuple[int, ...]]) -> Weights:
+    """(n, V, S) for units on `slot`, of which each link is so many hops `behind` (n, S) the nearest, as patterns have
+    it: to which slots they go under each of V vectors. A unit stays unless the least of hops and prepends is elsewhere
+    now than it was `before`; then it goes there, to each of the equals alike.
+    """
+    here = np.arange(behind.shape[1]) == slot
+    hops = np.where(behind == UNREACHED, WITHHELD // 2, behind)  # nearer than a link that is withheld
+    was, *then = (_taken(hops + np.array(vector), here) for vector in (before, *afters))
+    result = np.empty((len(behind), len(afters), behind.shape[1]), dtype=np.float32)
+    for number, taken in enumerate(then):
+        goes = (taken != was).any(axis=1) & ~taken[:, slot]
+        result[:, number] = np.where(goes[:, None], taken, here)
+    result /= result.sum(axis=2, keepdims=True)
+    return result
+
+
+def _taken(cost: Ints, here: Flags) -> Flags:
+    """(n, S) the links of the least cost (n, S); only the one where a unit is, if that is among them."""
+    least: Flags = cost == cost.min(axis=1, keepdims=True)
+    stays = (least & here).any(axis=1, keepdims=True)
+    return np.where(stays, here, least)
 
 
 def _packed(rows: Ints, base: int) -> Ints:

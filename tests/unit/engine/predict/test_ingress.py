@@ -277,6 +277,12 @@ def test_a_model_that_was_kept_says_the_same_as_before():
     )
 
 
+def test_what_was_kept_of_simple_models_is_passed_over():
+    model = taught(seen([0, 0], 0), seen([1, 0], 0, day=1))
+    state = to_state(model) | {"version": np.array(1), "loss": np.array([0.1, 0.0, 0.2, 0.3])}
+    assert from_state(state, model.distances).scores == model.scores
+
+
 def test_a_model_that_was_kept_before_rates_were_is_taken():
     model = taught(seen([0, 0], 0), seen([1, 0], 0, day=1))
     state = {name: array for name, array in to_state(model).items() if name != "rates"}

@@ -12,7 +12,6 @@ from teagent.engine.predict.ingress import IngressModel, Observation, empty
 from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS, LIGHT, LIGHT_IN_LOOKS, MANY
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.ingress_learning import learn
-from teagent.engine.predict.ingress_scores import Scores
 from teagent.engine.predict.movement import summed
 from teagent.engine.predict.senders import Distances
 from teagent.engine.predict.shares import DemandColumns, Flags, Ints, Kinds
@@ -27,11 +26,7 @@ VECTORS = [LIVE, *({**LIVE, "a": more, "b": less} for more in (0, 1, 2) for less
 SOURCES = tuple(Source(asn=asn) for asn in (0, *range(FIRST, FIRST + 2 * KNOWN)))
 
 
-YOUNG = Scores(loss=(0.05, 0.0, 0.0, 0.0))
-"""Simple models are believed more than what was learned."""
-
-
-def taught(scores: Scores | None = None, links: tuple[str, ...] = LINKS) -> IngressModel:
+def taught(links: tuple[str, ...] = LINKS) -> IngressModel:
     """Of `KNOWN` senders under three vectors; the graph knows as many more, at all kinds of distances."""
     rng = np.random.default_rng(7)
     asn = np.arange(FIRST, FIRST + 2 * KNOWN)
@@ -54,7 +49,7 @@ def taught(scores: Scores | None = None, links: tuple[str, ...] = LINKS) -> Ingr
             bps=np.ones(KNOWN),
         )
         model, before = learn(model, observation), on
-    return replace(model, scores=scores or Scores(loss=(0.0, 1.0, 1.0, 1.0)))
+    return model
 
 
 def demands(
@@ -143,10 +138,9 @@ def heaviest_first(asked: DemandColumns) -> tuple[Ints, Flags]:
     return order, np.cumsum(asked.bps[order][::-1])[::-1] <= LIGHT / 2 * asked.bps.sum()
 
 
-@pytest.mark.parametrize("scores", [None, YOUNG])
-def test_of_a_crowd_the_lightest_of_a_link_are_one_group(scores: Scores | None) -> None:
+def test_of_a_crowd_the_lightest_of_a_link_are_one_group(learned: Learned) -> None:
     asked = crowded()
-    found = Learned(taught(scores)).forecast_shares(asked, LIVE, VECTORS[5])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
     order, light = heaviest_first(asked)
     assert np.count_nonzero(light) > len(light) / 4
     lightest = order[light & asked.movable[order]]
@@ -188,29 +182,6 @@ def test_another_scene_is_not_taken_for_the_last(learned: Learned) -> None:
     other = replace(demands("10.0.0.0/24", 5), sources=SOURCES[:1] + SOURCES[:0:-1])
     wanted = summed(other, learned.forecast_each(other, LIVE, VECTORS))
     assert learned.movement(other, LIVE, VECTORS).mean == pytest.approx(wanted.mean, rel=1e-4, abs=1.0)
-
-
-def test_where_simple_models_are_believed_too_their_sums_over_units_are_sums_over_demands() -> None:
-    few, live = LINKS[:3], {"a": 0, "b": 0, "c": 1}
-    vectors = [{"a": more, "b": less, "c": 1} for more in (0, 1, 2) for less in (0, 1, 3)]
-    young, asked = Learned(taught(YOUNG, few)), demands("10.0.0.0/24", 3, few)
-    wanted, found = summed(asked, young.forecast_each(asked, live, vectors)), young.movement(asked, live, vectors)
-    for each in fields(found):
-        values, expected = getattr(found, each.name), getattr(wanted, each.name)
-        assert values == pytest.approx(expected, rel=1e-4, abs=1e-4 * float(np.max(expected))), each.name
-    assert not np.allclose(wanted.mean, Learned(taught(None, few)).movement(asked, live, vectors).mean, rtol=1e-2)
-
-
-@pytest.mark.parametrize("after", VECTORS)
-def test_where_simple_models_are_believed_too_a_sender_may_come_over_any_link(after: dict[str, int]) -> None:
-    model = taught(YOUNG)
-    young, asked = Learned(model), demands("10.0.0.0/24", 3)
-    (wanted,) = young.forecast_each(asked, LIVE, [after])
-    row = model.rows(np.array([source.asn for source in SOURCES]))[asked.source_index]
-    known = (row >= 0) & (model.slots[row] == asked.link_index[:, None]).any(axis=1)
-    found = young.forecast_shares(asked, LIVE, after)
-    assert found.of_demands()[known] == pytest.approx(wanted.of_demands()[known], abs=1 / CHANCE_STEPS)
-    assert found.expected.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_where_a_link_is_withheld_who_has_none_left_goes_anywhere(learned: Learned) -> None:

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teagent.engine.predict.habit_rates import UNREACHED
 from teagent.engine.predict.habits import WITHHELD, habits
 from teagent.engine.predict.ingress import ERROR
-from teagent.engine.predict.ingress_simple import Simple, simple_chances
-from teagent.engine.predict.ingress_units import ONLY_LEARNED, Answers, Units, foretold
+from teagent.engine.predict.ingress_units import Answers, Units, by_graph, foretold
 
 LINKS = 5
 vectors = st.tuples(*[st.sampled_from([0, 0, 1, 2, 3, WITHHELD])] * LINKS)
 
 
-def units(seed: int, count: int) -> Units:
+def units(seed: int, count: int, graph: float = 0.0) -> Units:
     rng = np.random.default_rng(seed)
     weights = rng.random((count, len(habits(3)))).astype(np.float32) ** 8
     return Units(
@@ -25,8 +25,9 @@ def units(seed: int, count: int) -> Units:
         places=np.sort(rng.permuted(np.tile(np.arange(LINKS), (count, 1)), axis=1)[:, :3], axis=1),
         at=rng.integers(0, 3, count),
         owned=rng.random(count) < 0.5,
-        behind=np.zeros((count, 3), dtype=np.int64),
+        behind=rng.integers(0, 3, (count, 3)),
         of=np.arange(count),
+        graph=graph,
     )
 
 
@@ -53,8 +54,9 @@ def test_many_units_under_many_vectors_answer_as_each_habit_does(seed, count, be
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 12), vectors, st.lists(vectors, min_size=2, max_size=6))
 def test_answers_are_the_same_whenever_units_turn_up_and_vectors_are_asked_for(seed, count, before, afters):
-    some, at_once = units(seed, count), foretold(units(seed, count), before, afters)
-    known, middle = Answers(some.weights, before, 3, ONLY_LEARNED), count // 2
+    some = units(seed, count, graph=0.3)
+    at_once = foretold(some, before, afters)
+    known, middle = Answers(some.weights, before, 3, 0.3), count // 2
     first = known.register(some_of(some, slice(0, middle)))
     known.columns(afters[:1])
     ids = known.register(some)
@@ -74,6 +76,7 @@ def some_of(given_: Units, rows: slice) -> Units:
         owned=given_.owned[rows],
         behind=given_.behind[rows],
         of=given_.of[rows],
+        graph=given_.graph,
     )
 
 
@@ -86,13 +89,42 @@ def test_no_units_have_no_answers():
     assert foretold(units(1, 0), (0,) * LINKS, [(1,) * LINKS]).shape == (1, 0, 3)
 
 
-def test_a_link_that_is_withheld_is_further_than_one_without_a_path():
-    hops = np.array([[3], [16_384], [16_384]])
-    chances = simple_chances(np.eye(3)[Simple.TIES], hops, np.array([0]), (0, 0, 0), [(WITHHELD, WITHHELD, 0)])
-    assert chances[0, :, 0].tolist() == [0.0, 0.0, 1.0]
+# --- what the graph says ----------------------------------------------------------------------------------------------
+
+
+def by_the_graph(behind: list[int], on: int, before: tuple[int, ...], after: tuple[int, ...]) -> list[float]:
+    chances: list[float] = by_graph(np.array([behind]), on, before, [after])[0, 0].tolist()
+    return chances
+
+
+def test_who_is_not_where_the_graph_says_stays_unless_the_change_moves_what_the_graph_says():
+    assert by_the_graph([0, 2], 1, (0, 0), (1, 0)) == [0.0, 1.0]
+    assert by_the_graph([0, 2], 0, (0, 0), (3, 0)) == [0.0, 1.0]
+    assert by_the_graph([0, 1, 2], 2, (0, 0, 0), (3, 0, 0)) == [0.0, 1.0, 0.0]
+
+
+def test_who_is_on_one_of_the_equals_stays_there():
+    assert by_the_graph([0, 1], 0, (0, 0), (1, 0)) == [1.0, 0.0]
+
+
+def test_who_is_on_none_of_the_equals_goes_to_each_of_them_alike():
+    assert by_the_graph([0, 1, 1], 0, (0, 0, 0), (2, 0, 0)) == [0.0, 0.5, 0.5]
+
+
+def test_a_link_without_a_path_in_the_graph_is_not_gone_to_unless_no_other_announces():
+    assert by_the_graph([0, UNREACHED], 0, (0, 0), (4, 0)) == [1.0, 0.0]
+    assert by_the_graph([0, UNREACHED], 0, (0, 0), (WITHHELD, 0)) == [0.0, 1.0]
 
 
 def test_a_link_that_was_withheld_before_and_is_announced_now_draws_who_is_nearest_to_it():
-    hops = np.array([[2], [3], [3]])
-    chances = simple_chances(np.eye(3)[Simple.STAY], hops, np.array([1]), (WITHHELD, 0, 0), [(0, 0, 0)])
-    assert chances[0, :, 0].tolist() == [1.0, 0.0, 0.0]
+    assert by_the_graph([0, 1, 1], 1, (WITHHELD, 0, 0), (0, 0, 0)) == [1.0, 0.0, 0.0]
+
+
+def test_the_graph_counts_as_much_as_is_said_beside_what_was_learned():
+    before, afters = (0,) * LINKS, [(1, 0, 2, 0, 1), (0, 3, 0, 0, 0)]
+    learned, mixed = (foretold(units(5, 9, graph), before, afters) for graph in (0.0, 0.3))
+    asked = units(5, 9)
+    for unit, (places, on) in enumerate(zip(asked.places, asked.at.tolist(), strict=True)):
+        slots = [tuple(np.array(vector)[places].tolist()) for vector in (before, *afters)]
+        graph = by_graph(asked.behind[[unit]], on, slots[0], slots[1:])[0]
+        assert mixed[:, unit] == pytest.approx(0.7 * learned[:, unit] + 0.3 * graph, abs=1e-6)
