@@ -17,8 +17,7 @@ store, as after a restart of the daemon, are measured, as CPU seconds and as sec
 
 Beside it, on small instances from the same seed (3 to 10 links, up to 6 prefixes, plans of up to 3): the plan that is
 chosen against the best of all candidates there are, each given a dry run. `gaps` counts where they rank differently,
-`learned_gaps` and `young_gaps` the same where such a model is asked; the last one has no target, for simple models have
-senders that are not where the graph says go there after any change, which the search does not count on.
+`learned_gaps` and `young_gaps` the same where such a model is asked; the last one has no target: there are some.
 """
 
 from __future__ import annotations
