@@ -18,6 +18,8 @@ store, as after a restart of the daemon, are measured, as CPU seconds and as sec
 Beside it, on small instances from the same seed (3 to 10 links, up to 6 prefixes, plans of up to 3): the plan that is
 chosen against the best of all candidates there are, each given a dry run. `gaps` counts where they rank differently,
 `learned_gaps` and `young_gaps` the same where such a model is asked; the last one has no target: there are some.
+These instances are small enough for twice as many dry runs as the large one gets (`screen.generosity`): of plans at
+that size they say nothing.
 """
 
 from __future__ import annotations
