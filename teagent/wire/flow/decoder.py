@@ -75,7 +75,9 @@ class FlowDecoder:
         self.sampling_rate: float | None = None  # of the last flow record, None where unknown
 
     def read_sflow_by(self, one_pass: OnePass) -> None:
-        """From now on, where it can: the outcome is the same. See teagent.wire.flow.sflow_compiled."""
+        """From now on, where it can. The outcome is the same, but that nothing is `whole` then. See
+        teagent.wire.flow.sflow_compiled.
+        """
         self._sflow.use(one_pass)
 
     @property

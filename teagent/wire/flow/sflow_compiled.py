@@ -14,23 +14,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
 
-from teagent.model.traffic import Column
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.raw_header import (
-    AUTHENTICATION,
     CUT,
-    EXTENSIONS,
-    FRAGMENT,
     HDLC_ADDRESSES,
     IPV4,
     IPV6,
     LARGEST_LENGTH,
-    MOST_EXTENSIONS,
     MOST_LAYERS,
     MPLS,
     NOT_IP,
@@ -40,7 +35,6 @@ from teagent.wire.flow.raw_header import (
     PSEUDOWIRE,
     SERVICE_INSTANCE,
     VLAN,
-    WITH_PORTS,
     FrameKind,
 )
 from teagent.wire.flow.sflow_pass import SHEET_ROWS, AgentRun, End, Passed, RowBlock, SourceRun, sheet
@@ -97,18 +91,12 @@ ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
 )
 BARE_IP = int(FrameKind.AAL5_IP), int(FrameKind.IPV4), int(FrameKind.IPV6)
 PPP_IPV4, PPP_IPV6, PPP_MPLS, PPP_MPLS_MULTICAST = PPP_PROTOCOLS
-PLACE, EXPANDED, RECORD, FORMAT, GATEWAY, GATEWAY_OCTETS = range(6)
-
-
-class _Told(NamedTuple):
-    """Of each agent its address type, sub-agent and address in words, and its last run; runs of datagrams and of
-    samples (AgentRun, SourceRun); and where the last run of a data source is found.
-    """
-
-    agents: Column
-    datagrams: Column
-    samples: Column
-    slots: Column
+PLACES: Final = np.dtype(
+    [(name, np.int64) for name in ("place", "expanded", "record", "format", "gateway", "gateway_octets")], align=True
+)
+AGENT_RUN, SOURCE_RUN = (
+    np.dtype([(name, np.int64) for name in run._fields], align=True) for run in (AgentRun, SourceRun)
+)
 
 
 @_within
@@ -127,8 +115,15 @@ def _u16(octets: Any, at: Any) -> Any:
 
 
 @_within
-def _u32(octets: Any, at: Any) -> Any:
-    return _u16(octets, at) << 16 | _u16(octets, at + 2)
+def _u32(words: Any, at: Any) -> Any:
+    """That begins at any octet."""
+    first, last = at >> 2, at + 3 >> 2
+    return (_word(words, first) << 32 | _word(words, last)) >> 32 - 8 * (at & 3) & 0xFFFFFFFF
+
+
+@_within
+def _u64(words: Any, at: Any) -> Any:
+    return np.uint64(_u32(words, at) << 32 | _u32(words, at + 4))
 
 
 @_within
@@ -160,7 +155,7 @@ def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
         elif record < 0 and _tells_of_ip(kind, octets):
             record, form = at + 2, kind
         at = following
-    found[RECORD], found[FORMAT], found[GATEWAY], found[GATEWAY_OCTETS] = record, form, gateway, gateway_octets
+    found.record, found.format, found.gateway, found.gateway_octets = record, form, gateway, gateway_octets
     return True
 
 
@@ -183,22 +178,22 @@ def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
             first = place + (PLAIN_WORDS if kind == FLOW_SAMPLE else EXPANDED_WORDS)
             if first > stop:
                 return -1
-            records, its = _word(words, first - 1), found[flow_samples]
+            records, its = _word(words, first - 1), found[np.uint64(flow_samples)]
             if records > MOST_STEPS or not _records(words, first, stop, records, its):
                 return -1
-            its[PLACE], its[EXPANDED] = place, kind == FLOW_SAMPLE_EXPANDED
+            its.place, its.expanded = place, kind == FLOW_SAMPLE_EXPANDED
             flow_samples += 1
         at = stop
     return flow_samples
 
 
 @_within
-def _agent(words: Any, begin: Any, head: Any, told: Any, counts: Any) -> Any:
+def _agent(words: Any, begin: Any, head: Any, agents: Any, counts: Any) -> Any:
     """The number of the agent whose datagram begins at `begin`, -1 where there are too many."""
     kind, sub_agent = _word(words, begin + 1), _word(words, head)
     known = counts[AGENTS]
     for number in range(known):
-        its = told.agents[number]
+        its = agents[number]
         same = its[0] == kind and its[1] == sub_agent
         for i in range(begin + 2, head):
             same &= its[i - begin] == _word(words, i)
@@ -206,7 +201,7 @@ def _agent(words: Any, begin: Any, head: Any, told: Any, counts: Any) -> Any:
             return number
     if known == MOST_SORTED_AGENTS:
         return -1
-    its = told.agents[known]
+    its = agents[known]
     its[0], its[1], its[LAST_RUN] = kind, sub_agent, -1
     for i in range(begin + 2, head):
         its[i - begin] = _word(words, i)
@@ -215,66 +210,53 @@ def _agent(words: Any, begin: Any, head: Any, told: Any, counts: Any) -> Any:
 
 
 @_within
-def _follow_agent(agent: Any, sequence: Any, number: Any, told: Any, counts: Any) -> Any:
-    last = told.agents[agent, LAST_RUN]
+def _follow_agent(agent: Any, sequence: Any, number: Any, agents: Any, runs: Any, counts: Any) -> Any:
+    last = agents[agent, LAST_RUN]
     if last >= 0:
-        run = told.datagrams[last]
-        if run[1] + run[2] & 0xFFFFFFFF == sequence:
-            run[2] += 1
-            run[3] = number
+        run = runs[np.uint64(last)]
+        if run.sequence + run.datagrams & 0xFFFFFFFF == sequence:
+            run.datagrams += 1
+            run.last = number
             return
-    run = told.datagrams[counts[AGENT_RUNS]]
-    run[0], run[1], run[2], run[3] = agent, sequence, 1, number
-    told.agents[agent, LAST_RUN] = counts[AGENT_RUNS]
+    run = runs[np.uint64(counts[AGENT_RUNS])]
+    run.agent, run.sequence, run.datagrams, run.last = agent, sequence, 1, number
+    agents[agent, LAST_RUN] = counts[AGENT_RUNS]
     counts[AGENT_RUNS] += 1
 
 
 @_within
-def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, told: Any, counts: Any) -> Any:
+def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, slots: Any, runs: Any, counts: Any) -> Any:
     """False where there are too many data sources."""
-    slots = told.slots
     slot = ((source ^ source >> 32 ^ agent << 24) * HASH >> 15) & SLOTS - 1
-    while slots[slot] >= 0:
-        run = told.samples[np.uint64(slots[slot])]
-        if run[1] == source and run[0] == agent:
-            if run[2] + run[4] == sequence and run[3] == drops:
-                run[4] += 1
+    while slots[np.uint64(slot)] >= 0:
+        run = runs[np.uint64(slots[np.uint64(slot)])]
+        if run.source == source and run.agent == agent:
+            if run.sequence + run.samples == sequence and run.drops == drops:
+                run.samples += 1
                 return True
             break
         slot = slot + 1 & SLOTS - 1
-    if slots[slot] < 0:
+    if slots[np.uint64(slot)] < 0:
         if counts[SOURCES] == MOST_SOURCES:
             return False
         counts[SOURCES] += 1
-    slots[slot] = counts[SOURCE_RUNS]
-    run = told.samples[np.uint64(counts[SOURCE_RUNS])]
-    run[0], run[1], run[2], run[3], run[4] = agent, source, sequence, drops, 1
+    slots[np.uint64(slot)] = counts[SOURCE_RUNS]
+    run = runs[np.uint64(counts[SOURCE_RUNS])]
+    run.agent, run.source, run.sequence, run.drops, run.samples = agent, source, sequence, drops, 1
     counts[SOURCE_RUNS] += 1
     return True
 
 
 @_within
-def _systems(words: Any, gateway: Any, length: Any) -> Any:
-    """(src_as, last of dst_as_path) of an extended_gateway of so many octets, as Gateways has them."""
+def _system(words: Any, gateway: Any, length: Any) -> Any:
+    """src_as of an extended_gateway of so many octets, as Gateways has it."""
     if gateway < 0 or length < 20:
-        return 0, 0
+        return 0
     kind = _word(words, gateway)
     address = _address_words(kind)
     if kind >= ADDRESS_KINDS or length < 20 + 4 * address:
-        return 0, 0
-    at, stop = gateway + 1 + address, 4 * gateway + length
-    last = _word(words, at)
-    place = at + 4
-    for _ in range(_word(words, at + 3)):
-        if stop - 4 * place < 8:
-            break
-        count = _word(words, place + 1)
-        place += 2 + count
-        if 4 * place > stop:
-            break
-        if count > 0:
-            last = _word(words, place - 1)
-    return _word(words, at + 1), last
+        return 0
+    return _word(words, gateway + 2 + address)
 
 
 @_within
@@ -338,7 +320,8 @@ def _unwrap(octets: Any, at: Any, end: Any, kind: Any) -> Any:
         return NOT_IP, at
     if at + 8 > end:
         return CUT, at
-    snap = _u32(octets, at) == 0xAAAA0300 and _u16(octets, at + 4) == 0 and _u16(octets, at + 6) > LARGEST_LENGTH
+    snap = _u16(octets, at) == 0xAAAA and _u16(octets, at + 2) == 0x0300 and _u16(octets, at + 4) == 0
+    snap = snap and _u16(octets, at + 6) > LARGEST_LENGTH
     return (_u16(octets, at + 6) if snap else NOT_IP), at + 8
 
 
@@ -362,111 +345,64 @@ def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
 
 
 @_within
-def _ports(octets: Any, at: Any, end: Any, protocol: Any) -> Any:
-    if WITH_PORTS[protocol] and at + 4 <= end:
-        return _u16(octets, at), _u16(octets, at + 2)
-    return 0, 0
+def _put(row: Any, head: Any, system: Any, octets: Any, layer2: Any) -> Any:
+    row.in_if, row.out_if, row.rate, row.egress = head
+    row.src_asn, row.octets, row.layer2 = system, octets, layer2
 
 
 @_within
-def _transport4(octets: Any, at: Any, end: Any) -> Any:
-    """(protocol, src_port, dst_port)"""
-    protocol = np.int64(octets[at + 9])
-    if _u16(octets, at + 6) & 0x1FFF:
-        return protocol, 0, 0
-    source, destination = _ports(octets, at + 4 * np.int64(octets[at] & 15), end, protocol)
-    return protocol, source, destination
-
-
-@_within
-def _transport6(octets: Any, at: Any, end: Any) -> Any:
-    """(protocol, src_port, dst_port), past extension headers"""
-    protocol, here = np.int64(octets[at + 6]), at + 40
-    for _ in range(MOST_EXTENSIONS):
-        if not EXTENSIONS[protocol]:
-            break
-        if here + 8 > end:
-            return protocol, 0, 0
-        kind, length = protocol, np.int64(octets[here + 1])
-        later = kind == FRAGMENT and _u16(octets, here + 2) >> 3 != 0
-        protocol = np.int64(octets[here])
-        if later:
-            return protocol, 0, 0
-        here += 8 if kind == FRAGMENT else 4 * length + 8 if kind == AUTHENTICATION else 8 * length + 8
-    source, destination = _ports(octets, here, end, protocol)
-    return protocol, source, destination
-
-
-@_within
-def _put(onto: Any, row: Any, head: Any, systems: Any, transport: Any, octets: Any, layer2: Any) -> Any:
-    rows = onto.rows
-    rows.in_if[row], rows.out_if[row], rows.rate[row], rows.egress[row] = head
-    rows.src_asn[row], rows.dst_asn[row] = systems
-    rows.protocol[row], rows.src_port[row], rows.dst_port[row] = transport
-    rows.octets[row], onto.layer2[row] = octets, layer2
-
-
-@_within
-def _wide(words: Any, at: Any) -> Any:
-    return np.uint64(_word(words, at) << 32 | _word(words, at + 1))
-
-
-@_within
-def _from_header(
-    octets: Any, words: Any, record: Any, head: Any, systems: Any, four: Any, six: Any, counts: Any
-) -> Any:
+def _from_header(octets: Any, words: Any, record: Any, head: Any, system: Any, four: Any, six: Any, counts: Any) -> Any:
     """A row out of sampled_header."""
     kind, stated = _word(words, record), _word(words, record + 1)
     first = 4 * (record + 4)
     end = first + min(_word(words, record + 3), _word(words, record - 1) - 16)
     family, at = _ip_header(octets, first, end, kind)
     if family == IPV4:
-        row = np.uint64(counts[ROWS4])
+        row4 = four[np.uint64(counts[ROWS4])]
         counts[ROWS4] += 1
         length = _u16(octets, at + 2)
-        four.rows.src[row], four.rows.dst[row] = _u32(octets, at + 12), _u32(octets, at + 16)
+        row4.src, row4.dst = _u32(words, at + 12), _u32(words, at + 16)
+        _put(row4, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     elif family == IPV6:
-        row = np.uint64(counts[ROWS6])
+        row6 = six[np.uint64(counts[ROWS6])]
         counts[ROWS6] += 1
         length = _u16(octets, at + 4)
         length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
-        for i in range(2):
-            six.rows.src[row, i] = np.uint64(_u32(octets, at + 8 + 8 * i) << 32 | _u32(octets, at + 12 + 8 * i))
-            six.rows.dst[row, i] = np.uint64(_u32(octets, at + 24 + 8 * i) << 32 | _u32(octets, at + 28 + 8 * i))
+        row6.src_high, row6.src_low = _u64(words, at + 8), _u64(words, at + 16)
+        row6.dst_high, row6.dst_low = _u64(words, at + 24), _u64(words, at + 32)
+        _put(row6, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     else:
         counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
-        return
-    layer2 = kind == ETHERNET
-    if layer2:
-        length = stated if stated > 0 else at - first + length
-    elif length == 0:
-        length = stated
-    if family == IPV4:
-        _put(four, row, head, systems, _transport4(octets, at, end), length, layer2)
-    else:
-        _put(six, row, head, systems, _transport6(octets, at, end), length, layer2)
 
 
 @_within
-def _from_ip(words: Any, record: Any, form: Any, head: Any, systems: Any, four: Any, six: Any, counts: Any) -> Any:
+def _length(kind: Any, stated: Any, before: Any, length: Any) -> Any:
+    """Octets of a packet whose IP header states `length`, with so many before it."""
+    if kind == ETHERNET:
+        return stated if stated > 0 else before + length
+    return stated if length == 0 else length
+
+
+@_within
+def _from_ip(words: Any, record: Any, form: Any, head: Any, system: Any, four: Any, six: Any, counts: Any) -> Any:
     """A row out of sampled_ipv4 or sampled_ipv6."""
-    length, protocol = _word(words, record), _word(words, record + 1) & 0xFF
-    ports = record + (4 if form == SAMPLED_IPV4 else 10)
-    transport = protocol, _word(words, ports) & 0xFFFF, _word(words, ports + 1) & 0xFFFF
+    length = _word(words, record)
     if form == SAMPLED_IPV4:
-        row = np.uint64(counts[ROWS4])
+        row4 = four[np.uint64(counts[ROWS4])]
         counts[ROWS4] += 1
-        four.rows.src[row], four.rows.dst[row] = _word(words, record + 2), _word(words, record + 3)
-        _put(four, row, head, systems, transport, length, layer2=False)
+        row4.src, row4.dst = _word(words, record + 2), _word(words, record + 3)
+        _put(row4, head, system, length, layer2=False)
     else:
-        row = np.uint64(counts[ROWS6])
+        row6 = six[np.uint64(counts[ROWS6])]
         counts[ROWS6] += 1
-        for i in range(2):
-            six.rows.src[row, i], six.rows.dst[row, i] = (
-                _wide(words, record + 2 + 2 * i),
-                _wide(words, record + 6 + 2 * i),
-            )
-        _put(six, row, head, systems, transport, length, layer2=False)
+        row6.src_high, row6.src_low = _wide(words, record + 2), _wide(words, record + 4)
+        row6.dst_high, row6.dst_low = _wide(words, record + 6), _wide(words, record + 8)
+        _put(row6, head, system, length, layer2=False)
+
+
+@_within
+def _wide(words: Any, at: Any) -> Any:
+    return np.uint64(_word(words, at) << 32 | _word(words, at + 1))
 
 
 @_within
@@ -502,12 +438,15 @@ def _pass(
     places: Any,
     four: Any,
     six: Any,
-    told: Any,
+    agents: Any,
+    agent_runs: Any,
+    slots: Any,
+    source_runs: Any,
     counts: Any,
 ) -> Any:
     """Reads datagrams from the one of this number on; returns why it ended."""
     counts[SAMPLES:] = 0
-    told.slots[:] = -1
+    slots[:] = -1
     for number in range(first, len(lengths)):
         counts[FOLLOWING] = number
         full = (
@@ -526,24 +465,24 @@ def _pass(
         samples = _samples(words, head + 4, end, places)
         if samples < 0:
             return ODD
-        agent = _agent(words, begin, head, told, counts)
+        agent = _agent(words, begin, head, agents, counts)
         if agent < 0:
             return CROWDED
-        _follow_agent(agent, _word(words, head + 1), number, told, counts)
+        _follow_agent(agent, _word(words, head + 1), number, agents, agent_runs, counts)
         for i in range(samples):
-            its = places[i]
-            at = its[PLACE]
-            fixed, source, drops = _head(words, at, its[EXPANDED])
-            if not _follow_source(agent, source, _word(words, at), drops, told, counts):
+            its = places[np.uint64(i)]
+            at = its.place
+            fixed, source, drops = _head(words, at, its.expanded)
+            if not _follow_source(agent, source, _word(words, at), drops, slots, source_runs, counts):
                 return CROWDED
-            if its[RECORD] < 0:
+            if its.record < 0:
                 counts[WITHOUT] += 1
                 continue
-            systems = _systems(words, its[GATEWAY], its[GATEWAY_OCTETS])
-            if its[FORMAT] == SAMPLED_HEADER:
-                _from_header(octets, words, its[RECORD], fixed, systems, four, six, counts)
+            system = _system(words, its.gateway, its.gateway_octets)
+            if its.format == SAMPLED_HEADER:
+                _from_header(octets, words, its.record, fixed, system, four, six, counts)
             else:
-                _from_ip(words, its[RECORD], its[FORMAT], fixed, systems, four, six, counts)
+                _from_ip(words, its.record, its.format, fixed, system, four, six, counts)
         counts[SAMPLES] += samples
     counts[FOLLOWING] = len(lengths)
     return ALL
@@ -557,34 +496,35 @@ class CompiledPass:
     def __init__(self) -> None:
         self._sheets = sheet(4), sheet(6)
         self._rows = 0, 0
-        self._places = np.zeros((MOST_STEPS, 6), np.int64)
+        self._places = np.zeros(MOST_STEPS, PLACES)
         self._counts = np.zeros(11, np.int64)
-        self._told = _Told(
-            agents=np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64),
-            datagrams=np.zeros((MOST_DATAGRAMS, 4), np.int64),
-            samples=np.zeros((MOST_SAMPLES, 5), np.int64),
-            slots=np.zeros(SLOTS, np.int32),
-        )
+        self._agent_runs = np.zeros(MOST_DATAGRAMS, AGENT_RUN)
+        self._source_runs = np.zeros(MOST_SAMPLES, SOURCE_RUN)
+        # Of each agent its address type, sub-agent and address in words, and its last run; and where the last run of a
+        # data source is found.
+        self._agents = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64)
+        self._slots = np.zeros(SLOTS, np.int32)
         self(Datagrams.of([]), 0)  # is compiled, or found in the cache
 
     def __call__(self, datagrams: Datagrams, first: int) -> Passed:
         if max(self._rows) > SHEET_ROWS - MOST_STEPS:
             self._sheets = sheet(4), sheet(6)
             self._rows = 0, 0
-        begin, counts, told = self._rows, self._counts, self._told
+        begin, counts = self._rows, self._counts
         counts[:2] = begin
         buffer = memoryview(datagrams.octets).toreadonly()  # for another kind of array all would be compiled again
         octets, words = (np.frombuffer(buffer, kind) for kind in (np.uint8, np.uint32))
         stand = octets, words, datagrams.begins, datagrams.lengths
-        end = End(_pass(*stand, first, self._places, *self._sheets, told, counts))
+        told = self._agents, self._agent_runs, self._slots, self._source_runs
+        end = End(_pass(*stand, first, self._places, *self._sheets, *told, counts))
         rows4, rows6, samples, without, *unusable, _, sources, agent_runs, source_runs, following = counts.tolist()
         if end != End.CROWDED:
             self._rows = rows4, rows6
         return Passed(
             end=end,
             following=following,
-            agent_runs=[*map(AgentRun._make, told.datagrams[:agent_runs].tolist())],
-            source_runs=[*map(SourceRun._make, told.samples[:source_runs].tolist())],
+            agent_runs=[*map(AgentRun._make, self._agent_runs[:agent_runs].tolist())],
+            source_runs=[*map(SourceRun._make, self._source_runs[:source_runs].tolist())],
             sources=sources,
             samples=samples,
             without_packet=without,

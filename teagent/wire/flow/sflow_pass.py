@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from teagent.model.traffic import Column
+from teagent.wire.flow.columns import zeros
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.records import Undecoded
 
@@ -34,35 +35,49 @@ class Rows(NamedTuple):
     dst_asn: Column
 
 
-class Sheet(NamedTuple):
-    """Room for SHEET_ROWS samples of one family, which is filled pass by pass and never written again; `layer2` says of
-    each row whether its octets are of layer 2.
-    """
-
-    rows: Rows
-    layer2: Column
-
-
-def sheet(family: int) -> Sheet:
-    def column(kind: Any) -> Column:
-        return np.empty(SHEET_ROWS, kind)
-
-    src, dst = (column(np.uint32) if family == 4 else np.empty((SHEET_ROWS, 2), np.uint64) for _ in range(2))
-    rows = Rows(
-        in_if=column(np.uint32),
-        out_if=column(np.uint32),
-        src=src,
-        dst=dst,
-        src_asn=column(np.uint32),
-        octets=column(np.uint64),
-        rate=column(np.uint32),
-        egress=column(np.bool_),
-        protocol=column(np.uint8),
-        src_port=column(np.uint16),
-        dst_port=column(np.uint16),
-        dst_asn=column(np.uint32),
+_ADDRESSES: Final = {
+    4: [("src", np.uint32), ("dst", np.uint32)],
+    6: [(f"{end}_{half}", np.uint64) for end in ("src", "dst") for half in ("high", "low")],
+}
+_OTHERS: Final = ("in_if", "out_if", "src_asn", "octets", "rate")
+_FLAGS: Final = ("egress", "layer2")
+ROWS: Final = {
+    family: np.dtype(
+        [*addresses, *((name, np.uint32) for name in _OTHERS), *((name, np.uint8) for name in _FLAGS)], align=True
     )
-    return Sheet(rows, column(np.bool_))
+    for family, addresses in _ADDRESSES.items()
+}
+"""A sample of each family, as it stands in a sheet: in one cache line, where columns would take one each. `layer2` says
+whether its octets are of layer 2.
+"""
+_WIDE: Final = np.dtype(
+    {"names": ["src", "dst"], "formats": [(np.uint64, 2)] * 2, "offsets": [0, 16], "itemsize": ROWS[6].itemsize}
+)
+
+
+def sheet(family: int) -> Column:
+    """Room for SHEET_ROWS samples of one family, which is filled pass by pass and never written again."""
+    return np.empty(SHEET_ROWS, ROWS[family])
+
+
+def _columns(family: int, found: Column) -> Rows:
+    """What a pass leaves unknown is 0."""
+    addresses = found if family == 4 else found.view(_WIDE)
+    nothing = zeros(len(found))
+    return Rows(
+        in_if=found["in_if"],
+        out_if=found["out_if"],
+        src=addresses["src"],
+        dst=addresses["dst"],
+        src_asn=found["src_asn"],
+        octets=found["octets"],
+        rate=found["rate"],
+        egress=found["egress"],
+        protocol=nothing,
+        src_port=nothing,
+        dst_port=nothing,
+        dst_asn=nothing,
+    )
 
 
 class RowBlock(NamedTuple):
@@ -70,7 +85,7 @@ class RowBlock(NamedTuple):
     some could not be used.
     """
 
-    sheets: tuple[Sheet, Sheet]
+    sheets: tuple[Column, Column]
     begin: tuple[int, int]
     end: tuple[int, int]
     samples: int
@@ -91,15 +106,15 @@ class RowBlock(NamedTuple):
 
     def rows(self) -> Iterator[tuple[int, bool, Rows]]:
         """(family, whether octets are of layer 2, rows)"""
-        for family, found, begin, end in zip((4, 6), self.sheets, self.begin, self.end, strict=True):
-            layer2, columns = found.layer2[begin:end], [column[begin:end] for column in found.rows]
-            ethernet = int(np.count_nonzero(layer2))
-            if ethernet in {0, end - begin}:
+        for family, its, begin, end in zip((4, 6), self.sheets, self.begin, self.end, strict=True):
+            found = its[begin:end]
+            ethernet = int(np.count_nonzero(found["layer2"]))
+            if ethernet in {0, len(found)}:
                 if begin < end:
-                    yield family, ethernet > 0, Rows(*columns)
+                    yield family, ethernet > 0, _columns(family, found)
                 continue
             for kind in (True, False):
-                yield family, kind, Rows(*(column[layer2 == kind] for column in columns))
+                yield family, kind, _columns(family, found[found["layer2"] == kind])
 
 
 class SourceRun(NamedTuple):
@@ -147,4 +162,6 @@ class Passed(NamedTuple):
 
 
 OnePass: TypeAlias = Callable[[Datagrams, int], Passed]
-"""Of datagrams, the length of each a multiple of 4, from the one of this number on."""
+"""Of datagrams, the length of each a multiple of 4, from the one of this number on. What may be left out where not all
+need be `whole` (layout.Batching), it leaves unknown.
+"""

@@ -120,6 +120,10 @@ class DataSources:
 
     def follow_run(self, source: int, sequence: int, drops: int, samples: int) -> None:
         """`follow` for samples that are numbered one after the other, the first one `sequence`."""
+        known = self.known.get(source)
+        if known is not None and sequence == known.sequence + 1 and drops == known.drops:
+            known.sequence += samples
+            return
         for number in range(sequence, sequence + samples):
             self.follow(source, number, drops)
             last = self.known[source]

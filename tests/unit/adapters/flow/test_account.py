@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from teagent.adapters.flow.account import (
+    COMPILED_AT_ONCE,
     LEAST_AT_ONCE,
     LONGEST_READ_SECONDS,
     READ_AT_ONCE,
@@ -14,7 +15,9 @@ from teagent.adapters.flow.account import (
     next_at_once,
 )
 from teagent.ports import ExporterHealth
+from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.limits import Limits
+from teagent.wire.flow.sflow_pass import End, Passed, RowBlock, sheet
 from tests.fakes import sflow
 from tests.fakes.netflow import flow_set, ipfix, netflow5, netflow9, record, record5, template
 
@@ -78,3 +81,22 @@ def test_what_takes_long_is_read_in_smaller_parts_and_in_larger_ones_when_it_no_
     assert at_once == READ_AT_ONCE
     assert next_at_once(512, 512, LONGEST_READ_SECONDS / 2) == 512
     assert next_at_once(512, 3, LONGEST_READ_SECONDS / 10) == 512  # of a few nothing follows
+
+
+def nothing_found(datagrams: Datagrams, first: int) -> Passed:
+    """A pass that leaves all to others."""
+    block = RowBlock((sheet(4), sheet(6)), (0, 0), (0, 0), 0, 0, 0)
+    return Passed(End.CROWDED, first, [], [], 0, 0, 0, block)
+
+
+def test_compiled_sflow_is_read_while_it_is_in_the_cache_and_nothing_else_is_read_that_soon() -> None:
+    frame = sflow.sampled_header(sflow.ethernet(sflow.ipv4("10.0.0.1", "198.51.100.1", sflow.udp(1, 2))))
+    found = []
+    for datagram in (sflow.datagram(sflow.flow_sample(frame)), netflow5(record5(src=1, dst=2))):
+        account = ExporterAccount(exporter="192.0.2.1", router="edge1", limits=Limits(), sampling_rate=None)
+        account.read_sflow_by(nothing_found)
+        account.feed([datagram] * READ_AT_ONCE, port=1, at=AT)
+        account.collect()
+        account.feed([datagram] * COMPILED_AT_ONCE, port=1, at=AT)
+        found.append(account.pending)
+    assert found == [COMPILED_AT_ONCE, 0]
