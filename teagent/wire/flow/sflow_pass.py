@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,18 +35,15 @@ class Rows(NamedTuple):
     dst_asn: Column
 
 
-_ADDRESSES: Final = {
+_ADDRESSES: Final[dict[int, list[tuple[str, Any]]]] = {
     4: [("src", np.uint32), ("dst", np.uint32)],
     6: [(f"{end}_{half}", np.uint64) for end in ("src", "dst") for half in ("high", "low")],
 }
-_OTHERS: Final = ("in_if", "out_if", "src_asn", "octets", "rate")
-_FLAGS: Final = ("egress", "layer2")
-ROWS: Final = {
-    family: np.dtype(
-        [*addresses, *((name, np.uint32) for name in _OTHERS), *((name, np.uint8) for name in _FLAGS)], align=True
-    )
-    for family, addresses in _ADDRESSES.items()
-}
+_OTHERS: Final[list[tuple[str, Any]]] = [
+    *((name, np.uint32) for name in ("in_if", "out_if", "src_asn", "octets", "rate")),
+    *((name, np.uint8) for name in ("egress", "layer2")),
+]
+ROWS: Final = {family: np.dtype(addresses + _OTHERS, align=True) for family, addresses in _ADDRESSES.items()}
 """A sample of each family, as it stands in a sheet: in one cache line, where columns would take one each. `layer2` says
 whether its octets are of layer 2.
 """
