@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from mmap import mmap
@@ -85,10 +86,12 @@ def alike(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
             pending = decoder.pending
             results.append(decoder.take(whole=False))
         kinds = [
-            sorted(
-                (b.family, b.layer2, len(b), 0 if b.direction is None else int(b.direction.sum())) for b in r.batches
+            Counter(
+                (batch.family, batch.layer2, direction)
+                for batch in result.batches
+                for direction in ([0] * len(batch) if batch.direction is None else batch.direction.tolist())
             )
-            for r in results
+            for result in results
         ]
         found.append((told(decoder, results), kinds, pending))
     assert found[0] == found[1]
@@ -239,6 +242,8 @@ def test_datagrams_of_other_protocols_and_of_broken_words_among_them_are_read_in
         sflow.insert(FEW + 3 * position, other)
     assert len(others * 3) > MOST_APART
     alike(compiled, [sflow, [*sflow[:FEW], b"\0", *sflow[:FEW]], [*sflow[:FEW], sflow[0] + b"\0", *sflow[:FEW]]])
+    few = sflow[:FEW]
+    alike(compiled, [[*few, b"\0", *few, b"\0\0\0", *few], [*few, b"\0", *few[:3], sflow[3] + b"\0\0\0", *few]])
 
 
 def test_samples_and_records_past_the_bound_of_steps_are_read_alike(compiled):

@@ -130,7 +130,7 @@ def made(parts: Sequence[tuple[dict, int, int, int]], odd: dict[int, object]) ->
         octets = bytearray(datagrams[place % len(datagrams)])
         if isinstance(change, int):
             del octets[4 + change :]
-        else:
+        elif len(octets) > 4:
             octets[4 + change[0] % (len(octets) - 4)] = change[1]
         datagrams[place % len(datagrams)] = bytes(octets)
     return datagrams

@@ -17,7 +17,7 @@ from teagent.wire.flow.sflow_pass import OnePass
 
 INTERNAL_ERROR = "internal_error"
 READ_AT_ONCE = 2048  # datagrams: each step over all of them has a price of its own
-COMPILED_AT_ONCE = 512
+COMPILED_AT_ONCE = 1024
 """Datagrams of sFlow, where compiled code reads them: its steps have next to no price, and some 700 KB are still in the
 second-level cache when they are read.
 """

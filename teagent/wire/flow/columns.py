@@ -38,10 +38,16 @@ def constant(count: int, value: float) -> Column:
     return np.ndarray((count,), np.float64, _DOUBLE.pack(value), strides=(0,))
 
 
+def repeated(number: int, count: int) -> Column:
+    """A read-only uint32 column: one number, looked at `count` times."""
+    return np.ndarray((count,), np.uint32, _WORD.pack(number), strides=(0,))
+
+
 def zeros(count: int) -> Column:
     """A read-only uint32 column of zeros."""
     return np.ndarray((count,), np.uint32, _ZERO, strides=(0,))
 
 
+_WORD: Final = struct.Struct("=I")
 _DOUBLE: Final = struct.Struct("=d")
 _ZERO: Final = bytes(4)

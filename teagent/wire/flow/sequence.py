@@ -73,6 +73,9 @@ class SequenceTracker:
 
     def lost_in_a_run(self, sequence: int, messages: int) -> int:
         """The same for so many messages of one unit each, numbered one after the other from `sequence` on."""
+        if self._before == ((sequence - 1) % MODULUS, 1):
+            self._before, self._late = ((sequence + messages - 1) % MODULUS, 1), None
+            return 0
         lost = 0
         for number in range(sequence, sequence + messages):
             first = (number % MODULUS, 1)

@@ -11,7 +11,6 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,7 +23,7 @@ from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.sflow_columns import SampleBlock, batches
 from teagent.wire.flow.sflow_pass import End, OnePass, Passed, RowBlock
 from teagent.wire.flow.sflow_sample import SampleHeaders, headers_of
-from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES, DataSources, Tally, in_turn
+from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES, DataSources, Tally, follow_runs, in_turn
 from teagent.wire.flow.sflow_walk import (
     EXTENDED_GATEWAY,
     FLOW_SAMPLE,
@@ -42,6 +41,7 @@ MOST_AGENTS: Final = MOST_SORTED_AGENTS  # agents and their sub-agents behind on
 COUNTERS_SAMPLE: Final = 2
 COUNTERS_SAMPLE_EXPANDED: Final = 4
 DISCARDED_PACKET: Final = 5  # sflow.org/sflow_drops.txt: that it was not forwarded, which is no sample of the traffic
+MOST_HEAD: Final = 44  # octets of a datagram before its first sample
 FEW: Final = 16  # datagrams that are read sooner one by one than together
 MOST_APART: Final = 8  # datagrams that are picked out of many
 
@@ -148,7 +148,7 @@ class SFlowReader:
         if self._one_pass is None or len(datagrams) < FEW:
             return self._walk(datagrams, stream)
         standing = Datagrams.of(datagrams)
-        if np.count_nonzero(standing.lengths & 3):
+        if len(standing.octets) % 4:
             return self._walk(datagrams, stream)
         return self._pass_over(standing, stream, self._one_pass)
 
@@ -167,17 +167,16 @@ class SFlowReader:
                 at += 1
                 apart += 1
 
-    def _take_passed(self, found: Passed, datagrams: Sequence[bytes], stream: int) -> bool:
+    def _take_passed(self, found: Passed, datagrams: Datagrams, stream: int) -> bool:
         """False, and nothing is taken, where more agents or sources come together than are remembered."""
-        last = {run.agent: run.last for run in found.agent_runs}
-        keys = {its: head(datagrams[last[its]], 0)[0] for its in sorted(last, key=last.__getitem__)}
+        last = {its: number for its, _, _, number in found.agent_runs}
+        keys = {its: head(datagrams.first(last[its], MOST_HEAD), 0)[0] for its in sorted(last, key=last.__getitem__)}
         if not self._have_room(keys.values(), found.sources):
             return False
         agents = {its: self._agent(key) for its, key in keys.items()}  # the one that was heard last comes last
         for its, sequence, count, _ in found.agent_runs:
             self._lost += agents[its].sequences.lost_in_a_run(stream, sequence, count)
-        for its, source, *run in sorted(found.source_runs, key=itemgetter(0, 1)):
-            agents[its].sources.follow_run(source % 2**64, *run)
+        follow_runs({its: agent.sources for its, agent in agents.items()}, found.source_runs)
         self._samples += found.samples
         if found.without_packet:
             self._undecoded[Undecoded.NO_ADDRESSES] += found.without_packet
@@ -229,8 +228,8 @@ class SFlowReader:
 
     def _have_room(self, keys: Iterable[_AgentKey], sources: int) -> bool:
         """Whether so many data sources of these agents can come to those that are remembered."""
-        most = max((len(agent.sources) for agent in self._agents.values()), default=0) + sources
-        return len(self._agents.keys() | set(keys)) <= MOST_AGENTS and most <= MOST_SOURCES
+        most = max([len(agent.sources.known) for agent in self._agents.values()], default=0) + sources
+        return len(self._agents.keys() | keys) <= MOST_AGENTS and most <= MOST_SOURCES
 
     def _keep(self, walked: Walked, headers: SampleHeaders) -> None:
         self._flush()

@@ -46,13 +46,17 @@ class SampleBlock(NamedTuple):
 def batches(
     exporter: str, blocks: Sequence[SampleBlock | RowBlock], rate: float | None, undecoded: Counter[str], *, whole: bool
 ) -> Iterator[FlowBatch]:
-    """One batch for each family and each way of counting octets; `rate` overrides what the samples say of theirs."""
+    """One batch for each family and each way of counting octets, and of each RowBlock its own, which is large; `rate`
+    overrides what the samples say of theirs.
+    """
     kinds: dict[tuple[int, bool], list[Rows]] = {}
     for block in blocks:
         if isinstance(block, RowBlock):
             undecoded.update(block.undecoded)
-        found = block.rows() if isinstance(block, RowBlock) else _rows(block, undecoded, whole=whole)
-        for family, layer2, rows in found:
+            for family, layer2, rows in block.rows():
+                yield _batch(exporter, family, rows, rate, layer2=layer2, whole=whole)
+            continue
+        for family, layer2, rows in _rows(block, undecoded, whole=whole):
             kinds.setdefault((family, layer2), []).append(rows)
     for (family, layer2), parts in kinds.items():
         rows = parts[0] if len(parts) == 1 else Rows(*map(np.concatenate, zip(*parts, strict=True)))
@@ -79,14 +83,14 @@ def _batch(exporter: str, family: int, rows: Rows, rate: float | None, *, layer2
         sampling_rate=_sampling(rows.rate) if rate is None else constant(count, rate),
         start=unknown,
         end=unknown,
-        direction=rows.egress.view(np.uint8) if rows.egress.any() else None,
+        direction=rows.egress.view(np.uint8) if rows.egress.strides != (0,) and rows.egress.any() else None,
         layer2=layer2,
     )
 
 
 def _sampling(stated: Column) -> Column:
     """Mostly one rate for all; 0 is none."""
-    if (stated == stated[0]).all():
+    if stated.strides == (0,) or (stated == stated[0]).all():
         return constant(len(stated), float(stated[0]) or math.nan)
     rates = stated.astype(np.float64)
     rates[stated == 0] = math.nan

@@ -1,24 +1,20 @@
 """Flow samples of sFlow in one pass over the datagrams, compiled: what teagent.wire.flow.sflow_walk, sflow_sample,
 sflow_columns and raw_header make of them with numpy, in a fraction of the time. Those are the reference.
 
-The only module that imports numba, which is an optional extra, and nothing of the core imports this one: whoever wants
-it hands a CompiledPass to the decoders.
+Nothing of the core imports this module: whoever wants it hands a CompiledPass to the decoders.
 
 What stands in a datagram is looked at twice before it is read: each function makes sure that it is there, and all are
-compiled with checks of every index, which raise IndexError. All stand in this file, because numba looks at no other
-one to find out whether what it has cached still holds: whoever changes a constant of another file that is used here
-touches this one. What is calculated with is int64: of int64 and uint64 together numba makes float64.
+compiled with checks of every index. What is calculated with is int64: of int64 and uint64 together numba makes float64.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-import numba
 import numpy as np
 
+from teagent.compiling import kept, within
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.raw_header import (
     CUT,
@@ -37,7 +33,7 @@ from teagent.wire.flow.raw_header import (
     VLAN,
     FrameKind,
 )
-from teagent.wire.flow.sflow_pass import SHEET_ROWS, AgentRun, End, Passed, RowBlock, SourceRun, sheet
+from teagent.wire.flow.sflow_pass import SHEET_ROWS, AgentRun, End, Passed, RowBlock, SourceRun, Stretch, sheet
 from teagent.wire.flow.sflow_sample import INTERNAL, INTERNAL_EXPANDED
 from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES
 from teagent.wire.flow.sflow_walk import (
@@ -55,25 +51,6 @@ from teagent.wire.flow.sflow_walk import (
     VERSION,
 )
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-OPTIONS: Final[dict[str, Any]] = {"boundscheck": True, "_nrt": False}
-"""Without numba's run-time nothing can be allocated, and no references are counted, which would take most of the time:
-seven times as long.
-"""
-
-
-def _within(function: Function) -> Function:
-    """Becomes a part of the compiled function that calls it."""
-    return cast(Function, numba.njit(forceinline=True, **OPTIONS)(function))
-
-
-def _kept(function: Function) -> Function:
-    """Is compiled once, and kept in numba's cache."""
-    return cast(Function, numba.njit(cache=True, **OPTIONS)(function))
-
-
 MOST_SAMPLES: Final = 16_384  # of one pass
 MOST_DATAGRAMS: Final = 4_096
 SLOTS: Final = 4 * MOST_SOURCES  # a power of two
@@ -83,8 +60,7 @@ ALL, ODD, CROWDED, FULL = (int(end) for end in End)
 ADDRESS_KINDS, IPV4_WORDS, IPV6_WORDS = len(ADDRESS_WORDS), ADDRESS_WORDS[1], ADDRESS_WORDS[2]
 PLAIN_WORDS, EXPANDED_WORDS = SAMPLE_WORDS[FLOW_SAMPLE], SAMPLE_WORDS[FLOW_SAMPLE_EXPANDED]
 LEAST_HEADER, LEAST_IPV4, LEAST_IPV6 = (LEAST_OCTETS[kind] for kind in (SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6))
-ROWS4, ROWS6, SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS = range(6)
-AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = range(6, 11)
+SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS, AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = range(9)
 LAST_RUN: Final = 6
 ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
     int(kind) for kind in (FrameKind.ETHERNET, FrameKind.PPP, FrameKind.POS, FrameKind.MPLS)
@@ -94,12 +70,16 @@ PPP_IPV4, PPP_IPV6, PPP_MPLS, PPP_MPLS_MULTICAST = PPP_PROTOCOLS
 PLACES: Final = np.dtype(
     [(name, np.int64) for name in ("place", "expanded", "record", "format", "gateway", "gateway_octets")], align=True
 )
+FILLED: Final = np.dtype(
+    [(name, np.int64) for name in ("rows", "layer2", "egress", "any_rate", "all_rates")], align=True
+)
+"""Of a sheet how many rows are filled, and of those of this pass what Stretch tells."""
 AGENT_RUN, SOURCE_RUN = (
     np.dtype([(name, np.int64) for name in run._fields], align=True) for run in (AgentRun, SourceRun)
 )
 
 
-@_within
+@within
 def _word(words: Any, at: Any) -> Any:
     word = words[np.uint64(at)]
     if not LITTLE:
@@ -109,34 +89,34 @@ def _word(words: Any, at: Any) -> Any:
     return np.int64(high | low)
 
 
-@_within
+@within
 def _u16(octets: Any, at: Any) -> Any:
     return np.int64(octets[np.uint64(at)]) << 8 | np.int64(octets[np.uint64(at + 1)])
 
 
-@_within
+@within
 def _u32(words: Any, at: Any) -> Any:
     """That begins at any octet."""
     first, last = at >> 2, at + 3 >> 2
     return (_word(words, first) << 32 | _word(words, last)) >> 32 - 8 * (at & 3) & 0xFFFFFFFF
 
 
-@_within
+@within
 def _u64(words: Any, at: Any) -> Any:
     return np.uint64(_u32(words, at) << 32 | _u32(words, at + 4))
 
 
-@_within
+@within
 def _address_words(kind: Any) -> Any:
     return IPV4_WORDS if kind == 1 else IPV6_WORDS if kind == 2 else 0
 
 
-@_within
+@within
 def _tells_of_ip(kind: Any, octets: Any) -> Any:
     return (kind == SAMPLED_IPV4 and octets >= LEAST_IPV4) or (kind == SAMPLED_IPV6 and octets >= LEAST_IPV6)
 
 
-@_within
+@within
 def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
     """Writes into `found` where the records stand that are wanted of a sample; False where it is cut."""
     record, form, gateway, gateway_octets = -1, 0, -1, -1
@@ -159,7 +139,7 @@ def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
     return True
 
 
-@_within
+@within
 def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
     """Writes into `found` where flow samples stand, of which the datagram has those that begin at `at`; returns how
     many, or -1 where it is odd.
@@ -187,7 +167,7 @@ def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
     return flow_samples
 
 
-@_within
+@within
 def _agent(words: Any, begin: Any, head: Any, agents: Any, counts: Any) -> Any:
     """The number of the agent whose datagram begins at `begin`, -1 where there are too many."""
     kind, sub_agent = _word(words, begin + 1), _word(words, head)
@@ -209,7 +189,7 @@ def _agent(words: Any, begin: Any, head: Any, agents: Any, counts: Any) -> Any:
     return known
 
 
-@_within
+@within
 def _follow_agent(agent: Any, sequence: Any, number: Any, agents: Any, runs: Any, counts: Any) -> Any:
     last = agents[agent, LAST_RUN]
     if last >= 0:
@@ -224,7 +204,7 @@ def _follow_agent(agent: Any, sequence: Any, number: Any, agents: Any, runs: Any
     counts[AGENT_RUNS] += 1
 
 
-@_within
+@within
 def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, slots: Any, runs: Any, counts: Any) -> Any:
     """False where there are too many data sources."""
     slot = ((source ^ source >> 32 ^ agent << 24) * HASH >> 15) & SLOTS - 1
@@ -247,7 +227,7 @@ def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, slots: An
     return True
 
 
-@_within
+@within
 def _system(words: Any, gateway: Any, length: Any) -> Any:
     """src_as of an extended_gateway of so many octets, as Gateways has it."""
     if gateway < 0 or length < 20:
@@ -259,12 +239,12 @@ def _system(words: Any, gateway: Any, length: Any) -> Any:
     return _word(words, gateway + 2 + address)
 
 
-@_within
+@within
 def _by_version(octet: Any) -> Any:
     return IPV4 if octet >> 4 == 4 else IPV6 if octet >> 4 == 6 else NOT_IP
 
 
-@_within
+@within
 def _begin(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     """(what stands there as an EtherType, where), behind an Ethernet header."""
     if kind == ETHERNET:
@@ -278,7 +258,7 @@ def _begin(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     return NOT_IP, at
 
 
-@_within
+@within
 def _ppp(octets: Any, at: Any) -> Any:
     """RFC 1661 section 2, RFC 1662 section 3.1, and Cisco's HDLC."""
     first = _u16(octets, at)
@@ -299,7 +279,7 @@ def _ppp(octets: Any, at: Any) -> Any:
     return NOT_IP, at
 
 
-@_within
+@within
 def _unwrap(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     """(EtherType, where) of what is below one layer."""
     if kind in VLAN:
@@ -325,7 +305,7 @@ def _unwrap(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     return (_u16(octets, at + 6) if snap else NOT_IP), at + 8
 
 
-@_within
+@within
 def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     """(IPV4, IPV6, CUT or NOT_IP, where the header begins)"""
     kind, at = _begin(octets, at, end, kind)
@@ -344,38 +324,46 @@ def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     return (CUT if kind == CUT else NOT_IP), at
 
 
-@_within
-def _put(row: Any, head: Any, system: Any, octets: Any, layer2: Any) -> Any:
-    row.in_if, row.out_if, row.rate, row.egress = head
+@within
+def _put(row: Any, filled: Any, head: Any, system: Any, octets: Any, layer2: Any) -> Any:
+    in_if, out_if, rate, egress = head
+    row.in_if, row.out_if, row.rate, row.egress = in_if, out_if, rate, egress
     row.src_asn, row.octets, row.layer2 = system, octets, layer2
+    filled.rows += 1
+    filled.layer2 += layer2
+    filled.egress += egress
+    filled.any_rate |= rate
+    filled.all_rates &= rate
 
 
-@_within
-def _from_header(octets: Any, words: Any, record: Any, head: Any, system: Any, four: Any, six: Any, counts: Any) -> Any:
+@within
+def _from_header(
+    octets: Any, words: Any, record: Any, head: Any, system: Any, four: Any, six: Any, filled: Any, counts: Any
+) -> Any:
     """A row out of sampled_header."""
     kind, stated = _word(words, record), _word(words, record + 1)
     first = 4 * (record + 4)
     end = first + min(_word(words, record + 3), _word(words, record - 1) - 16)
     family, at = _ip_header(octets, first, end, kind)
     if family == IPV4:
-        row4 = four[np.uint64(counts[ROWS4])]
-        counts[ROWS4] += 1
+        filled4 = filled[0]
+        row4 = four[np.uint64(filled4.rows)]
         length = _u16(octets, at + 2)
         row4.src, row4.dst = _u32(words, at + 12), _u32(words, at + 16)
-        _put(row4, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
+        _put(row4, filled4, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     elif family == IPV6:
-        row6 = six[np.uint64(counts[ROWS6])]
-        counts[ROWS6] += 1
+        filled6 = filled[1]
+        row6 = six[np.uint64(filled6.rows)]
         length = _u16(octets, at + 4)
         length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
         row6.src_high, row6.src_low = _u64(words, at + 8), _u64(words, at + 16)
         row6.dst_high, row6.dst_low = _u64(words, at + 24), _u64(words, at + 32)
-        _put(row6, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
+        _put(row6, filled6, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     else:
         counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
 
 
-@_within
+@within
 def _length(kind: Any, stated: Any, before: Any, length: Any) -> Any:
     """Octets of a packet whose IP header states `length`, with so many before it."""
     if kind == ETHERNET:
@@ -383,34 +371,34 @@ def _length(kind: Any, stated: Any, before: Any, length: Any) -> Any:
     return stated if length == 0 else length
 
 
-@_within
-def _from_ip(words: Any, record: Any, form: Any, head: Any, system: Any, four: Any, six: Any, counts: Any) -> Any:
+@within
+def _from_ip(words: Any, record: Any, form: Any, head: Any, system: Any, four: Any, six: Any, filled: Any) -> Any:
     """A row out of sampled_ipv4 or sampled_ipv6."""
     length = _word(words, record)
     if form == SAMPLED_IPV4:
-        row4 = four[np.uint64(counts[ROWS4])]
-        counts[ROWS4] += 1
+        filled4 = filled[0]
+        row4 = four[np.uint64(filled4.rows)]
         row4.src, row4.dst = _word(words, record + 2), _word(words, record + 3)
-        _put(row4, head, system, length, layer2=False)
+        _put(row4, filled4, head, system, length, layer2=False)
     else:
-        row6 = six[np.uint64(counts[ROWS6])]
-        counts[ROWS6] += 1
+        filled6 = filled[1]
+        row6 = six[np.uint64(filled6.rows)]
         row6.src_high, row6.src_low = _wide(words, record + 2), _wide(words, record + 4)
         row6.dst_high, row6.dst_low = _wide(words, record + 6), _wide(words, record + 8)
-        _put(row6, head, system, length, layer2=False)
+        _put(row6, filled6, head, system, length, layer2=False)
 
 
-@_within
+@within
 def _wide(words: Any, at: Any) -> Any:
     return np.uint64(_word(words, at) << 32 | _word(words, at + 1))
 
 
-@_within
+@within
 def _interface(form: Any, value: Any) -> Any:
     return 0 if form != 0 or value in (INTERNAL, INTERNAL_EXPANDED) else value
 
 
-@_within
+@within
 def _head(words: Any, at: Any, expanded: Any) -> Any:
     """((in_if, out_if, rate, egress), data source, drops) of a sample."""
     if expanded:
@@ -428,7 +416,7 @@ def _head(words: Any, at: Any, expanded: Any) -> Any:
     return (in_if, out_if, rate, egress), source_class << 32 | index, drops
 
 
-@_kept
+@kept
 def _pass(
     octets: Any,
     words: Any,
@@ -438,6 +426,7 @@ def _pass(
     places: Any,
     four: Any,
     six: Any,
+    filled: Any,
     agents: Any,
     agent_runs: Any,
     slots: Any,
@@ -445,15 +434,18 @@ def _pass(
     counts: Any,
 ) -> Any:
     """Reads datagrams from the one of this number on; returns why it ended."""
-    counts[SAMPLES:] = 0
+    counts[:] = 0
+    for family in range(2):
+        its_sheet = filled[family]
+        its_sheet.layer2, its_sheet.egress, its_sheet.any_rate, its_sheet.all_rates = 0, 0, 0, 0xFFFFFFFF
     slots[:] = -1
     for number in range(first, len(lengths)):
         counts[FOLLOWING] = number
-        full = (
-            max(counts[ROWS4], counts[ROWS6]) > SHEET_ROWS - MOST_STEPS or counts[SAMPLES] > MOST_SAMPLES - MOST_STEPS
-        )
-        if full or number - first == MOST_DATAGRAMS:
+        full = max(filled[0].rows, filled[1].rows) > SHEET_ROWS - MOST_STEPS
+        if full or counts[SAMPLES] > MOST_SAMPLES - MOST_STEPS or number - first == MOST_DATAGRAMS:
             return FULL
+        if begins[number] & 3 != 0 or lengths[number] & 3 != 0:
+            return ODD
         begin = begins[number] >> 2
         end = begin + (lengths[number] >> 2)
         if end - begin < LEAST_HEAD >> 2 or _word(words, begin) != VERSION:
@@ -480,9 +472,9 @@ def _pass(
                 continue
             system = _system(words, its.gateway, its.gateway_octets)
             if its.format == SAMPLED_HEADER:
-                _from_header(octets, words, its.record, fixed, system, four, six, counts)
+                _from_header(octets, words, its.record, fixed, system, four, six, filled, counts)
             else:
-                _from_ip(words, its.record, its.format, fixed, system, four, six, counts)
+                _from_ip(words, its.record, its.format, fixed, system, four, six, filled)
         counts[SAMPLES] += samples
     counts[FOLLOWING] = len(lengths)
     return ALL
@@ -494,39 +486,59 @@ class CompiledPass:
     """
 
     def __init__(self) -> None:
-        self._sheets = sheet(4), sheet(6)
-        self._rows = 0, 0
+        self._sheets = [sheet(4), sheet(6)]
+        self._filled = np.zeros(2, FILLED)
+        self._alone = self._references()
         self._places = np.zeros(MOST_STEPS, PLACES)
-        self._counts = np.zeros(11, np.int64)
-        self._agent_runs = np.zeros(MOST_DATAGRAMS, AGENT_RUN)
-        self._source_runs = np.zeros(MOST_SAMPLES, SOURCE_RUN)
+        self._counts = np.zeros(9, np.int64)
+        # Each run as numbers, which are quickly made objects of the interpreter.
+        self._agent_runs = np.zeros((MOST_DATAGRAMS, len(AgentRun._fields)), np.int64)
+        self._source_runs = np.zeros((MOST_SAMPLES, len(SourceRun._fields)), np.int64)
         # Of each agent its address type, sub-agent and address in words, and its last run; and where the last run of a
         # data source is found.
-        self._agents = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64)
-        self._slots = np.zeros(SLOTS, np.int32)
+        agents, slots = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64), np.zeros(SLOTS, np.int32)
+        agent_runs, source_runs = self._agent_runs.view(AGENT_RUN).ravel(), self._source_runs.view(SOURCE_RUN).ravel()
+        self._told = agents, agent_runs, slots, source_runs, self._counts
         self(Datagrams.of([]), 0)  # is compiled, or found in the cache
 
+    def _references(self) -> list[int]:
+        return [sys.getrefcount(each) for each in self._sheets]
+
+    def _begin(self) -> list[int]:
+        """Where rows are put from now on. A sheet of which nobody has a row any more is filled anew: it is still in the
+        cache, and its memory the process's own.
+        """
+        begin: list[int] = self._filled["rows"].tolist()
+        now = self._references()
+        for family in range(2):
+            if now[family] == self._alone[family]:
+                begin[family] = 0
+            elif begin[family] > SHEET_ROWS - MOST_STEPS:
+                self._sheets[family] = sheet((4, 6)[family])
+                begin[family] = 0
+        self._filled["rows"] = begin
+        return begin
+
     def __call__(self, datagrams: Datagrams, first: int) -> Passed:
-        if max(self._rows) > SHEET_ROWS - MOST_STEPS:
-            self._sheets = sheet(4), sheet(6)
-            self._rows = 0, 0
-        begin, counts = self._rows, self._counts
-        counts[:2] = begin
-        buffer = memoryview(datagrams.octets).toreadonly()  # for another kind of array all would be compiled again
-        octets, words = (np.frombuffer(buffer, kind) for kind in (np.uint8, np.uint32))
-        stand = octets, words, datagrams.begins, datagrams.lengths
-        told = self._agents, self._agent_runs, self._slots, self._source_runs
-        end = End(_pass(*stand, first, self._places, *self._sheets, *told, counts))
-        rows4, rows6, samples, without, *unusable, _, sources, agent_runs, source_runs, following = counts.tolist()
-        if end != End.CROWDED:
-            self._rows = rows4, rows6
+        begin = self._begin()
+        octets = np.frombuffer(datagrams.octets, np.uint8)
+        octets.flags.writeable = False  # for another kind of array all would be compiled again
+        ipv4, ipv6 = self._sheets
+        stand = octets, octets.view(np.uint32), datagrams.begins, datagrams.lengths
+        end = End(_pass(*stand, first, self._places, ipv4, ipv6, self._filled, *self._told))
+        samples, without, *unusable, _, sources, agent_runs, source_runs, following = self._counts.tolist()
+        if end == End.CROWDED:
+            self._filled["rows"] = begin
+        filled4, filled6 = self._filled.tolist()
         return Passed(
             end=end,
             following=following,
-            agent_runs=[*map(AgentRun._make, self._agent_runs[:agent_runs].tolist())],
-            source_runs=[*map(SourceRun._make, self._source_runs[:source_runs].tolist())],
+            agent_runs=self._agent_runs[:agent_runs].tolist(),
+            source_runs=self._source_runs[:source_runs].tolist(),
             sources=sources,
             samples=samples,
             without_packet=without,
-            block=RowBlock(self._sheets, begin, self._rows, samples - without, *unusable),
+            block=RowBlock(
+                (Stretch(ipv4, begin[0], *filled4), Stretch(ipv6, begin[1], *filled6)), samples - without, *unusable
+            ),
         )

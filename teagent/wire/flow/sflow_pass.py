@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from teagent.model.traffic import Column
-from teagent.wire.flow.columns import zeros
+from teagent.wire.flow.columns import repeated, zeros
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.records import Undecoded
 
@@ -57,44 +57,81 @@ def sheet(family: int) -> Column:
     return np.empty(SHEET_ROWS, ROWS[family])
 
 
-def _columns(family: int, found: Column) -> Rows:
-    """What a pass leaves unknown is 0."""
-    addresses = found if family == 4 else found.view(_WIDE)
-    nothing = zeros(len(found))
-    return Rows(
-        in_if=found["in_if"],
-        out_if=found["out_if"],
-        src=addresses["src"],
-        dst=addresses["dst"],
-        src_asn=found["src_asn"],
-        octets=found["octets"],
-        rate=found["rate"],
-        egress=found["egress"],
-        protocol=nothing,
-        src_port=nothing,
-        dst_port=nothing,
-        dst_asn=nothing,
-    )
+class Stretch(NamedTuple):
+    """Rows from `begin` to `end` of a sheet of one family; how many of them have octets of layer 2, and are of egress;
+    and the bits that are in any of their rates, and in all.
+    """
+
+    sheet: Column
+    begin: int
+    end: int
+    layer2: int
+    egress: int
+    any_rate: int
+    all_rates: int
+
+    def goes_on(self, later: Stretch) -> bool:
+        return self.sheet is later.sheet and self.end == later.begin
+
+    def and_then(self, later: Stretch) -> Stretch:
+        """Both as one, where it goes on."""
+        return Stretch(
+            self.sheet,
+            self.begin,
+            later.end,
+            self.layer2 + later.layer2,
+            self.egress + later.egress,
+            self.any_rate | later.any_rate,
+            self.all_rates & later.all_rates,
+        )
+
+    def rows(self, family: int) -> Iterator[tuple[int, bool, Rows]]:
+        """(family, whether octets are of layer 2, rows)"""
+        found = self.sheet[self.begin : self.end]
+        if self.layer2 in {0, len(found)}:
+            if len(found):
+                yield family, self.layer2 > 0, self._columns(family, found)
+            return
+        for kind in (True, False):
+            yield family, kind, self._columns(family, found[found["layer2"] == kind])
+
+    def _columns(self, family: int, found: Column) -> Rows:
+        """What a pass leaves unknown is 0."""
+        addresses = found if family == 4 else found.view(_WIDE)
+        nothing = zeros(len(found))
+        return Rows(
+            in_if=found["in_if"],
+            out_if=found["out_if"],
+            src=addresses["src"],
+            dst=addresses["dst"],
+            src_asn=found["src_asn"],
+            octets=found["octets"],
+            rate=found["rate"] if self.any_rate != self.all_rates else repeated(self.any_rate, len(found)),
+            egress=found["egress"] if self.egress else nothing,
+            protocol=nothing,
+            src_port=nothing,
+            dst_port=nothing,
+            dst_asn=nothing,
+        )
 
 
 class RowBlock(NamedTuple):
-    """Rows from `begin` to `end` of the sheets of both families, of so many samples that told of a packet; of these
-    some could not be used.
-    """
+    """Rows of both families, of so many samples that told of a packet; of these some could not be used."""
 
-    sheets: tuple[Column, Column]
-    begin: tuple[int, int]
-    end: tuple[int, int]
+    stretches: tuple[Stretch, Stretch]
     samples: int
     truncated: int
     not_ip: int
 
     def and_then(self, later: RowBlock) -> RowBlock | None:
         """Both as one, if the later one goes on where this one ends."""
-        if self.sheets is not later.sheets or self.end != later.begin:
+        ipv4, ipv6 = self.stretches
+        later4, later6 = later.stretches
+        if not ipv4.goes_on(later4) or not ipv6.goes_on(later6):
             return None
+        stretches = ipv4.and_then(later4), ipv6.and_then(later6)
         counts = (self.samples + later.samples, self.truncated + later.truncated, self.not_ip + later.not_ip)
-        return RowBlock(self.sheets, self.begin, later.end, *counts)
+        return RowBlock(stretches, *counts)
 
     @property
     def undecoded(self) -> dict[str, int]:
@@ -103,19 +140,14 @@ class RowBlock(NamedTuple):
 
     def rows(self) -> Iterator[tuple[int, bool, Rows]]:
         """(family, whether octets are of layer 2, rows)"""
-        for family, its, begin, end in zip((4, 6), self.sheets, self.begin, self.end, strict=True):
-            found = its[begin:end]
-            ethernet = int(np.count_nonzero(found["layer2"]))
-            if ethernet in {0, len(found)}:
-                if begin < end:
-                    yield family, ethernet > 0, _columns(family, found)
-                continue
-            for kind in (True, False):
-                yield family, kind, _columns(family, found[found["layer2"] == kind])
+        for family, stretch in zip((4, 6), self.stretches, strict=True):
+            yield from stretch.rows(family)
 
 
 class SourceRun(NamedTuple):
-    """Samples of one data source, as they came, that are numbered without a gap and without more drops."""
+    """Samples of one data source, as they came, that are numbered without a gap and without more drops. `source` is of
+    64 bits, and below 0 where the highest one is set.
+    """
 
     agent: int
     source: int  # class and index, 32 bits each
@@ -145,13 +177,13 @@ class End(IntEnum):
 class Passed(NamedTuple):
     """`following` is the datagram before which the pass ended. Of those before it: their runs by agent, numbered from 0
     on, and by agent and data source; how many data sources there are; the flow samples that came, and those of them
-    that told of no packet.
+    that told of no packet. A run is a list of what AgentRun and SourceRun have.
     """
 
     end: End
     following: int
-    agent_runs: list[AgentRun]
-    source_runs: list[SourceRun]
+    agent_runs: list[list[int]]
+    source_runs: list[list[int]]
     sources: int
     samples: int
     without_packet: int
@@ -159,6 +191,6 @@ class Passed(NamedTuple):
 
 
 OnePass: TypeAlias = Callable[[Datagrams, int], Passed]
-"""Of datagrams, the length of each a multiple of 4, from the one of this number on. What may be left out where not all
-need be `whole` (layout.Batching), it leaves unknown.
+"""Of datagrams from the one of this number on. What may be left out where not all need be `whole` (layout.Batching), it
+leaves unknown.
 """

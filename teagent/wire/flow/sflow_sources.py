@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from teagent.wire.flow.sflow_sample import SampleHeaders
 from teagent.wire.flow.sflow_walk import Numbers
 
 MOST_SOURCES: Final = 1024  # data sources of one agent
+ALL_BITS: Final = (1 << 64) - 1
 LATE: Final = 1024  # samples by which one may come after a later one
 PLACE_BITS, SOURCE_BITS = 18, 40  # of a number to be sorted; above them 6 are left for its agent
 MOST_SORTED_AGENTS: Final = 1 << 64 - PLACE_BITS - SOURCE_BITS
@@ -76,6 +79,19 @@ def in_turn(headers: SampleHeaders, agent: Numbers) -> InTurn:
     return InTurn(source, sequence, drops, same, distinct)
 
 
+def follow_runs(sources: Mapping[int, DataSources], runs: Sequence[Sequence[int]]) -> None:
+    """Runs of samples of several agents, as sflow_pass.SourceRun has them, by agent and data source, otherwise as they
+    came. Mostly each goes on where its data source was.
+    """
+    for position, (agent, source, sequence, drops, samples) in enumerate(runs):
+        last = sources[agent].known.get(source & ALL_BITS)
+        if last is None or last.sequence + 1 != sequence or last.drops != drops:
+            for its, its_source, *run in sorted(runs[position:], key=itemgetter(0, 1)):
+                sources[its].follow_run(its_source & ALL_BITS, *run)
+            return
+        last.sequence += samples
+
+
 class DataSources:
     """Of one agent, by their number: of many those that were told last. What is missing is added to `tally`."""
 
@@ -120,10 +136,6 @@ class DataSources:
 
     def follow_run(self, source: int, sequence: int, drops: int, samples: int) -> None:
         """`follow` for samples that are numbered one after the other, the first one `sequence`."""
-        known = self.known.get(source)
-        if known is not None and sequence == known.sequence + 1 and drops == known.drops:
-            known.sequence += samples
-            return
         for number in range(sequence, sequence + samples):
             self.follow(source, number, drops)
             last = self.known[source]

@@ -17,7 +17,7 @@ from teagent.adapters.flow.account import (
 from teagent.ports import ExporterHealth
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.sflow_pass import End, Passed, RowBlock, sheet
+from teagent.wire.flow.sflow_pass import End, Passed, RowBlock, Stretch, sheet
 from tests.fakes import sflow
 from tests.fakes.netflow import flow_set, ipfix, netflow5, netflow9, record, record5, template
 
@@ -85,8 +85,8 @@ def test_what_takes_long_is_read_in_smaller_parts_and_in_larger_ones_when_it_no_
 
 def nothing_found(datagrams: Datagrams, first: int) -> Passed:
     """A pass that leaves all to others."""
-    block = RowBlock((sheet(4), sheet(6)), (0, 0), (0, 0), 0, 0, 0)
-    return Passed(End.CROWDED, first, [], [], 0, 0, 0, block)
+    ipv4, ipv6 = (Stretch(sheet(family), 0, 0, 0, 0, 0, 0) for family in (4, 6))
+    return Passed(End.CROWDED, first, [], [], 0, 0, 0, RowBlock((ipv4, ipv6), 0, 0, 0))
 
 
 def test_compiled_sflow_is_read_while_it_is_in_the_cache_and_nothing_else_is_read_that_soon() -> None:
