@@ -29,11 +29,10 @@ from pathlib import Path
 
 from flow_export import EXPORTER, LINKS, OURS
 
-from teagent.adapters.flow.compiled import NotCompiled, compiler, loaded
+from teagent.adapters.flow.compiled import Compiled, NotCompiled, compiler, loaded
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.engine.measure.attribution import Attribution
 from teagent.engine.measure.matrix import MatrixBuilder
-from teagent.wire.flow.sflow_pass import OnePass
 
 HERE = Path(__file__).resolve().parent
 WINDOW_SECONDS = 60
@@ -50,7 +49,7 @@ def attribution() -> Attribution:
     )
 
 
-def compiled_pass() -> OnePass | None:
+def compiled() -> Compiled | None:
     """None where numba is not installed, or does not work, which is then said."""
     if importlib.util.find_spec("numba") is None:
         return None
@@ -248,7 +247,7 @@ COLLECTORS = (
 PMACCT_NAMES = ("nfacctd", "nfacctd_by_prefix", "sfacctd")
 
 
-def serve(port: int, *, compiled: bool) -> None:
+def serve(port: int, *, by: Compiled | None) -> None:
     ending, due = threading.Event(), threading.Event()
 
     def end(*_: object) -> None:
@@ -259,10 +258,10 @@ def serve(port: int, *, compiled: bool) -> None:
     listener = FlowListener(
         bindings=[Binding(host=EXPORTER, port=port)], exporters={EXPORTER: "edge"}, compile_sflow=False
     )
-    one_pass = compiled_pass() if compiled else None
-    if one_pass is not None:
-        listener.read_sflow_by(one_pass)
     builder = MatrixBuilder(attribution())
+    if by is not None:
+        listener.read_sflow_by(by.one_pass)
+        builder.count_by(by.count)
     records = 0
     window_ends = time.monotonic() + WINDOW_SECONDS
 
@@ -289,4 +288,4 @@ def serve(port: int, *, compiled: bool) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), compiled=sys.argv[2:] == ["--compiled"])
+    serve(int(sys.argv[1]), by=compiled() if sys.argv[2:] == ["--compiled"] else None)

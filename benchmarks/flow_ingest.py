@@ -8,7 +8,7 @@ second of CPU time, templates among them. Over a socket: one collector after the
 other one, at rising rates; the figure is the highest rate at which a collector kept up and nothing was lost, by what it
 counted itself, and the CPU time for a record at one rate for all, once each has warmed up. All have socket buffers of
 net.core.rmem_max. nfacctd and sfacctd sum up by the same key, as the records have it; nfcapd and sfcapd only store.
-Of sFlow the figures of teagent are those of its compiled reader, where numba is installed (it is made ready before);
+Of sFlow the figures of teagent are those of its compiled code, where numba is installed (it is made ready before);
 `numpy` are those without it, which have no target.
 `--soak` lets a million senders whose AS is not known fill each window for so many minutes, and looks at the memory.
 benchmarks/flow_export.py says what the traffic is.
@@ -42,16 +42,16 @@ from flow_collectors import (
     Collector,
     Running,
     attribution,
-    compiled_pass,
+    compiled,
     running,
 )
 from flow_export import EXPORTER, KINDS, NOW, SEQUENCE_AT, TEMPLATES_EVERY, Export, export
 
 from teagent.adapters.flow.account import ExporterAccount
+from teagent.adapters.flow.compiled import Compiled
 from teagent.adapters.flow.listener import BLOCK
 from teagent.engine.measure.matrix import MatrixBuilder
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.sflow_pass import OnePass
 
 BURST = 16
 SEGMENT = 512  # datagrams that are made ready together, so that they are in the cache as after a receive
@@ -95,12 +95,13 @@ def numbered(exported: Export) -> Iterator[tuple[list[bytes], int]]:
         yield segment, records
 
 
-def in_process(exported: Export, seconds: float, one_pass: OnePass | None = None) -> float:
+def in_process(exported: Export, seconds: float, by: Compiled | None = None) -> float:
     """Records per second of CPU time: the median over parts of a million records, the first one left out."""
     account = ExporterAccount(exporter=EXPORTER, router="edge", limits=Limits(), sampling_rate=None)
-    if one_pass is not None:
-        account.read_sflow_by(one_pass)
     builder = MatrixBuilder(attribution())
+    if by is not None:
+        account.read_sflow_by(by.one_pass)
+        builder.count_by(by.count)
     if exported.templates:
         account.feed(exported.templates, port=1, at=NOW)
     rates: list[float] = []
@@ -286,10 +287,10 @@ def measured(arguments: argparse.Namespace, bench: Bench) -> tuple[dict[str, flo
     for kind in arguments.kind or KINDS:
         exported = export(kind, DATAGRAMS if kind != "sflow" else DATAGRAMS // 5, arguments.seed)
         name = f"{kind}_in_process_records_per_second"
-        one_pass = compiled_pass() if kind == "sflow" else None
-        figures[name] = in_process(exported, 1.0 if arguments.quick else 4.0, one_pass)
+        by = compiled() if kind == "sflow" else None
+        figures[name] = in_process(exported, 1.0 if arguments.quick else 4.0, by)
         targets[name] = ("least", TARGET_IN_PROCESS)
-        if one_pass is not None:
+        if by is not None:
             figures[f"{kind}_numpy_in_process_records_per_second"] = in_process(
                 exported, 1.0 if arguments.quick else 4.0
             )

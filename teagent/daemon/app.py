@@ -127,6 +127,7 @@ class App:
             max_rows=config.flows.max_sources,
             short_window_seconds=config.flows.short_window_seconds,
             origins=self.intake.origins,
+            count=self.intake.count,
             exporter_watch=self.exporter_watch,
             coverage_limits=(config.flows.trust.coverage_low, config.flows.trust.coverage_high),
             source_prefix_ipv4=config.flows.source_prefix_ipv4,

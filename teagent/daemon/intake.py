@@ -13,6 +13,7 @@ from teagent.adapters.origins import OriginFile
 from teagent.config.derived import by_datagrams, sampling_rates
 from teagent.config.effective import Config
 from teagent.daemon.build import binding, clickhouse_source, flow_source, origin_source
+from teagent.engine.measure.counting import Count
 from teagent.ports import Clock
 from teagent.service.observe import Observer
 from teagent.service.origins import Origins
@@ -54,6 +55,10 @@ class Intake:
         if self.listener is not None:
             self.listener.call_when_many(when_many)
         self.flows.start()
+
+    def count(self) -> Count | None:
+        """The compiled one; None where there is none, or not yet."""
+        return None if self.listener is None else self.listener.count
 
     def pass_on(self, after: Intake | None) -> None:
         """`after` takes this one's place, None where nobody does."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from teagent.engine.measure.attribution import Attribution
+from teagent.engine.measure.counting import Count
 from teagent.engine.measure.matrix import MatrixBuilder, WindowCounts
 from teagent.engine.measure.trust import COVERAGE_LIMITS, disagreements
 from teagent.engine.measure.windows import combined, flow_octets, scaled
@@ -37,7 +38,8 @@ class Ingest:
     """One window after the other; `latest` is the last closed one, never the open one.
 
     `short_window_seconds` goes into `window_seconds` a whole number of times: a window is the sum of its short ones,
-    scaled anew. Without it, or where both are the same, there are no short ones.
+    scaled anew. Without it, or where both are the same, there are no short ones. `count` gives a quicker way to count
+    records, once there is one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Ingest:
         max_rows: int,
         short_window_seconds: float | None = None,
         origins: Origins | None = None,
+        count: Callable[[], Count | None] = lambda: None,
         exporter_watch: ExporterWatch | None = None,
         coverage_limits: tuple[float, float] = COVERAGE_LIMITS,
         source_prefix_ipv4: int = 24,
@@ -71,6 +74,7 @@ class Ingest:
         self._parts_of_window = round(window_seconds / self._short_seconds)
         self._max_rows = max_rows
         self._origins = origins
+        self._count = count
         self._exporter_watch = exporter_watch
         self.coverage_limits = coverage_limits
         self._interfaces: dict[tuple[str, int], str] = {}
@@ -118,6 +122,9 @@ class Ingest:
             self._builder.use(self._attribution())
         if self._origins is not None and self._origins.table is not self._builder.origins:
             self._builder.use_origins(self._origins.table)
+        count = self._count()
+        if count is not None:
+            self._builder.count_by(count)
         for batch in self._source.take():
             self._builder.add(batch)
         self._say_trouble()

@@ -63,7 +63,9 @@ def test_the_listener_reads_much_sflow_by_the_compiled_pass_and_goes_on_meanwhil
     after = sum(map(len, listener.take()))
     listener.stop()
     [health] = listener.exporters()
-    assert not isinstance(told.outcomes[0], NotCompiled)
+    [ready] = told.outcomes
+    assert not isinstance(ready, NotCompiled)
+    assert listener.count is ready.count
     assert (before, after) == (READ_AT_ONCE + 100, 100)
     assert (health.lost, health.samples_lost, health.undecoded) == (0, 0, {})
 
@@ -73,7 +75,7 @@ def compiled_listener() -> FlowListener:
     found = compiled.loaded()
     assert not isinstance(found, NotCompiled)
     listener = FlowListener(bindings=(), exporters={"192.0.2.1": "edge-1"}, compile_sflow=False)
-    listener.read_sflow_by(found)
+    listener.read_sflow_by(found.one_pass)
     listener._decode([chunk(0, READ_AT_ONCE)])
     listener.take()
     return listener
@@ -193,14 +195,20 @@ def test_a_stop_does_not_wait_for_the_compiler(monkeypatch: pytest.MonkeyPatch) 
 def test_the_cache_serves_the_next_process() -> None:
     """The second one has nothing to compile: it is told apart by what numba counts, not by its time."""
     compiled.compiler().communicate(timeout=WITHIN_SECONDS)
-    code = f"import {compiled.MODULE} as m; m.CompiledPass(); print(sum(m._pass.stats.cache_hits.values()))"
+    code = """
+        from teagent.adapters.flow.compiled import loaded
+        from teagent.engine.measure.counting_compiled import _count4, _count6
+        from teagent.wire.flow.sflow_compiled import _pass
+        loaded()
+        print([(f.stats.cache_hits.total(), f.stats.cache_misses.total()) for f in (_pass, _count4, _count6)])
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", textwrap.dedent(code)],
         check=True,
         capture_output=True,
         text=True,
         timeout=WITHIN_SECONDS,
         env=environment,
     )
-    assert done.stdout.strip() == "1"
+    assert done.stdout.strip() == str([(1, 0)] * 3)

@@ -1,4 +1,5 @@
-"""The compiled way to read sFlow, where numba can be had: made ready beside the intake, which goes on without it.
+"""The compiled way to read sFlow and to count records, where numba can be had: made ready beside the intake, which
+goes on without it.
 
 What is compiled stays in numba's cache. A process of its own puts it there: that takes seconds, in which the
 interpreter of this one would be busy, and memory, which would stay; and where numba does not work it is only that
@@ -13,18 +14,19 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from teagent.engine.measure.counting import Count
 from teagent.wire.flow.sflow_pass import OnePass
 
 EXTRA = "numba"
-MODULE: Final = "teagent.wire.flow.sflow_compiled"
-COMPILE = f"""
+COMPILE = """
 import contextlib, os
 with contextlib.suppress(OSError):  # the shipped unit forbids it
     os.nice(10)
-import {MODULE} as module
-module.CompiledPass()
+from teagent.engine.measure.counting_compiled import CompiledCount
+from teagent.wire.flow.sflow_compiled import CompiledPass
+CompiledPass(), CompiledCount()
 """
 
 
@@ -35,7 +37,15 @@ class NotCompiled:
     reason: str
 
 
-Outcome: TypeAlias = OnePass | NotCompiled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """Each for one thread at a time."""
+
+    one_pass: OnePass
+    count: Count
+
+
+Outcome: TypeAlias = Compiled | NotCompiled
 
 
 class Preparation:
@@ -96,8 +106,9 @@ def compiler() -> subprocess.Popen[str]:
 def loaded() -> Outcome:
     """What the cache has. Takes a few tenths of a second and some 64 MiB, or much longer where it has nothing."""
     try:
+        from teagent.engine.measure.counting_compiled import CompiledCount
         from teagent.wire.flow.sflow_compiled import CompiledPass
 
-        return CompiledPass()
+        return Compiled(one_pass=CompiledPass(), count=CompiledCount())
     except Exception as error:  # noqa: BLE001  whatever it is that does not work in numba, there is the other way
         return NotCompiled(reason=f"{type(error).__name__}: {error}")

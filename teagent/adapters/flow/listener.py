@@ -19,6 +19,7 @@ from teagent.adapters.flow.account import ExporterAccount
 from teagent.adapters.flow.compiled import NotCompiled, Outcome, Preparation
 from teagent.adapters.flow.intake_thread import IntakeThread
 from teagent.adapters.flow.receiver import Binding, Chunk, Receiver
+from teagent.engine.measure.counting import Count
 from teagent.model.traffic import FlowBatch
 from teagent.ports import Clock, ExporterHealth
 from teagent.wire.flow.limits import Limits
@@ -43,7 +44,8 @@ class FlowListener:
     of `many_untaken_records` tells `call_when_many`.
 
     Where sFlow comes in great numbers, and numba is installed, it is read by compiled code from some seconds later on,
-    unless `compile_sflow` says no; `tell` is called with what became of that, by a thread of its own.
+    and `count` is there for whoever takes records, unless `compile_sflow` says no; `tell` is called with what became of
+    that, by a thread of its own.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class FlowListener:
         self._tell = tell
         self._compile_sflow = compile_sflow
         self._preparation = Preparation(self._prepared)
+        self.count: Count | None = None  # the compiled one, as soon as it is ready
 
     def start(self) -> None:
         """Raises TeagentError where an address cannot be bound; then nothing is left open. Starting twice is once."""
@@ -195,7 +198,8 @@ class FlowListener:
 
     def _prepared(self, outcome: Outcome) -> None:
         if not isinstance(outcome, NotCompiled):
-            self.read_sflow_by(outcome)
+            self.read_sflow_by(outcome.one_pass)
+            self.count = outcome.count
         if self._tell is not None:
             self._tell(outcome)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,29 @@ from teagent.model.bgp import Prefix, prefix_key
 from teagent.model.traffic import Column, FlowBatch
 
 NOWHERE = -1
+
+
+class Tree(NamedTuple):
+    """`near` has a bit for each /16, the lowest one first, which is 0 where there is NOWHERE only, as mostly: it takes
+    8 KiB. `top` has where its page begins, which is 0 for NOWHERE; `pages` for each /24 of it an answer, or where its
+    page of `tails` begins, written as -2 - begin.
+    """
+
+    near: npt.NDArray[np.uint8]
+    top: npt.NDArray[np.int32]
+    pages: npt.NDArray[np.int32]
+    tails: npt.NDArray[np.int32]
+
+
+class Ranges(NamedTuple):
+    """`owners[i + 1]` has what begins at `starts[i]`, a high half of an address; `owners[0]` what is before all. Where
+    there are `blocks`, they have the same for each (high half - first start) >> `block`, the last one for all above it.
+    """
+
+    starts: npt.NDArray[np.uint64]
+    owners: npt.NDArray[np.int32]
+    blocks: npt.NDArray[np.int32]
+    block: np.uint64
 
 
 class PrefixTable:
@@ -41,8 +64,8 @@ class PrefixTable:
         self._owners = np.array([NOWHERE, *owners], dtype=np.int32)
         if family == 4:
             self._starts: Column = np.array(starts, dtype=np.uint32)
-            self._top, self._pages, self._tails = self._tree()
-            self._near = self._top != 0
+            self.tree = self._tree()
+            self._near = self.tree.top != 0
             return
         self._by_half = not any(start & _LOW_HALF for start in starts)
         if self._by_half:
@@ -68,10 +91,12 @@ class PrefixTable:
             self._blocks = self._owners[np.searchsorted(self._starts, every, "right")]
             self._block = np.uint64(block)
 
-    def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """(top, pages, tails). `top` has for each /16 where its page begins, which is 0 for NOWHERE; `pages` for each
-        /24 of it an answer, or where its page of `tails` begins, written as -2 - begin.
-        """
+    @property
+    def ranges(self) -> Ranges | None:
+        """Of IPv6; None where more than the high half of an address counts."""
+        return Ranges(self._starts, self._owners, self._blocks, self._block) if self._by_half else None
+
+    def _tree(self) -> Tree:
         every = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
         owner, mixed = self._answers(every, 0xFFFF)
         top = np.zeros(1 << 16, dtype=np.int32)
@@ -85,7 +110,8 @@ class PrefixTable:
         pages, mixed = self._answers(every, 0xFF)
         pages[mixed] = -2 - (np.arange(np.count_nonzero(mixed), dtype=np.int32) << 8)
         tails, _ = self._answers((every[mixed][:, None] + _OCTET).ravel(), 0)
-        return top, np.concatenate((np.full(256, NOWHERE, dtype=np.int32), pages)), tails
+        near = np.packbits(top != 0, bitorder="little")
+        return Tree(near, top, np.concatenate((np.full(256, NOWHERE, dtype=np.int32), pages)), tails)
 
     def _answers(self, first: Column, span: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """For each range of `span` addresses after `first` the one answer that holds for it, and whether there are
@@ -101,7 +127,7 @@ class PrefixTable:
         """
         if self.family == 6:
             return self._match_ipv6(addresses)
-        return self._paged(self._top.take(addresses >> np.uint32(16)), addresses)
+        return self._paged(self.tree.top.take(addresses >> np.uint32(16)), addresses)
 
     def covers(self, addresses: Column) -> npt.NDArray[np.bool_]:
         """Whether there is a prefix that covers it, for each address; quick where mostly there is none."""
@@ -116,11 +142,11 @@ class PrefixTable:
 
     def _paged(self, page: npt.NDArray[np.int32], addresses: Column) -> npt.NDArray[np.int32]:
         page += (addresses >> np.uint32(8) & np.uint32(255)).view(np.int32)
-        found: npt.NDArray[np.int32] = self._pages.take(page)
-        if len(self._tails):
+        found: npt.NDArray[np.int32] = self.tree.pages.take(page)
+        if len(self.tree.tails):
             tailed = (found < NOWHERE).nonzero()[0]
             tail = -2 - found.take(tailed) + (addresses.take(tailed) & np.uint32(255)).view(np.int32)
-            found[tailed] = self._tails.take(tail)
+            found[tailed] = self.tree.tails.take(tail)
         return found
 
     def _match_ipv6(self, addresses: Column) -> npt.NDArray[np.int32]:

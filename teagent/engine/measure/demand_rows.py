@@ -114,11 +114,11 @@ class DemandTable:
 
     def _clear(self, places: int) -> None:
         # A key and its octets stand together, so that both are in the cache when one is.
-        self._slots: Keys = np.zeros(2 * places, dtype=np.uint64)
-        self._keys: Keys = self._slots[::2]
+        self.slots: Keys = np.zeros(2 * places, dtype=np.uint64)
+        self._keys: Keys = self.slots[::2]
         self._keys[:] = FREE
-        self._octets: Octets = self._slots.view(np.float64)[1:]  # by the place of the key
-        self._shift = np.uint64(64 - places.bit_length())
+        self._octets: Octets = self.slots.view(np.float64)[1:]  # by the place of the key
+        self.shift = np.uint64(64 - places.bit_length())
         self._most = 0  # an upper bound of the rows in use
         self._spilt: list[tuple[Keys, Octets]] = []  # what found its window full
 
@@ -126,14 +126,24 @@ class DemandTable:
         """Counts records in, in any order and with repetition. Past `max_rows` rows all but the `max_rows // 2`
         largest sources, with ties by key, go to the rest of their cell: returns how many.
         """
+        return self.put_off(*self.add_at_home(keys, octets))
+
+    def add_at_home(self, keys: Keys, octets: Octets) -> tuple[Keys, Octets]:
+        """Counts in the records whose key is at its place; returns the others, for `put_off`."""
         place = self._home(keys)
-        misses = np.flatnonzero(self._slots.take(place) != keys)
+        misses = np.flatnonzero(self.slots.take(place) != keys)
+        late = keys.take(misses), octets.take(misses)
         if len(misses):
-            self._late.append((keys.take(misses), octets.take(misses)))
-            self._waiting += len(misses)
             octets = octets.copy()
             octets[misses] = 0.0
         np.add.at(self._octets, place, octets)
+        return late
+
+    def put_off(self, keys: Keys, octets: Octets) -> int:
+        """Keeps records until there are many; returns how many rows were folded, as `add` does."""
+        if len(keys):
+            self._late.append((keys, octets))
+            self._waiting += len(keys)
         if self._waiting >= LATER:
             self._settle()
         if self._most + self._waiting <= self._max_rows:
@@ -149,12 +159,12 @@ class DemandTable:
 
     def _add(self, keys: Keys, octets: Octets) -> None:
         place = self._home(keys)
-        misses = np.flatnonzero(self._slots.take(place) != keys)
+        misses = np.flatnonzero(self.slots.take(place) != keys)
         if len(misses):
             if self._full(len(misses)) and self._counted() and self._full(len(misses)):
                 self._grow(len(misses))
                 place = self._home(keys)
-                misses = np.flatnonzero(self._slots.take(place) != keys)
+                misses = np.flatnonzero(self.slots.take(place) != keys)
             missing = keys.take(misses)
             found = self._places(missing, place.take(misses))
             lost = np.flatnonzero(found < 0)
@@ -169,7 +179,7 @@ class DemandTable:
     def _home(self, keys: Keys) -> npt.NDArray[np.intp]:
         """Where each key should be: an even number, that of its slot."""
         home = keys * MULTIPLIER
-        home >>= self._shift
+        home >>= self.shift
         home &= EVEN
         return home.view(np.intp)
 
@@ -177,7 +187,7 @@ class DemandTable:
         """Where each key is, after finding one that is free for it if need be; -1 where its window is full. `place` is
         where each would be at home, and becomes the answer.
         """
-        found, table, last = place, self._slots, len(self._slots) - 1
+        found, table, last = place, self.slots, len(self.slots) - 1
         pending: npt.NDArray[np.intp] | None = None  # which of `found` are looked for; None is all
         for step in range(1, WINDOW + 1):
             there = table.take(place)
@@ -252,7 +262,7 @@ class DemandTable:
         moving = np.flatnonzero(kept & ~settled)
         keys, octets = keys.take(moving), self._octets.take(used.take(moving))
         left = used.compress(~settled)
-        self._slots[left], self._octets[left] = FREE, 0.0
+        self.slots[left], self._octets[left] = FREE, 0.0
         self._most = len(used) - len(left)
         self._add(keys, octets)
 
@@ -265,7 +275,7 @@ class DemandTable:
     def _used(self) -> tuple[Keys, Octets]:
         """Those with a place in their order, then the spilt ones."""
         used = self._in_use()
-        keys, octets = self._slots.take(used), self._octets.take(used)
+        keys, octets = self.slots.take(used), self._octets.take(used)
         for more, theirs in self._spilt:
             keys, octets = np.concatenate((keys, more)), np.concatenate((octets, theirs))
         return keys, octets

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.measure.attribution import NOWHERE, Attribution, links_of
+from teagent.engine.measure.counting import Count, count
 from teagent.engine.measure.demand_rows import DemandRows, DemandTable, SourceForm
 from teagent.engine.measure.duplicates import EgressSieve
 from teagent.engine.measure.origin import OriginTable
@@ -69,6 +70,7 @@ class MatrixBuilder:
         self._buffers = {family: RecordBuffer(family) for family in FAMILIES}
         self._origins: OriginTable | None = None
         self._overhead = float(frame_overhead_octets)
+        self._one_count: Count = count
         self.sieve = EgressSieve(attribution.links)
         self._restart()
 
@@ -83,6 +85,10 @@ class MatrixBuilder:
     @property
     def attribution(self) -> Attribution:
         return self._attribution
+
+    def count_by(self, one_count: Count) -> None:
+        """From now on: the sums are the same."""
+        self._one_count = one_count
 
     def add(self, batch: FlowBatch) -> None:
         """Counts the records of one batch in. Most of the work is put off until there are many."""
@@ -182,33 +188,15 @@ class MatrixBuilder:
             self._count(family, records)
 
     def _count(self, family: int, records: Records) -> None:
-        attribution, counts, table = self._attribution, self._counts, self._tables[family]
-        link, same_if, src, dst, asn, octets, unknown_sampling = records
-        here = link != NOWHERE
-        prefix, demand, inbound = attribution.classify(family, src=src, dst=dst, same_if=same_if)
-        demand &= here
-        inbound &= here
-        other = np.flatnonzero(inbound > demand)
-        self._unattributed += np.bincount(
-            link.take(other), weights=octets.take(other), minlength=len(attribution.links)
-        )
-        chosen = np.flatnonzero(demand)
-        keys = table.form.keys(src=src, asn=asn, which=chosen)
-        cells = link.take(chosen) * _width(attribution, family) + prefix.take(chosen)
-        keys |= cells.astype(np.uint64) << np.uint64(table.form.bits)
-        counts["folded"] += table.add(keys, octets.take(chosen))
-        counts["demand"] += len(chosen)
-        counts["unattributed"] += len(other)
-        reached = int(np.count_nonzero(here))
-        counts["elsewhere"] += len(link) - reached
-        counts["outbound"] += reached - len(chosen) - len(other)
-        counts["unknown_sampling"] += unknown_sampling
-
-
-def _width(attribution: Attribution, family: int) -> np.int32 | np.int64:
-    """Cells of one link, as a number of the smallest type that has room for those of all links."""
-    width = len(attribution.tables[family].prefixes)
-    return np.int32(width) if width * len(attribution.links) < 1 << 31 else np.int64(width)
+        counts, table = self._counts, self._tables[family]
+        found = self._one_count(records, self._attribution, table)
+        self._unattributed += found.unattributed
+        counts["folded"] += table.put_off(found.keys, found.octets)
+        counts["demand"] += found.demand
+        counts["unattributed"] += found.others
+        counts["elsewhere"] += len(records.link) - found.reached
+        counts["outbound"] += found.reached - found.demand - found.others
+        counts["unknown_sampling"] += records.unknown_sampling
 
 
 def _positions(old: Sequence[object], new: Sequence[object]) -> npt.NDArray[np.int64]:

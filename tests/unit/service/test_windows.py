@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from teagent.engine.measure.attribution import Attribution
+from teagent.engine.measure.counting import Count, Counted, count
+from teagent.engine.measure.demand_rows import DemandTable
 from teagent.engine.measure.origin import OriginTable
+from teagent.engine.measure.record_buffer import Records
 from teagent.model.link import NoData
 from teagent.model.origin import OriginRanges, OriginRoutes
 from teagent.model.traffic import MatrixSpan, TrafficMatrix
@@ -28,6 +32,8 @@ WINDOW_SECONDS = 300
 class WindowWorld(DecidingWorld):
     """Short windows of a minute in windows of five."""
 
+    count: Count | None = None
+
     def build(self) -> None:
         super().build()
         self.origins = Origins(source=FakeFile(), clock=self.clock)
@@ -43,6 +49,7 @@ class WindowWorld(DecidingWorld):
             short_window_seconds=SHORT_SECONDS,
             max_rows=1000,
             origins=self.origins,
+            count=lambda: self.count,
         )
 
     async def minutes(self, *heavy_mbps: float) -> None:
@@ -150,3 +157,17 @@ async def test_origins_name_senders_from_the_drain_after_they_were_read(world: W
     world.send(SHORT_SECONDS, asn=0)
     await world.ingest.close_window()
     assert [source.asn for source in world.latest(MatrixSpan.SHORT).sources] == [64999]
+
+
+async def test_records_are_counted_by_the_quicker_way_as_soon_as_there_is_one(world: WindowWorld) -> None:
+    counted: list[int] = []
+
+    def quicker(records: Records, attribution: Attribution, table: DemandTable) -> Counted:
+        counted.append(len(records.link))
+        return count(records, attribution, table)
+
+    await world.minutes(60)
+    world.count = quicker
+    assert counted == []
+    await world.minutes(60)
+    assert sum(counted) == world.ingest.last_counts.records > 0
