@@ -22,7 +22,9 @@ class Fixed:
     def seen_under(self, source: Source) -> int:
         return 0
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
         every = demands.source_index * len(demands.links) + demands.link_index
         expected = self.chances(demands)
         return Shares(group=np.arange(len(every)), expected=expected, unit=every, correlation=0.2)

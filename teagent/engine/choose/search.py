@@ -70,10 +70,10 @@ def plan_for(scene: Scene, policy: str, candidate: Candidate) -> Plan:
     return Plan(policy=policy, changes=changes, before=before, after=after, digest=digest)
 
 
-def consider(task: Task, candidate: Candidate) -> Considered:
-    """Dry run, score and verdict of one candidate."""
+def consider(task: Task, candidate: Candidate, *, roughly: bool = False) -> Considered:
+    """Dry run, score and verdict of one candidate; the dry run of one of many may be done `roughly`."""
     aims = targets(task.policy, task.scene.snapshot.network, task.triggered)
-    predicted = dry_run(task.scene, candidate, targets=aims, forecaster=task.forecaster)
+    predicted = dry_run(task.scene, candidate, targets=aims, forecaster=task.forecaster, roughly=roughly)
     return considered(task, plan_for(task.scene, task.policy.name, candidate), predicted)
 
 
@@ -101,8 +101,8 @@ def considered(task: Task, plan: Plan, predicted: DryRun) -> Considered:
 def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considered, ...], int]:
     """The candidates, best first, refused ones after those that are not; and how many were weighed.
 
-    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known. The first,
-    if it is allowed, is not to be had with one prepend less.
+    Not among them are those that `needed` leaves out; beyond the first SHOWN, not all of these may be known. The first
+    is not only weighed roughly and, if it is allowed, not to be had with one prepend less.
     """
     # What takes more changes than a plan may have is looked at where there is nothing else, to say what is refused.
     for most in (task.policy.limits.changes_per_plan, ANY_NUMBER):
@@ -118,13 +118,19 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     weighed = _consider_all(task, first)
     if not all(isinstance(one.verdict, RefusedVerdict) for one in weighed):
         weighed += _consider_all(task, others)
+    exact: set[str] = set()
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
         chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
         missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
-        if not missing:
+        if missing:
+            weighed += _consider_all(task, missing)
+        elif ranked[0].plan.digest not in exact:
+            at = weighed.index(ranked[0])
+            weighed[at] = consider(task, candidate_of(ranked[0]))
+            exact.add(ranked[0].plan.digest)
+        else:
             return tuple(ranked), len(weighed)
-        weighed += _consider_all(task, missing)
 
 
 def _consider_all(task: Task, candidates: Sequence[Candidate]) -> list[Considered]:
@@ -134,7 +140,7 @@ def _consider_all(task: Task, candidates: Sequence[Candidate]) -> list[Considere
     for prefix, found in asked.items():
         columns, live = task.scene.demands[prefix], task.scene.vectors[prefix]
         task.forecaster.prepare(columns, live, [dict(vector) for vector in sorted(found)])
-    return [consider(task, candidate) for candidate in candidates]
+    return [consider(task, candidate, roughly=True) for candidate in candidates]
 
 
 def _not_among(weighed: Sequence[Considered], candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -1,7 +1,7 @@
 """What was learned, asked about prefixes that are announced alike: unit by unit, not demand by demand.
 
-Most senders towards a large prefix send next to nothing of what it draws. They are not asked about: what the lightest
-of a link send is taken to do as the others there do.
+Most senders towards a large prefix send next to nothing of what it draws. Roughly, they need not be asked about: what
+the lightest of a link send is taken to do as the others there do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ units the lightest, SMALL of the load together, are told apart by so many steps 
 """
 MANY, SMALL = 1000, 0.1
 LIGHT, LIGHT_IN_LOOKS = 0.01, 0.1
-"""Of MANY demands the lightest, so much of the load together, are not asked about, in forecasts and in quick looks."""
+"""Of MANY demands the lightest, so much of the load together, are not asked about, in rough forecasts and in quick
+looks.
+"""
 OF_A_LINK = 5
 """Of what comes by one link it is at most so many times that share, and half."""
 FINENESS, WEIGHTS = 4, 256
@@ -44,7 +46,7 @@ class ByUnit:
         self._before = before
         self._sources, self._names = demands.sources, demands.links
         units = _Units(chances, chances.answers(before), demands.links, asn)
-        self._looked, self._forecast = _Looked(units), _Forecast(units)
+        self._looked, self._forecast, self._rough = _Looked(units), _Forecast(units, 0.0), _Forecast(units, LIGHT)
 
     def is_for(self, demands: DemandColumns) -> bool:
         return self._sources is demands.sources and self._names == demands.links
@@ -60,10 +62,10 @@ class ByUnit:
         return self._looked.movement(demands, afters, correlation)
 
     def prepare(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
-        self._forecast.prepare(demands, afters)
+        self._rough.prepare(demands, afters)
 
-    def shares(self, demands: DemandColumns, after: Vector, correlation: float) -> Shares:
-        return self._forecast.shares(demands, after, correlation)
+    def shares(self, demands: DemandColumns, after: Vector, correlation: float, *, roughly: bool) -> Shares:
+        return (self._rough if roughly else self._forecast).shares(demands, after, correlation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -163,10 +165,12 @@ class _Towards:
 
 
 class _Forecast:
-    """Forecasts for one vector: units that do nearly the same are a group."""
+    """Forecasts for one vector: units that do nearly the same are a group. Up to `share` of what each prefix draws, its
+    lightest demands, is not asked about.
+    """
 
-    def __init__(self, units: _Units) -> None:
-        self._units = units
+    def __init__(self, units: _Units, share: float) -> None:
+        self._units, self._share = units, share
         self._towards: dict[Prefix, _Towards] = {}
 
     def prepare(self, demands: DemandColumns, afters: Sequence[Vector]) -> None:
@@ -198,7 +202,7 @@ class _Forecast:
         return known
 
     def _told_apart(self, demands: DemandColumns) -> _Towards:
-        link, width, claimed = demands.link_index, self._units.width, self._units.claimed(demands, LIGHT)
+        link, width, claimed = demands.link_index, self._units.width, self._units.claimed(demands, self._share)
         units, place = np.unique(claimed.unit[claimed.rows], return_inverse=True)
         on, load = self._units.on(units), _summed(place.reshape(-1), demands.bps[claimed.rows], len(units))
         of, rest = np.empty(len(link), dtype=np.int64), claimed.unit < 0
@@ -217,7 +221,7 @@ class _Forecast:
             stays=kinds[kinds < 2 * width],
             light=light,
             small=_lightest(on, load, SMALL),
-            lightest=_at_least_one(on, load, light) | _lightest(on, load, LIGHT) & np.isin(on, light),
+            lightest=_at_least_one(on, load, light) | _lightest(on, load, self._share) & np.isin(on, light),
         )
 
 

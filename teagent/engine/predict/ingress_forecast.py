@@ -52,11 +52,13 @@ class Learned:
             "seen does as those like it, senders that are not known stay"
         )
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
         by_unit, vectors = self._by_unit(demands, before, [after])
         if by_unit is None or dict(before) == dict(after):
             return next(self.forecast_each(demands, before, [after]))
-        return by_unit.shares(demands, vectors[0], self._correlation)
+        return by_unit.shares(demands, vectors[0], self._correlation, roughly=roughly)
 
     def forecast_each(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Iterator[Shares]:
         """Case by case, for any vectors; cases that are nearly alike are not taken together."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from teagent.engine.predict.habit_rates import UNREACHED
+from teagent.engine.predict.habit_rates import UNREACHED, kinds, patterns_of
 from teagent.engine.predict.habits import WITHHELD, answers
 from teagent.engine.predict.ingress import ERROR, Flags, Ints, Vector
 from teagent.engine.predict.pooling import Weights
@@ -75,8 +75,7 @@ class Answers:
         self.places: Ints = np.zeros((0, width), dtype=np.int64)
         self.at, self.combination, self.asked = none, none, none
         self.chance: Weights = np.zeros((0, 0, width), dtype=np.float32)
-        self._source, self._owned, self._done = none, np.zeros(0, dtype=bool), none
-        self._behind: Ints = np.zeros((0, width), dtype=np.int64)
+        self._source, self._owned, self._done, self._pattern = none, np.zeros(0, dtype=bool), none, none
         self._units = _Numbered()
         self._combinations = _Numbered()
         self._code: Ints = np.zeros((0, 0), dtype=np.int64)
@@ -98,7 +97,8 @@ class Answers:
             self._source = np.concatenate((self._source, units.source[new]))
             self._owned = np.concatenate((self._owned, units.owned[new]))
             self._done = np.concatenate((self._done, np.zeros(len(new), dtype=np.int64)))
-            self._behind = np.concatenate((self._behind, units.behind[new]))
+            pattern = patterns_of(kinds(self._width).patterns, units.behind[new])
+            self._pattern = np.concatenate((self._pattern, pattern))
             self._grow(len(self.at), self.chance.shape[1])
         return ids
 
@@ -174,7 +174,8 @@ class Answers:
                 found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
                 found = found.reshape(len(part), len(todo), self._width)
                 if self._graph > 0:
-                    found += self._graph * (by_graph(self._behind[part], slot, there, todo) - found)
+                    told = np.stack([_by_pattern(slot, there, after) for after in todo], axis=1)
+                    found += self._graph * (told[self._pattern[part]] - found)
                 self.chance[part, columns] = found
         self._done[late] = self.asked[self.combination[late]]
 
@@ -242,6 +243,14 @@ def _onto(after: tuple[int, ...], slot: int, before: tuple[int, ...] | None) -> 
     if before is not None:
         there = answers(width, before, slot) == slot
         result *= np.where(there, np.float32(1 - ERROR), np.float32(ERROR))
+    result.flags.writeable = False
+    return result
+
+
+@lru_cache(maxsize=4096)
+def _by_pattern(slot: int, before: tuple[int, ...], after: tuple[int, ...]) -> Weights:
+    """(patterns, S) what the graph says of senders with each of the patterns that there are; not to be written to."""
+    result = by_graph(kinds(len(after)).patterns, slot, before, [after])[:, 0]
     result.flags.writeable = False
     return result
 

@@ -33,14 +33,16 @@ class KnownSenders:
             return 0
         return int(self._model.seen[row]) + sum(int(question.seen[row] > 0) for question in self._model.open)
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
         both = self._divided(demands)
         if isinstance(both, _Both):
             return both.joined(
-                self._learned.forecast_shares(both.numbered, before, after),
+                self._learned.forecast_shares(both.numbered, before, after, roughly=roughly),
                 TIES_STICK.forecast_shares(both.others, before, after),
             )
-        return both.forecast_shares(demands, before, after)
+        return both.forecast_shares(demands, before, after, roughly=roughly)
 
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         both = self._divided(demands)

@@ -114,10 +114,13 @@ class Forecaster(Protocol):
     def assumption(self) -> str:
         """In words: on what the forecast rests."""
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares: ...
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
+        """`roughly`: who sends next to nothing of what the prefix draws need not be asked; for weighing many vectors."""
 
     def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
-        """That `forecast_shares` will be asked for each of them: what can be is worked out together."""
+        """That `forecast_shares` will be asked for each, roughly: what can be is worked out together."""
 
     def expect(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         """That `movement` will be asked for. What is expected before anything is asked can be worked out together."""
@@ -137,16 +140,18 @@ class Remembering:
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
-        self._known: dict[tuple[Prefix, tuple[tuple[str, int], ...]], Shares] = {}
+        self._known: dict[tuple[Prefix, tuple[tuple[str, int], ...], bool], Shares] = {}
 
     @property
     def assumption(self) -> str:
         return self._forecaster.assumption
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
-        key = (demands.prefix, tuple(sorted(after.items())))
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
+        key = (demands.prefix, tuple(sorted(after.items())), roughly)
         if key not in self._known:
-            self._known[key] = self._forecaster.forecast_shares(demands, before, after)
+            self._known[key] = self._forecaster.forecast_shares(demands, before, after, roughly=roughly)
         return self._known[key]
 
     def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
@@ -178,7 +183,14 @@ class TiesStick:
     def seen_under(self, source: Source) -> int:  # noqa: ARG002  # it learns nothing
         return 0
 
-    def forecast_shares(self, demands: DemandColumns, before: Vector, after: Vector) -> Shares:
+    def forecast_shares(
+        self,
+        demands: DemandColumns,
+        before: Vector,
+        after: Vector,
+        *,
+        roughly: bool = False,  # noqa: ARG002  # asks all of them quickly
+    ) -> Shares:
         return next(self.forecast_each(demands, before, [after]))
 
     def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:

@@ -87,9 +87,12 @@ def dry_run(
     *,
     targets: Mapping[str, float] | None = None,
     forecaster: Forecaster = TIES_STICK,
+    roughly: bool = False,
 ) -> DryRun:
-    """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates."""
-    moves = _moves(scene, candidate, forecaster)
+    """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates, which may
+    be done `roughly` (see `Forecaster.forecast_shares`).
+    """
+    moves = _moves(scene, candidate, forecaster, roughly)
     foreseen = _foresee(scene, moves) if moves is not None else _nothing_moves(scene)
     worst = [None] * len(scene.links) if moves is None else _worst(scene, moves, foreseen)
     links = tuple(
@@ -109,14 +112,14 @@ def dry_run(
     return widened(predicted, scene.snapshot.widening)
 
 
-def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster) -> Moves | None:
+def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster, roughly: bool) -> Moves | None:
     """None where no traffic was seen."""
     parts, unknown = [], []
     for prefix, vector in candidate.vectors:
         columns = scene.demands.get(prefix)
         if columns is not None and len(columns.bps):
             before, after = scene.vectors[prefix], dict(vector)
-            shares = forecaster.forecast_shares(columns, before, after)
+            shares = forecaster.forecast_shares(columns, before, after, roughly=roughly)
             parts.append((columns, shares))
             unknown.append(shorter(scene.links, before, [after])[0])
     if not parts:

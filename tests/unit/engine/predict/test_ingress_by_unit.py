@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.ingress import IngressModel, Observation, empty
-from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS, LIGHT, LIGHT_IN_LOOKS, MANY
+from teagent.engine.predict.ingress_by_unit import CHANCE_STEPS, COARSE, LIGHT, LIGHT_IN_LOOKS, MANY
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.movement import summed
@@ -138,9 +138,9 @@ def heaviest_first(asked: DemandColumns) -> tuple[Ints, Flags]:
     return order, np.cumsum(asked.bps[order][::-1])[::-1] <= LIGHT / 2 * asked.bps.sum()
 
 
-def test_of_a_crowd_the_lightest_of_a_link_are_one_group(learned: Learned) -> None:
+def test_of_a_crowd_roughly_the_lightest_of_a_link_are_one_group(learned: Learned) -> None:
     asked = crowded()
-    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5], roughly=True)
     order, light = heaviest_first(asked)
     assert np.count_nonzero(light) > len(light) / 4
     lightest = order[light & asked.movable[order]]
@@ -150,23 +150,32 @@ def test_of_a_crowd_the_lightest_of_a_link_are_one_group(learned: Learned) -> No
         assert all(len(set(numbers[found.group == group].tolist())) == 1 for group in np.unique(found.group))
 
 
-def test_of_a_crowd_the_heaviest_are_forecast_as_they_would_be_alone(learned: Learned) -> None:
+def test_of_a_crowd_roughly_the_heaviest_are_forecast_as_they_would_be_alone(learned: Learned) -> None:
     asked = crowded()
     (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
-    found, heaviest = learned.forecast_shares(asked, LIVE, VECTORS[5]), heaviest_first(asked)[0][:20]
+    found, heaviest = learned.forecast_shares(asked, LIVE, VECTORS[5], roughly=True), heaviest_first(asked)[0][:20]
     assert found.of_demands()[heaviest] == pytest.approx(wanted.of_demands()[heaviest], abs=1 / CHANCE_STEPS)
 
 
-def test_of_a_crowd_what_is_expected_of_all_stays_within_what_the_lightest_send(learned: Learned) -> None:
+def test_of_a_crowd_roughly_what_is_expected_of_all_stays_within_what_the_lightest_send(learned: Learned) -> None:
     asked = crowded()
     (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
-    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5], roughly=True)
     bps = asked.bps.sum()
     assert asked.bps @ found.of_demands() == pytest.approx(asked.bps @ wanted.of_demands(), abs=LIGHT * bps)
     vectors = VECTORS[4:6]
     looked, exact = learned.movement(asked, LIVE, vectors), summed(asked, learned.forecast_each(asked, LIVE, vectors))
     assert looked.mean == pytest.approx(exact.mean, abs=LIGHT_IN_LOOKS * bps)
     assert looked.mean.sum() == pytest.approx(exact.mean.sum(), rel=LIGHT_IN_LOOKS)
+
+
+def test_of_a_crowd_all_are_asked_where_it_is_not_to_be_rough(learned: Learned) -> None:
+    asked = crowded()
+    (wanted,) = learned.forecast_each(asked, LIVE, [VECTORS[5]])
+    found = learned.forecast_shares(asked, LIVE, VECTORS[5])
+    # those that are told apart most coarsely keep their mean
+    assert found.of_demands() == pytest.approx(wanted.of_demands(), abs=COARSE / CHANCE_STEPS)
+    assert asked.bps @ found.of_demands() == pytest.approx(asked.bps @ wanted.of_demands(), rel=1e-4)
 
 
 def test_forecasts_are_the_same_whether_they_were_prepared_or_not() -> None:
