@@ -18,6 +18,7 @@ from teagent.model.network import OwnPrefix
 from teagent.model.policy import Policy
 
 FULL_GRID = 256
+ANY_NUMBER = 2**31
 
 Vector = tuple[tuple[str, int], ...]
 
@@ -28,18 +29,21 @@ def prepend_limit(policy: Policy, own: OwnPrefix) -> int:
     return min(policy.max_prepend(), of_prefix, PREPEND_HARD_MAX)
 
 
-def vectors(live: Mapping[str, int], triggered: Collection[str], limit: int) -> tuple[Vector, ...]:
-    """The normalised vectors up to `limit` that make some triggered link longer against another link, which may be
-    triggered too: a small one that is nearly full is relieved by a large one that is not quite.
+def vectors(
+    live: Mapping[str, int], triggered: Collection[str], limit: int, most: int = ANY_NUMBER
+) -> tuple[Vector, ...]:
+    """The normalised vectors up to `limit`, of up to `most` changes, that make some triggered link longer against
+    another link, which may be triggered too: a small one that is nearly full is relieved by a large one that is not
+    quite.
 
     `triggered` are those that the prefix has traffic on. The live vector and its like are not among them. In a fixed
     order: fewest prepends first, then by link name.
     """
-    return _vectors(tuple(sorted(live.items())), tuple(sorted(triggered)), limit)
+    return _vectors(tuple(sorted(live.items())), tuple(sorted(triggered)), limit, most)
 
 
 @lru_cache(maxsize=1024)
-def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int) -> tuple[Vector, ...]:
+def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int, most: int) -> tuple[Vector, ...]:
     """Many prefixes are announced alike."""
     live = dict(ordered)
     links = sorted(live)
@@ -54,7 +58,8 @@ def _vectors(ordered: Vector, triggered: tuple[str, ...], limit: int) -> tuple[V
         after = {name: prepend - least for name, prepend in vector.items()}
         if max(after.values()) <= limit and _relieves(live, after, hot):
             found.add(tuple(sorted(after.items())))
-    return tuple(sorted(found, key=lambda v: (sum(n for _, n in v), v)))
+    few = [vector for vector in found if changes(live, vector) <= most]
+    return tuple(sorted(few, key=lambda v: (sum(n for _, n in v), v)))
 
 
 def changes(live: Mapping[str, int], vector: Vector) -> int:

@@ -54,7 +54,7 @@ class Yardstick:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Options:
-    """The vectors of one prefix that are worth it: how they look, how many changes and how many prepends each is."""
+    """The vectors of one prefix that are worth it: how they look, how many changes each is, with how many prepends."""
 
     vectors: tuple[Vector, ...]
     looks: Looks
@@ -67,7 +67,7 @@ class Options:
             vectors=tuple(vectors),
             looks=looks,
             changes=np.array([changes(live, vector) for vector in vectors], dtype=np.int64),
-            prepends=np.array([sum(n for _, n in v) for v in vectors], dtype=np.int64),
+            prepends=np.array([sum(n for k, n in v if live.get(k) != n) for v in vectors], dtype=np.int64),
         )
 
     def with_more(self, more: Options) -> Options:

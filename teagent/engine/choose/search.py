@@ -10,7 +10,7 @@ from math import comb
 
 import numpy as np
 
-from teagent.engine.choose.candidates import Vector, changes, is_full, neighbors, prepend_limit, vectors
+from teagent.engine.choose.candidates import ANY_NUMBER, Vector, changes, is_full, neighbors, prepend_limit, vectors
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
 from teagent.engine.choose.screen import Options, Yardstick, generosity, promising, screen
@@ -32,7 +32,6 @@ EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look. Twice as many where
 `generosity` says so.
 """
-ANY_NUMBER = 2**31
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
 
@@ -236,8 +235,7 @@ def _options(task: Task, eligible: Collection[OwnPrefix], most: int) -> dict[Pre
     scene, asked = task.scene, []
     for own in _worth(task, eligible):
         live = scene.vectors[own.prefix]
-        every = vectors(live, _hot(task, own), prepend_limit(task.policy, own))
-        if found := [vector for vector in every if changes(live, vector) <= most]:
+        if found := vectors(live, _hot(task, own), prepend_limit(task.policy, own), most):
             task.forecaster.expect(scene.demands[own.prefix], live, [dict(vector) for vector in found])
             asked.append((own, found))
     looked = {own.prefix: _worthwhile(task, own, found) for own, found in asked}

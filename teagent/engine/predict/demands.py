@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.distinct import distinct
 from teagent.engine.predict.prior import NO_WAY
 from teagent.engine.predict.shares import NOT_CARRIED, DemandColumns, Flags, Floats, Ints, Kinds
 from teagent.model.bgp import Prefix
@@ -113,8 +114,8 @@ class Demands(Mapping[Prefix, DemandColumns]):
             self._evidence[link] = self._gather(link)
         code, strongest = self._evidence[link]
         movable = self._known[source] & (self._prepends[row, link] < NOT_CARRIED)
-        kinds, which = np.unique(code[source] * 2 + movable, return_inverse=True)
-        return which.reshape(-1), (np.full(len(kinds), link), strongest[kinds // 2], kinds % 2 > 0)
+        kinds, which = distinct(code[source] * 2 + movable, 2 * len(strongest))
+        return which, (np.full(len(kinds), link), strongest[kinds // 2], kinds % 2 > 0)
 
     def _gather(self, link: int) -> tuple[Ints, Small]:
         """For each source a number, and for each number (numbers, links) the strongest bound on the path difference

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ class IngressModel:
         return answers(len(places), tuple(vector[k] for k in places.tolist()), previous)
 
     def vector(self, prepends: Mapping[str, int]) -> Vector:
-        return tuple(prepends.get(link, WITHHELD) for link in self.links)
+        return tuple(map(prepends.get, self.links, repeat(WITHHELD)))
 
 
 def empty(links: Sequence[str], distances: Distances | None = None) -> IngressModel:

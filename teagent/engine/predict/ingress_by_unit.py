@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.distinct import distinct
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import Vector
 from teagent.engine.predict.ingress_shares import Chances
@@ -203,14 +204,14 @@ class _Forecast:
 
     def _told_apart(self, demands: DemandColumns) -> _Towards:
         link, width, claimed = demands.link_index, self._units.width, self._units.claimed(demands, self._share)
-        units, place = np.unique(claimed.unit[claimed.rows], return_inverse=True)
-        on, load = self._units.on(units), _summed(place.reshape(-1), demands.bps[claimed.rows], len(units))
+        units, place = distinct(claimed.unit[claimed.rows], len(self._units.answers.at))
+        on, load = self._units.on(units), _summed(place, demands.bps[claimed.rows], len(units))
         of, rest = np.empty(len(link), dtype=np.int64), claimed.unit < 0
-        of[claimed.rows] = place.reshape(-1)
+        of[claimed.rows] = place
         kind = 2 * link + demands.movable
         kind[claimed.light] = 2 * width + link[claimed.light]
-        kinds, which = np.unique(kind[rest], return_inverse=True)
-        of[rest] = len(units) + which.reshape(-1)
+        kinds, which = distinct(kind[rest], 3 * width)
+        of[rest] = len(units) + which
         light = kinds[kinds >= 2 * width] - 2 * width
         return _Towards(
             demands=demands,

@@ -117,7 +117,7 @@ class Forecaster(Protocol):
     def forecast_shares(
         self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
     ) -> Shares:
-        """`roughly`: who sends next to nothing of what the prefix draws need not be asked; for weighing many vectors."""
+        """`roughly`, to weigh many vectors: who sends next to nothing of what the prefix draws need not be asked."""
 
     def prepare(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> None:
         """That `forecast_shares` will be asked for each, roughly: what can be is worked out together."""

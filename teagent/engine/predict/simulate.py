@@ -92,7 +92,7 @@ def dry_run(
     """As `simulate`, on a prepared scene and without checking the candidate: for weighing many candidates, which may
     be done `roughly` (see `Forecaster.forecast_shares`).
     """
-    moves = _moves(scene, candidate, forecaster, roughly)
+    moves = _moves(scene, candidate, forecaster, roughly=roughly)
     foreseen = _foresee(scene, moves) if moves is not None else _nothing_moves(scene)
     worst = [None] * len(scene.links) if moves is None else _worst(scene, moves, foreseen)
     links = tuple(
@@ -112,7 +112,7 @@ def dry_run(
     return widened(predicted, scene.snapshot.widening)
 
 
-def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster, roughly: bool) -> Moves | None:
+def _moves(scene: Scene, candidate: Candidate, forecaster: Forecaster, *, roughly: bool) -> Moves | None:
     """None where no traffic was seen."""
     parts, unknown = [], []
     for prefix, vector in candidate.vectors:

@@ -53,6 +53,14 @@ def test_of_many_links_each_full_one_is_made_longer_alone_too() -> None:
     assert live | {"t0": 2, "t1": 2} in found
 
 
+def test_of_up_to_so_many_changes_are_those_that_change_no_more() -> None:
+    live = {"a": 0, "b": 1, "c": 2}
+    found = vectors(live, ["a"], 3)
+    few = vectors(live, ["a"], 3, 1)
+    assert few == tuple(v for v in found if sum(live[name] != n for name, n in v) <= 1)
+    assert 0 < len(few) < len(found)
+
+
 def test_a_prefix_on_one_link_has_no_candidates() -> None:
     assert vectors({"a": 0}, ["a"], 3) == ()
 

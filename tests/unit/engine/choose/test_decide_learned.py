@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,7 @@ from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.known_senders import KnownSenders
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.senders import Distances
+from teagent.engine.predict.shares import DemandColumns, Shares, TiesStick, Vector
 from teagent.model.bgp import parse_prefix
 from teagent.model.plan import Candidate, Considered, RefusedVerdict
 from tests.golden.case import NOW, policies_of, snapshot_of
@@ -114,3 +116,36 @@ def test_a_plan_is_found() -> None:
     )
     assert decision.chosen is not None
     assert decision.chosen.score.excess_bps == 0
+
+
+class RoughlyRight(TiesStick):
+    """Looked at closely, nobody leaves under the vectors that are `against`."""
+
+    def __init__(self, against: Callable[[Mapping[str, int]], bool]) -> None:
+        self._against = against
+
+    def forecast_shares(
+        self, demands: DemandColumns, before: Vector, after: Vector, *, roughly: bool = False
+    ) -> Shares:
+        closely = not roughly and self._against(after)
+        return super().forecast_shares(demands, before, before if closely else after)
+
+
+def test_what_only_a_rough_look_allows_is_not_chosen() -> None:
+    snapshot, policies = snapshot_of(case("14Mbps")), policies_of(case("14Mbps"))
+    (rough,) = decide(snapshot, policies, NOW)
+    assert rough.chosen is not None
+    first = rough.chosen.plan.after.vector(rough.chosen.plan.prefixes()[0])
+    (decision,) = decide(snapshot, policies, NOW, forecaster=RoughlyRight(lambda vector: vector == first))
+    assert decision.chosen is not None
+    assert decision.chosen.plan.after.vector(decision.chosen.plan.prefixes()[0]) != first
+    assert decision.chosen.dry_run.moved.high > 0
+
+
+def test_where_nothing_stands_a_closer_look_the_figures_of_that_look_are_shown() -> None:
+    (decision,) = decide(
+        snapshot_of(case("14Mbps")), policies_of(case("14Mbps")), NOW, forecaster=RoughlyRight(lambda _: True)
+    )
+    assert decision.chosen is None
+    assert decision.considered[0].dry_run.moved.high == 0
+    assert "relief" in decision.message
