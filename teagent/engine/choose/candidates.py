@@ -9,9 +9,9 @@ with links times maximum instead of maximum to the power of links. From the best
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import product
+from itertools import permutations, product
 
 from teagent.model.announcement import PREPEND_HARD_MAX
 from teagent.model.network import OwnPrefix
@@ -74,16 +74,32 @@ def is_full(links: int, limit: int) -> bool:
 
 def neighbors(vector: Vector, live: Mapping[str, int], triggered: Collection[str], limit: int) -> set[Vector]:
     """The vectors, as those of `vectors`, that have one prepend more or one less on one link."""
+    moved = (dict(vector) | {name: prepend + by} for name, prepend in vector for by in (-1, 1))
+    return _proper(moved, live, triggered, limit) - {vector}
+
+
+def swapped(vector: Vector, live: Mapping[str, int], triggered: Collection[str], limit: int) -> set[Vector]:
+    """As `neighbors`, with one prepend less on one link and one more on another."""
+    moved = (
+        dict(vector) | {less: first - 1, more: second + 1}
+        for (less, first), (more, second) in permutations(vector, 2)
+        if first > 0
+    )
+    return _proper(moved, live, triggered, limit) - {vector}
+
+
+def _proper(
+    raw: Iterable[Mapping[str, int]], live: Mapping[str, int], triggered: Collection[str], limit: int
+) -> set[Vector]:
+    """Normalised, those within the limit that relieve."""
     hot = [name for name in live if name in triggered]
     found = set()
-    for name, prepend in vector:
-        for changed in (prepend - 1, prepend + 1):
-            raw = dict(vector) | {name: changed}
-            least = min(raw.values())
-            after = {link: n - least for link, n in raw.items()}
-            if max(after.values()) <= limit and _relieves(live, after, hot):
-                found.add(tuple(sorted(after.items())))
-    return found - {vector}
+    for prepends in raw:
+        least = min(prepends.values())
+        after = {name: n - least for name, n in prepends.items()}
+        if max(after.values()) <= limit and _relieves(live, after, hot):
+            found.add(tuple(sorted(after.items())))
+    return found
 
 
 def _relieves(live: Mapping[str, int], after: Mapping[str, int], hot: list[str]) -> bool:

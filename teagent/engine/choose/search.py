@@ -10,10 +10,20 @@ from math import comb
 
 import numpy as np
 
-from teagent.engine.choose.candidates import ANY_NUMBER, Vector, changes, is_full, neighbors, prepend_limit, vectors
+from teagent.engine.choose.candidates import (
+    ANY_NUMBER,
+    Vector,
+    changes,
+    is_full,
+    neighbors,
+    prepend_limit,
+    swapped,
+    vectors,
+)
 from teagent.engine.choose.digest import plan_digest
 from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
-from teagent.engine.choose.screen import Options, Yardstick, generosity, promising, screen
+from teagent.engine.choose.rough import Options, Yardstick
+from teagent.engine.choose.screen import Screening, promising
 from teagent.engine.choose.verdict import Case, judge
 from teagent.engine.predict.looks import look
 from teagent.engine.predict.movement import LIKELY
@@ -29,8 +39,10 @@ from teagent.model.policy import Policy
 PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
-"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look. Twice as many where
-`generosity` says so.
+"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time."""
+AT_A_TIME, PATIENCE, GROPING = 6, 12, 48
+"""No others get one when so many brought nothing better; or so many where the look misses by more than a step of
+relief, as it does where single senders decide.
 """
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
@@ -111,19 +123,27 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     else:
         return (), 0
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
-    yardstick = _yardstick(task)
+    yardstick = yardstick_of(task)
     options = _widened(task, yardstick, eligible, options, most)
-    first, others = _candidates(yardstick, options, depth, generosity(task.scene) * EXHAUSTIVE)
-    weighed = _consider_all(task, first)
-    if not all(isinstance(one.verdict, RefusedVerdict) for one in weighed):
-        weighed += _consider_all(task, others)
+    every = _every(options, depth)
+    weighed = (
+        _consider_all(task, every)
+        if every
+        else _screened(task, Screening.of_all(yardstick, options, depth), yardstick.grain_bps)
+    )
     exact: set[str] = set()
+    climbed: set[str] = set()
     while True:
         ranked = sorted(needed(task, weighed), key=order(task))
         chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
         missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
         if missing:
             weighed += _consider_all(task, missing)
+        elif chosen and (digest := chosen[0].plan.digest) not in climbed:
+            climbed.add(digest)
+            near = _around(task, yardstick, eligible, chosen[0])
+            if near is not None:
+                weighed += _consider_all(task, _not_among(weighed, near.following(AT_A_TIME)))
         elif ranked[0].plan.digest not in exact:
             at = weighed.index(ranked[0])
             weighed[at] = consider(task, candidate_of(ranked[0]))
@@ -169,23 +189,55 @@ def _one_prepend_less(chosen: Sequence[Considered], options: Mapping[Prefix, Opt
                     yield Candidate(vectors=(*parts[:at], (prefix, less), *parts[at + 1 :]))
 
 
-def _candidates(
-    yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int, exhaustive: int
-) -> tuple[list[Candidate], list[Candidate]]:
-    """The others are worth a dry run where not all of the first are refused. Up to `exhaustive` all are."""
+def _every(options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
+    """All combinations; none where they are more than EXHAUSTIVE."""
     most = max(len(found.vectors) for found in options.values())
-    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) <= exhaustive:
-        every = [
-            Candidate(vectors=tuple(zip(group, chosen, strict=True)))
-            for size in range(1, depth + 1)
-            for group in combinations(options, size)
-            for chosen in product(*(options[prefix].vectors for prefix in group))
-        ]
-        return every, []
-    return screen(yardstick, options, depth)
+    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) > EXHAUSTIVE:
+        return []
+    return [
+        Candidate(vectors=tuple(zip(group, chosen, strict=True)))
+        for size in range(1, depth + 1)
+        for group in combinations(options, size)
+        for chosen in product(*(options[prefix].vectors for prefix in group))
+    ]
 
 
-def _yardstick(task: Task) -> Yardstick:
+def _around(task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], chosen: Considered) -> Screening | None:
+    """What is one prepend away from it, on one link; None where nothing is."""
+    plan, near = candidate_of(chosen), {}
+    owned = {own.prefix: own for own in eligible}
+    for prefix, vector in plan.vectors:
+        own, live = owned[prefix], task.scene.vectors[prefix]
+        hot = _hot(task, own)
+        limit = prepend_limit(task.policy, own)
+        found = neighbors(vector, live, hot, limit) | swapped(vector, live, hot, limit)
+        few = [each for each in found if changes(live, each) <= task.policy.limits.changes_per_plan]
+        own_options = _worthwhile(task, own, sorted([*few, vector]))
+        if own_options is None or vector not in own_options.vectors:
+            return None
+        near[prefix] = own_options
+    if all(len(options.vectors) < 2 for options in near.values()):
+        return None
+    return Screening.around(yardstick, plan, chosen, near)
+
+
+def _screened(task: Task, screening: Screening, step_bps: float) -> list[Considered]:
+    weighed: list[Considered] = []
+    best: tuple[bool, Rank] | None = None
+    waited, patience = 0, PATIENCE
+    while waited < patience and (batch := screening.following(AT_A_TIME)):
+        found = dict(zip(batch, _consider_all(task, batch), strict=True))
+        screening.learn(found)
+        patience = GROPING if screening.misses_by_bps > step_bps else PATIENCE
+        weighed += found.values()
+        for one in found.values():
+            key = order(task)(one)
+            better = not key[0] and (best is None or key < best)
+            best, waited = (key, 0) if better else (best, waited + 1)
+    return weighed
+
+
+def yardstick_of(task: Task) -> Yardstick:
     network = task.scene.snapshot.network
     return Yardstick(
         scene=task.scene,

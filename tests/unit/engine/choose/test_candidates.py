@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from teagent.engine.choose.candidates import neighbors, prepend_limit, vectors
+from teagent.engine.choose.candidates import neighbors, prepend_limit, swapped, vectors
 from tests.golden.case import policies_of, snapshot_of
 
 CASE = {
@@ -113,3 +113,9 @@ def test_what_is_announced_beyond_the_limit_comes_down_to_it() -> None:
     found = vectors(live, ["link-0"], 1)
     assert tuple((name, int(prepend > 0 or name == "link-0")) for name, prepend in live.items()) in found
     assert {prepend for vector in found for _, prepend in vector} == {0, 1}
+
+
+def test_swapped_are_those_with_one_prepend_on_another_link() -> None:
+    live = {"a": 0, "b": 0, "c": 0}
+    found = {tuple(dict(v).values()) for v in swapped((("a", 1), ("b", 1), ("c", 0)), live, ["a"], 2)}
+    assert found == {(2, 0, 0), (1, 0, 1)}
