@@ -296,3 +296,20 @@ def test_good_samples_are_all_read_by_the_compiled_pass(compiled):
     result = decoder.decode(list(burst(0, FEW)), at=10.0)
     # What was read before may have left too little room for all in one pass.
     assert (set(watched.ends) - {End.FULL}, result.records) == ({End.ALL}, FEW * 8)
+
+
+def test_rows_that_nobody_has_any_more_are_written_over():
+    one_pass = CompiledPass()
+    decoder = FlowDecoder("192.0.2.1")
+    decoder.read_sflow_by(one_pass)
+    first = id(one_pass._sheets[0])  # to have it would be to have its rows
+    kept = [decoder.decode(list(burst(0, FEW)), at=10.0)]
+    before = rows(kept)
+    for i in range(1, 4):
+        decoder.decode([*burst(i * FEW, FEW)] * 16, at=10.0)
+    assert rows(kept) == before  # beside those
+    kept.clear()
+    for _ in range(2 * SHEET_ROWS // (FEW * 8 * 16)):
+        decoder.decode([*burst(4 * FEW, FEW)] * 16, at=10.0)
+        assert one_pass._filled["rows"][0] == FEW * 8 * 16
+    assert id(one_pass._sheets[0]) == first
