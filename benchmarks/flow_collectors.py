@@ -29,6 +29,7 @@ from pathlib import Path
 
 from flow_export import EXPORTER, LINKS, OURS
 
+from teagent.adapters.allocator import give_back_free_memory, use_one_arena
 from teagent.adapters.flow.compiled import Compiled, NotCompiled, compiler, loaded
 from teagent.adapters.flow.listener import Binding, FlowListener
 from teagent.engine.measure.attribution import Attribution
@@ -248,6 +249,7 @@ PMACCT_NAMES = ("nfacctd", "nfacctd_by_prefix", "sfacctd")
 
 
 def serve(port: int, *, by: Compiled | None) -> None:
+    use_one_arena()  # as the daemon does
     ending, due = threading.Event(), threading.Event()
 
     def end(*_: object) -> None:
@@ -279,6 +281,7 @@ def serve(port: int, *, by: Compiled | None) -> None:
             window_ends += WINDOW_SECONDS
             records += builder.counts().records
             builder.build(at=datetime.now(UTC), seconds=WINDOW_SECONDS, interface_octets={})
+            give_back_free_memory()  # as the daemon does
     listener.stop()
     drain()
     records += builder.counts().records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from teagent.adapters.allocator import give_back_free_memory
 from teagent.daemon.figures import figures
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class _Duties:
         config = app.config
         jobs.every(config.poll.interval_seconds, "poll", app.observer.poll, at_once=True, breakable=True)
         jobs.every(DRAIN_SECONDS, "drain", self._drain)
-        jobs.every(config.flows.short_window_seconds, "window", app.ingest.close_window)
+        jobs.every(config.flows.short_window_seconds, "window", self._window)
         if config.flows.origins is not None and app.intake.origins is not None:
             every = ORIGINS_SECONDS if config.flows.origins.bmp else config.flows.origins.reload_seconds
             jobs.every(every, "origins", app.intake.origins.reload, at_once=True, breakable=True)
@@ -53,6 +54,10 @@ class _Duties:
 
     async def _drain(self) -> None:
         self._app.ingest.drain()
+
+    async def _window(self) -> None:
+        await self._app.ingest.close_window()
+        give_back_free_memory()  # of what the window took while it was open, and of what waited while it was closed
 
     async def _watch(self) -> None:
         now = self._app.clock.now()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from teagent.adapters.allocator import use_one_arena
 from teagent.daemon.app import App, build
 from teagent.daemon.logs import configure
 from teagent.errors import TeagentError
@@ -95,4 +96,5 @@ def _say(event: str, error: Exception) -> None:
 
 def run(path: Path) -> int:
     """The daemon, until SIGTERM or SIGINT. Raises TeagentError when it cannot start."""
+    use_one_arena()
     return asyncio.run(Process(path).run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -119,6 +120,25 @@ def test_memory_threads_and_files_do_not_grow_over_reloads(place: Site) -> None:
         assert threads_of(daemon.pid) <= threads + 1
         assert resident_bytes(daemon.pid) - resident < 4 * 1024 * 1024
         assert daemon.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc: it has no mallopt")
+def test_its_threads_share_one_arena_of_malloc(place: Site) -> None:
+    with RunningDaemon(place) as daemon:
+        daemon.ready()
+        daemon.until("a thread that allocates", lambda: daemon.call("link.list") and threads_of(daemon.pid) > 2)
+        assert arenas_of(daemon.pid) == 0
+        assert daemon.stop() == 0
+
+
+def arenas_of(pid: int) -> int:
+    """Besides the first one: glibc reserves 64 MiB for each, at a multiple of that, and opens them as they fill."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    areas = [[int(edge, 16) for edge in line[0].split("-")] for line in lines]
+    return sum(
+        before[1] == "rw-p" and after[1] == "---p" and begin % (64 << 20) == 0 and end == begin + (64 << 20)
+        for before, after, (begin, _), (_, end) in zip(lines, lines[1:], areas, areas[1:], strict=False)
+    )
 
 
 def threads_of(pid: int) -> int:

@@ -11,7 +11,6 @@ costs about as much to look for a few. Sorting each block of records instead too
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Network
 from typing import Final
 
 import numpy as np
@@ -77,16 +76,18 @@ class SourceForm:
         return named
 
     def source(self, key: int) -> Source:
-        if key == REST:
-            return Source()
         value = key >> 1
         if not key & 1:
-            return Source(value)
+            return Source(value)  # 0 is the rest
         if self.family == 4:
             address = value << (32 - self.length)
             octets = ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
             return Source(0, f"{octets}/{self.length}")
-        return Source(0, str(IPv6Network((value << (128 - self.length), self.length))))
+        high = value << (64 - self.length)
+        groups = [f"{high >> shift & 0xFFFF:x}" for shift in (48, 32, 16, 0)]
+        while groups and groups[-1] == "0":
+            groups.pop()
+        return Source(0, f"{':'.join(groups)}::/{self.length}")  # there is no longer run of zeros than that at the end
 
 
 @dataclass(frozen=True, slots=True, eq=False)

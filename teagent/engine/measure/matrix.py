@@ -225,16 +225,19 @@ def _columns(
 
 def _sources(keys: Sequence[Column], forms: Sequence[SourceForm]) -> tuple[Column, tuple[Source, ...]]:
     """Source keys of both families as indexes into one sorted tuple of sources."""
-    distinct: list[list[Source]] = []
-    inverse: list[Column] = []
+    found: list[Source] = []
+    where: list[Column] = []
     for form, column in zip(forms, keys, strict=True):
-        unique, where = np.unique(column, return_inverse=True)
-        distinct.append([form.source(key) for key in unique.tolist()])
-        inverse.append(where)
-    sources = tuple(sorted({source for family in distinct for source in family}))
-    number = {source: i for i, source in enumerate(sources)}
-    index = [
-        np.array([number[source] for source in names], dtype=np.int64)[where]
-        for names, where in zip(distinct, inverse, strict=True)
-    ]
-    return np.concatenate(index), sources
+        unique, inverse = np.unique(column, return_inverse=True)
+        where.append(inverse + len(found))
+        found += map(form.source, unique.tolist())
+    # Twice by what is there already: tuples, or a call for each pair, would take memory and time in which others wait.
+    order = sorted(range(len(found)), key=lambda i: found[i].prefix)
+    order.sort(key=lambda i: found[i].asn)
+    sources: list[Source] = []
+    number = np.empty(len(found), dtype=np.int64)
+    for i in order:
+        if not sources or found[i] != sources[-1]:  # else an AS that sends in both families
+            sources.append(found[i])
+        number[i] = len(sources) - 1
+    return number[np.concatenate(where)], tuple(sources)

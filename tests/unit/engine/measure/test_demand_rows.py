@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from ipaddress import IPv4Network, IPv6Network
 
 import numpy as np
 import pytest
 
 from teagent.engine.measure.demand_rows import FREE, MULTIPLIER, WINDOW, DemandTable, SourceForm
+from teagent.model.traffic import Source
 
 FORM = SourceForm.beside(1024, family=4, length=24)
+
+
+@pytest.mark.parametrize("length", [64, 48, 32, 20])
+@pytest.mark.parametrize(
+    "high", [0, 1, 0x20010DB8 << 32, 0x2001_0DB8_0000_0001, 0x2001_0000_0000_0001, 0xFE80 << 48, 1 << 16, 2**64 - 1]
+)
+def test_senders_are_named_by_prefixes_in_the_usual_form(length: int, high: int):
+    form6 = SourceForm(6, length, length + 1)
+    leading = high >> (64 - length)
+    assert form6.source(leading << 1 | 1) == Source(0, str(IPv6Network((high << 64, length), strict=False)))
+    form4 = SourceForm(4, length // 2, 33)
+    first = IPv4Network((high & 0xFFFFFFFF, form4.length), strict=False)
+    assert form4.source(int(first[0]) >> (32 - form4.length) << 1 | 1) == Source(0, str(first))
+
+
+def test_senders_are_named_by_their_as_and_the_rest_by_nothing():
+    assert FORM.source(64500 << 1) == Source(64500)
+    assert FORM.source(0) == Source()
 
 
 def keys_of(numbers) -> np.ndarray:
