@@ -40,9 +40,9 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time."""
-AT_A_TIME, PATIENCE, GROPING = 6, 12, 48
+AT_A_TIME, PATIENCE, GROPING, HOPELESS = 6, 12, 48, 24
 """No others get one when so many brought nothing better; or so many where the look misses by more than a step of
-relief, as it does where single senders decide.
+relief, as it does where single senders decide. Nor when so many were all refused.
 """
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
@@ -234,6 +234,8 @@ def _screened(task: Task, screening: Screening, step_bps: float) -> list[Conside
             key = order(task)(one)
             better = not key[0] and (best is None or key < best)
             best, waited = (key, 0) if better else (best, waited + 1)
+        if best is None:
+            patience = min(patience, HOPELESS)
     return weighed
 
 
