@@ -203,7 +203,7 @@ def _every(options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
 
 
 def _around(task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], chosen: Considered) -> Screening | None:
-    """What is one prepend away from it, on one link; None where nothing is."""
+    """What is one prepend away from it, on one link, or has one on another link; None where nothing is."""
     plan, near = candidate_of(chosen), {}
     owned = {own.prefix: own for own in eligible}
     for prefix, vector in plan.vectors:
