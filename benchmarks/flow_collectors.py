@@ -262,7 +262,7 @@ def serve(port: int, *, by: Compiled | None) -> None:
     )
     builder = MatrixBuilder(attribution())
     if by is not None:
-        listener.read_sflow_by(by.one_pass)
+        listener.read_sflow_by(by.new_pass)
         builder.count_by(by.count)
     records = 0
     window_ends = time.monotonic() + WINDOW_SECONDS

@@ -100,7 +100,7 @@ def in_process(exported: Export, seconds: float, by: Compiled | None = None) -> 
     account = ExporterAccount(exporter=EXPORTER, router="edge", limits=Limits(), sampling_rate=None)
     builder = MatrixBuilder(attribution())
     if by is not None:
-        account.read_sflow_by(by.one_pass)
+        account.read_sflow_by(by.new_pass)
         builder.count_by(by.count)
     if exported.templates:
         account.feed(exported.templates, port=1, at=NOW)

@@ -75,7 +75,7 @@ def compiled_listener() -> FlowListener:
     found = compiled.loaded()
     assert not isinstance(found, NotCompiled)
     listener = FlowListener(bindings=(), exporters={"192.0.2.1": "edge-1"}, compile_sflow=False)
-    listener.read_sflow_by(found.one_pass)
+    listener.read_sflow_by(found.new_pass)
     listener._decode([chunk(0, READ_AT_ONCE)])
     listener.take()
     return listener

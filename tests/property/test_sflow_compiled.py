@@ -42,7 +42,7 @@ from tests.property.test_sflow_together import ODD, PATHS, REPEATED, made, path_
 
 pytest.importorskip("numba", reason="the extra teagent[compiled] is not installed")
 
-from teagent.wire.flow.sflow_compiled import CompiledPass
+from teagent.wire.flow.sflow_compiled import MOST_AGENT_RUNS, MOST_SOURCE_RUNS, CompiledPass
 
 FOUR = ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1234, 53)), vlans=(1, 2))
 SIX = ethernet(ipv6("2001:db8::1", "2001:db8:100::7", udp(1, 2), extensions=(0, 44, 60)), labels=(16, 17))
@@ -70,6 +70,28 @@ def standing(burst: Sequence[bytes]) -> Iterator[Datagrams]:
 
 def alike(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
     """But for what need not be whole."""
+    taken_each_time(one_pass, bursts)
+    taken_together(one_pass, bursts)
+
+
+def taken_together(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
+    """Bursts that come from two ports in turn, again and again, tell what their datagrams tell one by one."""
+    found = []
+    for compiled in (False, True):
+        decoder = FlowDecoder("192.0.2.1")
+        if compiled:
+            decoder.read_sflow_by(one_pass)
+        results = []
+        for _ in range(2):
+            for number, burst in enumerate([*bursts, *bursts, *bursts]):
+                for part in [burst] if compiled else [[each] for each in burst]:
+                    decoder.feed(part, at=10.0, stream=number // 2 % 2)
+            results.append(decoder.take(whole=False))
+        found.append(told(decoder, results))
+    assert found[0] == found[1]
+
+
+def taken_each_time(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
     found = []
     for compiled in (False, True):
         decoder = FlowDecoder("192.0.2.1")
@@ -261,10 +283,17 @@ class Watched:
         self._one_pass = one_pass
         self.ends: list[End] = []
 
-    def __call__(self, datagrams: Datagrams, first: int) -> Passed:
-        found = self._one_pass(datagrams, first)
-        self.ends.append(found.end)
-        return found
+    @property
+    def samples(self) -> int:
+        return self._one_pass.samples
+
+    def read(self, datagrams: Datagrams, first: int, most_agents: int, most_sources: int) -> tuple[End, int]:
+        end, following = self._one_pass.read(datagrams, first, most_agents, most_sources)
+        self.ends.append(end)
+        return end, following
+
+    def taken(self) -> Passed | None:
+        return self._one_pass.taken()
 
 
 def burst(first: int, datagrams: int) -> Iterator[bytes]:
@@ -273,10 +302,43 @@ def burst(first: int, datagrams: int) -> Iterator[bytes]:
         yield datagram(*samples, sequence=i)
 
 
-def test_more_samples_than_a_pass_or_a_sheet_has_room_for_are_read_by_several(compiled):
+def test_more_samples_than_a_sheet_has_room_for_are_taken_over_several_times(compiled):
     watched = Watched(compiled)
-    alike(watched, [list(burst(0, SHEET_ROWS // 8 + 100)), list(burst(SHEET_ROWS // 8 + 100, 100))])
+    taken_each_time(watched, [list(burst(0, SHEET_ROWS // 8 + 100)), list(burst(SHEET_ROWS // 8 + 100, 100))])
     assert set(watched.ends) == {End.FULL, End.ALL}
+
+
+def test_more_runs_than_there_is_room_for_are_taken_over_several_times(compiled):
+    """Of agents and of data sources."""
+    sample = sampled_header(FOUR)
+    for every in (
+        [datagram(flow_sample(sample, sequence=i), sequence=2 * i) for i in range(MOST_AGENT_RUNS + 9)],
+        [datagram(flow_sample(sample, sequence=2 * i), sequence=i) for i in range(MOST_SOURCE_RUNS + 9)],
+    ):
+        watched = Watched(compiled)
+        taken_each_time(watched, [every])
+        assert watched.ends == [End.FULL, End.ALL]
+
+
+def test_agents_that_may_all_be_new_wait_until_those_before_them_are_known(compiled):
+    """Nobody is forgotten for one who was known."""
+    watched = Watched(compiled)
+    sample = sampled_header(FOUR)
+    known = [datagram(flow_sample(sample), sub_agent=i) for i in range(MOST_AGENTS - 20)]
+    others = [datagram(flow_sample(sample), sequence=1, sub_agent=i) for i in range(10, MOST_AGENTS)]
+    taken_each_time(watched, [known, others])
+    assert watched.ends[-3:] == [End.FULL, End.FULL, End.ALL]
+
+
+def test_many_known_data_sources_are_read_by_the_compiled_pass(compiled):
+    watched = Watched(compiled)
+    sample = sampled_header(FOUR)
+    ports = [
+        datagram(*(flow_sample(sample, sequence=i // 15, source=i % 15 * 50 + k) for k in range(50)), sequence=i)
+        for i in range(60)
+    ]
+    taken_each_time(watched, [ports[:30], ports[30:]])
+    assert End.ALL in watched.ends[2:]
 
 
 def test_what_was_handed_over_stays_as_it_is(compiled):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from teagent.engine.measure.spans import RecordSpans
@@ -17,9 +17,9 @@ from teagent.wire.flow.sflow_pass import OnePass
 
 INTERNAL_ERROR = "internal_error"
 READ_AT_ONCE = 2048  # datagrams: each step over all of them has a price of its own
-COMPILED_AT_ONCE = 1024
-"""Datagrams of sFlow, where compiled code reads them: its steps have next to no price, and some 700 KB are still in the
-second-level cache when they are read.
+COMPILED_AT_ONCE = 512
+"""Datagrams of sFlow, where compiled code reads them: its steps have next to no price, and what is read, some 600 KB,
+and the copy that is made of it are still in the second-level cache, or were a moment ago.
 """
 LEAST_AT_ONCE = 256
 LEAST_IN_PLACE = 64  # of fewer it would take less to wait for more
@@ -40,7 +40,7 @@ class ExporterAccount:
         self._router = router
         self._limits = limits
         self._sampling_rate = sampling_rate
-        self._one_pass: OnePass | None = None
+        self._new_pass: Callable[[], OnePass] | None = None
         self._decoder = self._new_decoder()
         self.much_sflow = False  # so much that it is read before anybody asks for it
         self._last_at: float | None = None
@@ -65,17 +65,17 @@ class ExporterAccount:
 
     def _new_decoder(self) -> FlowDecoder:
         decoder = FlowDecoder(self._exporter, limits=self._limits, sampling_rate=self._sampling_rate)
-        if self._one_pass is not None:
-            decoder.read_sflow_by(self._one_pass)
+        if self._new_pass is not None:
+            decoder.read_sflow_by(self._new_pass())
         return decoder
 
-    def read_sflow_by(self, one_pass: OnePass) -> None:
-        self._one_pass = one_pass
-        self._decoder.read_sflow_by(one_pass)
+    def read_sflow_by(self, new_pass: Callable[[], OnePass]) -> None:
+        self._new_pass = new_pass
+        self._decoder.read_sflow_by(new_pass())
 
     def reads_in_place(self, payloads: Sequence[bytes]) -> bool:
         """Whether to read so many of these at once takes little more than to keep them."""
-        return self._one_pass is not None and self.much_sflow and LEAST_IN_PLACE <= len(payloads) <= self._at_once
+        return self._new_pass is not None and self.much_sflow and LEAST_IN_PLACE <= len(payloads) <= self._at_once
 
     def feed_in_place(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
         """Like `feed`, and none of the payloads is kept."""
@@ -115,7 +115,7 @@ class ExporterAccount:
         except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
             self._begin_anew()
         self._at_once = next_at_once(self._at_once, len(payloads), time.perf_counter() - begun)
-        compiled = self._one_pass is not None and self._decoder.protocol == SFLOW
+        compiled = self._new_pass is not None and self._decoder.protocol == SFLOW
         self._enough = min(self._at_once, COMPILED_AT_ONCE) if compiled else self._at_once
 
     def collect(self) -> Sequence[FlowBatch]:

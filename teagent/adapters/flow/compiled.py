@@ -39,9 +39,9 @@ class NotCompiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """Each for one thread at a time."""
+    """`count`, and each pass, is for one thread at a time; a pass is for one exporter."""
 
-    one_pass: OnePass
+    new_pass: Callable[[], OnePass]
     count: Count
 
 
@@ -109,6 +109,7 @@ def loaded() -> Outcome:
         from teagent.engine.measure.counting_compiled import CompiledCount
         from teagent.wire.flow.sflow_compiled import CompiledPass
 
-        return Compiled(one_pass=CompiledPass(), count=CompiledCount())
+        CompiledPass()
+        return Compiled(new_pass=CompiledPass, count=CompiledCount())
     except Exception as error:  # noqa: BLE001  whatever it is that does not work in numba, there is the other way
         return NotCompiled(reason=f"{type(error).__name__}: {error}")

@@ -48,11 +48,6 @@ class Datagrams(Sequence[bytes]):
         begin = self.begins.item(which)
         return self.octets[begin : begin + self.lengths.item(which)]
 
-    def first(self, which: int, octets: int) -> bytes:
-        """So many octets of a datagram, or all of it."""
-        begin = self.begins.item(which)
-        return self.octets[begin : begin + min(octets, self.lengths.item(which))]
-
     def __iter__(self) -> Iterator[bytes]:
         octets = self.octets
         places = zip(self.begins.tolist(), self.lengths.tolist(), strict=True)

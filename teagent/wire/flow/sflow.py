@@ -21,7 +21,7 @@ from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.records import Undecoded
 from teagent.wire.flow.sequence import Sequences
 from teagent.wire.flow.sflow_columns import SampleBlock, batches
-from teagent.wire.flow.sflow_pass import End, OnePass, Passed, RowBlock
+from teagent.wire.flow.sflow_pass import End, OnePass, RowBlock
 from teagent.wire.flow.sflow_sample import SampleHeaders, headers_of
 from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES, DataSources, Tally, follow_runs, in_turn
 from teagent.wire.flow.sflow_walk import (
@@ -41,7 +41,6 @@ MOST_AGENTS: Final = MOST_SORTED_AGENTS  # agents and their sub-agents behind on
 COUNTERS_SAMPLE: Final = 2
 COUNTERS_SAMPLE_EXPANDED: Final = 4
 DISCARDED_PACKET: Final = 5  # sflow.org/sflow_drops.txt: that it was not forwarded, which is no sample of the traffic
-MOST_HEAD: Final = 44  # octets of a datagram before its first sample
 FEW: Final = 16  # datagrams that are read sooner one by one than together
 MOST_APART: Final = 8  # datagrams that are picked out of many
 
@@ -109,9 +108,14 @@ class SFlowReader:
         self._samples = 0
         self._missing = Tally()
         self._one_pass: OnePass | None = None
+        self._stream = 0  # of what it has read
+        self._room = (0, 0)  # agents and data sources that it may come upon
 
     def use(self, one_pass: OnePass) -> None:
-        """From now on for datagrams that come together, where it can read them: it takes less time."""
+        """From now on for datagrams that come together, where it can read them: it takes less time. Nobody else has
+        it.
+        """
+        self._settle()
         self._one_pass = one_pass
 
     def read(self, datagram: bytes, start: int, stream: int) -> int:
@@ -120,6 +124,7 @@ class SFlowReader:
         Truncated and BadVersion.
         """
         key, sequence, count, at = head(datagram, start)
+        self._settle()
         agent = self._agent(key)
         self._lost += agent.sequences.lost(stream, sequence, 1)
         base = len(self._found.data)
@@ -153,29 +158,41 @@ class SFlowReader:
         return self._pass_over(standing, stream, self._one_pass)
 
     def _pass_over(self, datagrams: Datagrams, stream: int, one_pass: OnePass) -> Iterator[bytes | None]:
+        if stream != self._stream:
+            self._settle()
+            self._stream = stream
         at = apart = 0
         while at < len(datagrams):
-            found = None if apart > MOST_APART else one_pass(datagrams, at)
-            if found is None or found.end == End.CROWDED or not self._take_passed(found, datagrams, stream):
-                yield from self._walk(datagrams[at:], stream)
-                return
-            if found.following > at:
+            if not one_pass.samples:
+                self._room = self._room_for_more()
+            before = at
+            end, at = one_pass.read(datagrams, at, *self._room)
+            if at > before:
                 yield None
-            at = found.following
-            if found.end == End.ODD:
+            if end == End.ODD and apart <= MOST_APART:
+                self._settle()
                 yield datagrams[at]
                 at += 1
                 apart += 1
+            elif end == End.ODD or (end == End.FULL and not self._settle()):
+                yield from self._walk(datagrams[at:], stream)
+                return
 
-    def _take_passed(self, found: Passed, datagrams: Datagrams, stream: int) -> bool:
-        """False, and nothing is taken, where more agents or sources come together than are remembered."""
-        last = {its: number for its, _, _, number in found.agent_runs}
-        keys = {its: head(datagrams.first(last[its], MOST_HEAD), 0)[0] for its in sorted(last, key=last.__getitem__)}
-        if not self._have_room(keys.values(), found.sources):
+    def _room_for_more(self) -> tuple[int, int]:
+        """Agents and data sources that can come to those that are remembered, if all of them are new."""
+        most = max([len(agent.sources) for agent in self._agents.values()], default=0)
+        return MOST_AGENTS - len(self._agents), MOST_SOURCES - most
+
+    def _settle(self) -> bool:
+        """Takes over what the pass has read; whether there was anything."""
+        found = None if self._one_pass is None else self._one_pass.taken()
+        if found is None:
             return False
-        agents = {its: self._agent(key) for its, key in keys.items()}  # the one that was heard last comes last
+        heard = {its: number for its, _, _, number in found.agent_runs}
+        # The one that was heard last comes last.
+        agents = {its: self._agent(found.agents[its]) for its in sorted(heard, key=heard.__getitem__)}
         for its, sequence, count, _ in found.agent_runs:
-            self._lost += agents[its].sequences.lost_in_a_run(stream, sequence, count)
+            self._lost += agents[its].sequences.lost_in_a_run(self._stream, sequence, count)
         follow_runs({its: agent.sources for its, agent in agents.items()}, found.source_runs)
         self._samples += found.samples
         if found.without_packet:
@@ -189,6 +206,7 @@ class SFlowReader:
     def _walk(self, datagrams: Sequence[bytes], stream: int) -> Iterator[bytes | None]:
         apart = 0
         datagrams = list(datagrams)
+        self._settle()
         while datagrams:
             walked = None if len(datagrams) < FEW or apart > MOST_APART else walk(datagrams)
             if walked is None or (not len(walked.odd) and not self._take(walked, datagrams, stream)):
@@ -302,10 +320,12 @@ class SFlowReader:
     @property
     def pending(self) -> int:
         """Samples that `batches` has not handed over."""
-        return sum(block.samples for block in self._blocks) + len(self._found.samples)
+        passed = 0 if self._one_pass is None else self._one_pass.samples
+        return sum(block.samples for block in self._blocks) + len(self._found.samples) + passed
 
     def taken(self) -> SampleCounts:
         """Since it was asked before."""
+        self._settle()
         missing = self._missing
         counts = SampleCounts(self._lost, self._samples, missing.lost, missing.dropped)
         self._lost = self._samples = missing.lost = missing.dropped = 0
@@ -315,6 +335,7 @@ class SFlowReader:
         """The samples of all datagrams read since it was asked before; what could not be used is added to
         `undecoded`. What is not `whole` may leave unknown what layout.Batching says.
         """
+        self._settle()
         blocks, self._blocks = self._blocks, []
         if self._found.samples:
             blocks.append(self._found.block())

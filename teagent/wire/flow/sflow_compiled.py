@@ -9,6 +9,7 @@ compiled with checks of every index. What is calculated with is int64: of int64 
 
 from __future__ import annotations
 
+import struct
 import sys
 from typing import Any, Final
 
@@ -51,16 +52,17 @@ from teagent.wire.flow.sflow_walk import (
     VERSION,
 )
 
-MOST_SAMPLES: Final = 16_384  # of one pass
-MOST_DATAGRAMS: Final = 4_096
+MOST_AGENT_RUNS: Final = 1_024
+MOST_SOURCE_RUNS: Final = 4_096
 SLOTS: Final = 4 * MOST_SOURCES  # a power of two
 HASH: Final = 0x9E3779B1  # Knuth, The Art of Computer Programming 6.4: 2**32 by the golden ratio
 LITTLE: Final = sys.byteorder == "little"
-ALL, ODD, CROWDED, FULL = (int(end) for end in End)
+ALL, ODD, FULL = (int(end) for end in End)
 ADDRESS_KINDS, IPV4_WORDS, IPV6_WORDS = len(ADDRESS_WORDS), ADDRESS_WORDS[1], ADDRESS_WORDS[2]
 PLAIN_WORDS, EXPANDED_WORDS = SAMPLE_WORDS[FLOW_SAMPLE], SAMPLE_WORDS[FLOW_SAMPLE_EXPANDED]
 LEAST_HEADER, LEAST_IPV4, LEAST_IPV6 = (LEAST_OCTETS[kind] for kind in (SAMPLED_HEADER, SAMPLED_IPV4, SAMPLED_IPV6))
-SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS, AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = range(9)
+COUNTS = range(10)
+SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS, DATAGRAMS, AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = COUNTS
 LAST_RUN: Final = 6
 ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
     int(kind) for kind in (FrameKind.ETHERNET, FrameKind.PPP, FrameKind.POS, FrameKind.MPLS)
@@ -73,7 +75,8 @@ PLACES: Final = np.dtype(
 FILLED: Final = np.dtype(
     [(name, np.int64) for name in ("rows", "layer2", "egress", "any_rate", "all_rates")], align=True
 )
-"""Of a sheet how many rows are filled, and of those of this pass what Stretch tells."""
+"""Of a sheet how many rows are filled, and of those since `taken` what Stretch tells."""
+UNTOLD: Final = (0, 0, 0, 0xFFFFFFFF)  # of no row
 AGENT_RUN, SOURCE_RUN = (
     np.dtype([(name, np.int64) for name in run._fields], align=True) for run in (AgentRun, SourceRun)
 )
@@ -168,8 +171,8 @@ def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
 
 
 @within
-def _agent(words: Any, begin: Any, head: Any, agents: Any, counts: Any) -> Any:
-    """The number of the agent whose datagram begins at `begin`, -1 where there are too many."""
+def _agent(words: Any, begin: Any, head: Any, agents: Any, most: Any, counts: Any) -> Any:
+    """The number of the agent whose datagram begins at `begin`, -1 where it would be more than `most`."""
     kind, sub_agent = _word(words, begin + 1), _word(words, head)
     known = counts[AGENTS]
     for number in range(known):
@@ -179,7 +182,7 @@ def _agent(words: Any, begin: Any, head: Any, agents: Any, counts: Any) -> Any:
             same &= its[i - begin] == _word(words, i)
         if same:
             return number
-    if known == MOST_SORTED_AGENTS:
+    if known >= most:
         return -1
     its = agents[known]
     its[0], its[1], its[LAST_RUN] = kind, sub_agent, -1
@@ -205,26 +208,22 @@ def _follow_agent(agent: Any, sequence: Any, number: Any, agents: Any, runs: Any
 
 
 @within
-def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, slots: Any, runs: Any, counts: Any) -> Any:
-    """False where there are too many data sources."""
+def _follow_source(agent: Any, source: Any, sequence: Any, drops: Any, slots: Any, runs: Any, counts: Any) -> None:
     slot = ((source ^ source >> 32 ^ agent << 24) * HASH >> 15) & SLOTS - 1
     while slots[np.uint64(slot)] >= 0:
         run = runs[np.uint64(slots[np.uint64(slot)])]
         if run.source == source and run.agent == agent:
             if run.sequence + run.samples == sequence and run.drops == drops:
                 run.samples += 1
-                return True
+                return
             break
         slot = slot + 1 & SLOTS - 1
     if slots[np.uint64(slot)] < 0:
-        if counts[SOURCES] == MOST_SOURCES:
-            return False
         counts[SOURCES] += 1
     slots[np.uint64(slot)] = counts[SOURCE_RUNS]
     run = runs[np.uint64(counts[SOURCE_RUNS])]
     run.agent, run.source, run.sequence, run.drops, run.samples = agent, source, sequence, drops, 1
     counts[SOURCE_RUNS] += 1
-    return True
 
 
 @within
@@ -423,6 +422,8 @@ def _pass(
     begins: Any,
     lengths: Any,
     first: Any,
+    most_agents: Any,
+    most_sources: Any,
     places: Any,
     four: Any,
     six: Any,
@@ -434,16 +435,8 @@ def _pass(
     counts: Any,
 ) -> Any:
     """Reads datagrams from the one of this number on; returns why it ended."""
-    counts[:] = 0
-    for family in range(2):
-        its_sheet = filled[family]
-        its_sheet.layer2, its_sheet.egress, its_sheet.any_rate, its_sheet.all_rates = 0, 0, 0, 0xFFFFFFFF
-    slots[:] = -1
     for number in range(first, len(lengths)):
         counts[FOLLOWING] = number
-        full = max(filled[0].rows, filled[1].rows) > SHEET_ROWS - MOST_STEPS
-        if full or counts[SAMPLES] > MOST_SAMPLES - MOST_STEPS or number - first == MOST_DATAGRAMS:
-            return FULL
         if begins[number] & 3 != 0 or lengths[number] & 3 != 0:
             return ODD
         begin = begins[number] >> 2
@@ -457,16 +450,20 @@ def _pass(
         samples = _samples(words, head + 4, end, places)
         if samples < 0:
             return ODD
-        agent = _agent(words, begin, head, agents, counts)
+        if counts[SOURCES] + samples > most_sources or counts[SOURCE_RUNS] + samples > MOST_SOURCE_RUNS:
+            return FULL
+        if max(filled[0].rows, filled[1].rows) + samples > SHEET_ROWS or counts[AGENT_RUNS] == MOST_AGENT_RUNS:
+            return FULL
+        agent = _agent(words, begin, head, agents, most_agents, counts)
         if agent < 0:
-            return CROWDED
-        _follow_agent(agent, _word(words, head + 1), number, agents, agent_runs, counts)
+            return FULL
+        _follow_agent(agent, _word(words, head + 1), counts[DATAGRAMS], agents, agent_runs, counts)
+        counts[DATAGRAMS] += 1
         for i in range(samples):
             its = places[np.uint64(i)]
             at = its.place
             fixed, source, drops = _head(words, at, its.expanded)
-            if not _follow_source(agent, source, _word(words, at), drops, slots, source_runs, counts):
-                return CROWDED
+            _follow_source(agent, source, _word(words, at), drops, slots, source_runs, counts)
             if its.record < 0:
                 counts[WITHOUT] += 1
                 continue
@@ -481,64 +478,84 @@ def _pass(
 
 
 class CompiledPass:
-    """A OnePass. It keeps room for what it finds, some 5 MiB, so it is for one thread at a time. To make the first one
-    takes as long as compiling does, and raises whatever numba does.
+    """A OnePass. It keeps room for what it finds, some 3 MiB. To make the first one takes as long as compiling does,
+    and raises whatever numba does.
     """
 
     def __init__(self) -> None:
         self._sheets = [sheet(4), sheet(6)]
-        self._filled = np.zeros(2, FILLED)
         self._alone = self._references()
+        self._filled = np.zeros(2, FILLED)
+        self._begins = [0, 0]  # rows of the sheets that had been filled when `taken` was asked
         self._places = np.zeros(MOST_STEPS, PLACES)
-        self._counts = np.zeros(9, np.int64)
+        self._counts = np.zeros(len(COUNTS), np.int64)
         # Each run as numbers, which are quickly made objects of the interpreter.
-        self._agent_runs = np.zeros((MOST_DATAGRAMS, len(AgentRun._fields)), np.int64)
-        self._source_runs = np.zeros((MOST_SAMPLES, len(SourceRun._fields)), np.int64)
+        self._agent_runs = np.zeros((MOST_AGENT_RUNS, len(AgentRun._fields)), np.int64)
+        self._source_runs = np.zeros((MOST_SOURCE_RUNS, len(SourceRun._fields)), np.int64)
         # Of each agent its address type, sub-agent and address in words, and its last run; and where the last run of a
         # data source is found.
-        agents, slots = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64), np.zeros(SLOTS, np.int32)
+        self._agents, self._slots = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64), np.zeros(SLOTS, np.int32)
         agent_runs, source_runs = self._agent_runs.view(AGENT_RUN).ravel(), self._source_runs.view(SOURCE_RUN).ravel()
-        self._told = agents, agent_runs, slots, source_runs, self._counts
-        self(Datagrams.of([]), 0)  # is compiled, or found in the cache
+        self._told = self._filled, self._agents, agent_runs, self._slots, source_runs, self._counts
+        self._begin()
+        self.read(Datagrams.of([]), 0, 0, 0)  # is compiled, or found in the cache
 
     def _references(self) -> list[int]:
         return [sys.getrefcount(each) for each in self._sheets]
 
-    def _begin(self) -> list[int]:
-        """Where rows are put from now on. A sheet of which nobody has a row any more is filled anew: it is still in the
-        cache, and its memory the process's own.
+    def _begin(self) -> None:
+        """Nothing has been read. A sheet of which nobody has a row any more is filled anew: it is still in the cache,
+        and its memory the process's own.
         """
-        begin: list[int] = self._filled["rows"].tolist()
         now = self._references()
-        for family in range(2):
+        for family, filled in enumerate(self._filled["rows"].tolist()):
+            begin = filled
             if now[family] == self._alone[family]:
-                begin[family] = 0
-            elif begin[family] > SHEET_ROWS - MOST_STEPS:
+                begin = 0
+            elif filled > SHEET_ROWS - MOST_STEPS:
                 self._sheets[family] = sheet((4, 6)[family])
-                begin[family] = 0
-        self._filled["rows"] = begin
-        return begin
+                begin = 0
+            self._begins[family] = begin
+            self._filled[family] = (begin, *UNTOLD)
+        self._slots[:] = -1
+        self._counts[:] = 0
 
-    def __call__(self, datagrams: Datagrams, first: int) -> Passed:
-        begin = self._begin()
+    @property
+    def samples(self) -> int:
+        found: int = self._counts.item(SAMPLES) - self._counts.item(WITHOUT)
+        return found
+
+    def read(self, datagrams: Datagrams, first: int, most_agents: int, most_sources: int) -> tuple[End, int]:
+        if not self._counts.item(DATAGRAMS):
+            self._begin()
         octets = np.frombuffer(datagrams.octets, np.uint8)
         octets.flags.writeable = False  # for another kind of array all would be compiled again
-        ipv4, ipv6 = self._sheets
         stand = octets, octets.view(np.uint32), datagrams.begins, datagrams.lengths
-        end = End(_pass(*stand, first, self._places, ipv4, ipv6, self._filled, *self._told))
-        samples, without, *unusable, _, sources, agent_runs, source_runs, following = self._counts.tolist()
-        if end == End.CROWDED:
-            self._filled["rows"] = begin
-        filled4, filled6 = self._filled.tolist()
-        return Passed(
-            end=end,
-            following=following,
+        room = min(most_agents, MOST_SORTED_AGENTS), min(most_sources, MOST_SOURCES)
+        ipv4, ipv6 = self._sheets
+        end = _pass(*stand, first, *room, self._places, ipv4, ipv6, *self._told)
+        return End(end), self._counts.item(FOLLOWING)
+
+    def taken(self) -> Passed | None:
+        samples, without, *unusable, datagrams, agents, _, agent_runs, source_runs, _ = self._counts.tolist()
+        if not datagrams:
+            return None
+        stretches = [
+            Stretch(its, begin, *filled)
+            for its, begin, filled in zip(self._sheets, self._begins, self._filled.tolist(), strict=True)
+        ]
+        passed = Passed(
+            agents=[_agent_key(its) for its in self._agents[:agents].tolist()],
             agent_runs=self._agent_runs[:agent_runs].tolist(),
             source_runs=self._source_runs[:source_runs].tolist(),
-            sources=sources,
             samples=samples,
             without_packet=without,
-            block=RowBlock(
-                (Stretch(ipv4, begin[0], *filled4), Stretch(ipv6, begin[1], *filled6)), samples - without, *unusable
-            ),
+            block=RowBlock((stretches[0], stretches[1]), samples - without, *unusable),
         )
+        self._counts[:] = 0
+        return passed
+
+
+def _agent_key(its: list[int]) -> tuple[bytes, int]:
+    kind, sub_agent, *words = its[:LAST_RUN]
+    return struct.pack(">4I", *words)[: 4 * ADDRESS_WORDS[kind]], sub_agent

@@ -1,12 +1,13 @@
 """What one pass over datagrams of sFlow tells of them: the seam between the reader, which keeps what agents have told,
-and whoever can make that pass (teagent.wire.flow.sflow_compiled).
+and whoever can make that pass (teagent.wire.flow.sflow_compiled). A pass goes on over what comes later, and tells of
+all of it together: to tell takes longer than to read a hundred datagrams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -166,31 +167,43 @@ class AgentRun(NamedTuple):
 
 
 class End(IntEnum):
-    """Why a pass ended where it did."""
+    """Why reading ended where it did, before the datagram that follows."""
 
-    ALL = 0
-    ODD = 1  # the next datagram has to be read by itself, with more care
-    CROWDED = 2  # more agents or data sources than are remembered: nothing of the pass counts
-    FULL = 3  # there is no room for the next datagram: another pass begins with it
+    ALL = 0  # there is none
+    ODD = 1  # it has to be read by itself, with more care
+    FULL = 2  # there is no room for it, until `taken`
 
 
 class Passed(NamedTuple):
-    """`following` is the datagram before which the pass ended. Of those before it: their runs by agent, numbered from 0
-    on, and by agent and data source; how many data sources there are; the flow samples that came, and those of them
-    that told of no packet. A run is a list of what AgentRun and SourceRun have.
+    """What a OnePass has read: of which `agents`, as (address, sub-agent); their runs, which have the agents' numbers
+    there, and those of their data sources; the flow samples that came, and those of them that told of no packet. A run
+    is a list of what AgentRun and SourceRun have.
     """
 
-    end: End
-    following: int
+    agents: list[tuple[bytes, int]]
     agent_runs: list[list[int]]
     source_runs: list[list[int]]
-    sources: int
     samples: int
     without_packet: int
     block: RowBlock
 
 
-OnePass: TypeAlias = Callable[[Datagrams, int], Passed]
-"""Of datagrams from the one of this number on. What may be left out where not all need be `whole` (layout.Batching), it
-leaves unknown.
-"""
+class OnePass(Protocol):
+    """Of one exporter address; for one thread at a time. What may be left out where not all need be `whole`
+    (layout.Batching), it leaves unknown.
+    """
+
+    def read(self, datagrams: Datagrams, first: int, most_agents: int, most_sources: int) -> tuple[End, int]:
+        """Reads on from the datagram of this number; nothing of `datagrams` is kept. Returns why it ended, and which
+        datagram follows. Since `taken`, it reads no more than so many agents, and data sources of all of them.
+        """
+        ...
+
+    @property
+    def samples(self) -> int:
+        """Flow samples since `taken` that told of a packet."""
+        ...
+
+    def taken(self) -> Passed | None:
+        """What was read since it was asked before, None where that is nothing."""
+        ...

@@ -17,7 +17,7 @@ from teagent.adapters.flow.account import (
 from teagent.ports import ExporterHealth
 from teagent.wire.flow.datagrams import Datagrams
 from teagent.wire.flow.limits import Limits
-from teagent.wire.flow.sflow_pass import End, Passed, RowBlock, Stretch, sheet
+from teagent.wire.flow.sflow_pass import End
 from tests.fakes import sflow
 from tests.fakes.netflow import flow_set, ipfix, netflow5, netflow9, record, record5, template
 
@@ -83,10 +83,16 @@ def test_what_takes_long_is_read_in_smaller_parts_and_in_larger_ones_when_it_no_
     assert next_at_once(512, 3, LONGEST_READ_SECONDS / 10) == 512  # of a few nothing follows
 
 
-def nothing_found(datagrams: Datagrams, first: int) -> Passed:
+class LeavesAll:
     """A pass that leaves all to others."""
-    ipv4, ipv6 = (Stretch(sheet(family), 0, 0, 0, 0, 0, 0) for family in (4, 6))
-    return Passed(End.CROWDED, first, [], [], 0, 0, 0, RowBlock((ipv4, ipv6), 0, 0, 0))
+
+    samples = 0
+
+    def read(self, datagrams: Datagrams, first: int, most_agents: int, most_sources: int) -> tuple[End, int]:
+        return End.FULL, first
+
+    def taken(self) -> None:
+        return None
 
 
 def test_compiled_sflow_is_read_while_it_is_in_the_cache_and_nothing_else_is_read_that_soon() -> None:
@@ -94,7 +100,7 @@ def test_compiled_sflow_is_read_while_it_is_in_the_cache_and_nothing_else_is_rea
     found = []
     for datagram in (sflow.datagram(sflow.flow_sample(frame)), netflow5(record5(src=1, dst=2))):
         account = ExporterAccount(exporter="192.0.2.1", router="edge1", limits=Limits(), sampling_rate=None)
-        account.read_sflow_by(nothing_found)
+        account.read_sflow_by(LeavesAll)
         account.feed([datagram] * READ_AT_ONCE, port=1, at=AT)
         account.collect()
         account.feed([datagram] * COMPILED_AT_ONCE, port=1, at=AT)
