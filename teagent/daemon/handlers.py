@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from teagent import __version__
+from teagent.config.derived import speaking_routers
 from teagent.daemon.advice import AdviceHandlers
 from teagent.daemon.arguments import count_of, own_prefix, text_of
 from teagent.daemon.control import Actor, Command, Handler, Right
@@ -108,6 +109,13 @@ class Handlers:
             misprojected=documents.misprojected_document(
                 app.predicting.scorecards.misprojecting(), widening=app.predicting.predictor.widening
             ),
+            neighbors={
+                str(router.neighbor): documents.Neighbor(
+                    router=router.name,
+                    md5_password=None if router.md5_password is None else router.md5_password.reference,
+                )
+                for router in speaking_routers(app.config)
+            },
         )
 
     async def check(self, actor: Actor, arguments: Mapping[str, object]) -> Document:

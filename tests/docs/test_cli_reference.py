@@ -250,7 +250,7 @@ def test_a_proposal_is_its_summary_and_more() -> None:
             '{"link", "before_bps", "predicted", "realised_bps", "within_band"}',
             documented()["Outcome"]["links"][0],
         ),
-        ('{"address", "state", "since"}', documented()["Speaker"]["neighbors"][0]),
+        ('{"address", "state", "since", "router", "md5_password"}', documented()["Speaker"]["neighbors"][0]),
         (
             '{"prefix", "owner", "vector", "deadline", "acknowledged"}',
             documents.held_override_document(

@@ -11,6 +11,7 @@ from teagent.service.documents.advised import (
 )
 from teagent.service.documents.explained import explain_document
 from teagent.service.documents.health import (
+    Neighbor,
     as_graph_document,
     check_document,
     diagnoses_document,
@@ -67,6 +68,7 @@ from teagent.service.documents.values import Document
 __all__ = [
     "OPERATOR_EVENTS",
     "Document",
+    "Neighbor",
     "advice_document",
     "advisor_document",
     "announcement_document",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from teagent.model.diagnosis import Diagnosis, Verdict
@@ -22,17 +24,33 @@ CRITICAL = "critical"
 SILENT = {"bmp": "sends no BMP", "ibgp": "has no witness session"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbor:
+    """What the configuration says of a session of ExaBGP's: of which router, and the reference of its TCP MD5 key."""
+
+    router: str | None = None
+    md5_password: str | None = None
+
+
 def freeze_document(*, since: datetime, by: str, reason: str) -> Document:
     return {"since": format_time(since), "by": by, "reason": reason}
 
 
-def speaker_document(state: SpeakerState | NoData) -> Document:
+def speaker_document(state: SpeakerState | NoData, *, neighbors: Mapping[str, Neighbor]) -> Document:
     """The way to the routers; {"no_data": ...} while the relay can't be asked."""
     if isinstance(state, NoData):
         return no_data(state)
+    known = {row.address: neighbors.get(row.address, Neighbor()) for row in state.neighbors}
     return {
         "neighbors": [
-            {"address": row.address, "state": row.state, "since": time_or_none(row.since)} for row in state.neighbors
+            {
+                "address": row.address,
+                "state": row.state,
+                "since": time_or_none(row.since),
+                "router": known[row.address].router,
+                "md5_password": known[row.address].md5_password,
+            }
+            for row in state.neighbors
         ],
         "overrides": [held_override_document(held) for held in state.overrides],
         "frozen": state.frozen,
@@ -59,11 +77,12 @@ def status_document(
     proposals: Sequence[Document],
     as_graph: Document | None = None,
     misprojected: Document | None = None,
+    neighbors: Mapping[str, Neighbor] = MappingProxyType({}),
 ) -> Document:
     """One screen. The parts are what link_document, router_document, exporter_document, policy_document and (for
     live proposals only) proposal_summary_document return; `speaker` and `witness` are None where none is configured.
     `misprojected` is what misprojected_document says of the last change that was scored, None where that was predicted
-    well.
+    well. `neighbors` are those of ExaBGP by address.
     """
     return {
         "at": format_time(at),
@@ -72,7 +91,7 @@ def status_document(
         "asn": asn,
         "bgp_dry_run": dry_run,
         "frozen": frozen,
-        "speaker": None if speaker is None else speaker_document(speaker),
+        "speaker": None if speaker is None else speaker_document(speaker, neighbors=neighbors),
         "witness": None if witness is None else list(witness),
         "stray_overrides": list(stray_overrides),
         "distrust": list(distrust),
@@ -179,10 +198,19 @@ def _speaker(status: Mapping[str, object]) -> list[Document]:
     if isinstance(absent, dict):
         return [_problem(level, "speaker", f"speaker is away since {absent['since']}: {absent['reason']}")]
     return [
-        _problem(level, row["address"], f"session to {row['address']} is {row['state']}")
+        _problem(level, row["address"], f"session to {row['address']} is {row['state']}{_signed(row)}")
         for row in _rows(speaker, "neighbors")
         if row["state"] != "up"
     ]
+
+
+def _signed(neighbor: Mapping[str, object]) -> str:
+    """Another key at the router, or none, is only seen as silence. The reference is shown, never the key."""
+    if neighbor["md5_password"] is None:
+        return ""
+    router = neighbor["router"]
+    setting = f"routers.{router}.bgp.md5_password ({neighbor['md5_password']})"
+    return f"; it is signed with the TCP MD5 key of {setting}: does {router} have the same?"
 
 
 def _witness(status: Mapping[str, object]) -> list[Document]:

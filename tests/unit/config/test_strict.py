@@ -9,7 +9,6 @@ import pytest
 
 from teagent.config.effective import AsGraphConfig, Config, OriginsConfig
 from teagent.config.load import load
-from teagent.config.secrets import Secret
 from teagent.config.strict import try_out
 from tests.unit.config.conftest import SECRETS, Files
 
@@ -50,16 +49,24 @@ def test_missing_secrets_are_found(local: Config) -> None:
     ]
 
 
-def test_a_key_that_no_session_can_be_signed_with_is_found(local: Config) -> None:
-    keyed = dataclasses.replace(local.routers["edge1"], md5_password=Secret(reference="env:KEY"))
-    local = dataclasses.replace(local, routers={**local.routers, "edge1": keyed})
-    assert tried(local, {**SECRETS, "KEY": "k"}) == []
-    # The file under test does not have the key, so that the problem is said of the nearest that it has.
-    (found,) = try_out(local, {**SECRETS, "KEY": "k "})
-    assert (
-        found.message
-        == "what env:KEY refers to is no TCP MD5 key: it has a space, or a character that is not printable ASCII"
-    )
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (None, "the environment variable KEY is not set"),
+        ("", "the environment variable KEY is empty"),
+        ("k ", "what env:KEY refers to is no TCP MD5 key: it has a space, or a character that is not printable ASCII"),
+        ("k" * 81, "what env:KEY refers to is no TCP MD5 key: it has 81 characters, limit 80"),
+    ],
+)
+def test_a_key_that_no_session_can_be_signed_with_is_found_where_it_stands(
+    local: Config, files: Files, key: str | None, why: str
+) -> None:
+    files.bend("edge1: {", "edge1: {bgp: {md5_password: env:KEY}, ")
+    keyed = load(files.config, environment=None)
+    assert tried(keyed, {**SECRETS, "KEY": "k"}) == []
+    assert tried(keyed, SECRETS if key is None else {**SECRETS, "KEY": key}) == [
+        f"routers.edge1.bgp.md5_password: {why}"
+    ]
 
 
 def test_the_file_of_origins_has_to_be_there(local: Config) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -20,7 +21,8 @@ from teagent.model.bgp import parse_prefix
 from teagent.model.link import Utilisation
 from teagent.model.proposal import ProposalState
 from teagent.model.traffic import Demand, Source, build_matrix
-from teagent.ports import StoredEvent
+from teagent.ports import NeighborState, SpeakerState, StoredEvent
+from teagent.service.reconcile import Routes
 from teagent.wire.control import COMMANDS, check_arguments
 from tests.fakes.proposals import example_proposal
 from tests.integration.running import ENVIRONMENT, Site
@@ -134,6 +136,28 @@ async def test_a_matrix_of_a_sender_over_some_time_is_what_the_store_holds_of_it
     assert isinstance(matrix, dict)
     assert (answer["source_as"], matrix["seconds"], matrix["total_bps"]) == (64502, 120, 8_000_000)
     assert [row["source"]["asn"] for row in matrix["demands"]] == [64502]
+
+
+async def test_check_names_the_key_of_a_session_that_is_down_and_never_says_it(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.bgp = "dry_run: false"
+    place.write()
+    text = place.config.read_text(encoding="utf-8")
+    text = text.replace("edge1: {address", "edge1: {bgp: {md5_password: env:EDGE1_BGP}, address")
+    place.config.write_text(text, encoding="utf-8")
+    app = App(load(place.config, environment={**ENVIRONMENT, "EDGE1_BGP": "geheim"}))
+    neighbor = NeighborState(address="127.0.0.1", state="down", since=None)
+    state = SpeakerState(overrides=(), neighbors=(neighbor,), frozen=False, counters={})
+    monkeypatch.setattr(Routes, "state", state)
+    monkeypatch.setattr(App, "look", AsyncMock())
+    await app.store.start()
+    try:
+        text = json.dumps(await ask(app, "check"))
+    finally:
+        await app.store.stop()
+    assert "signed with the TCP MD5 key of routers.edge1.bgp.md5_password (env:EDGE1_BGP)" in text
+    assert "geheim" not in text
 
 
 async def test_exporters_say_their_doubts_and_check_warns_of_them(app: App) -> None:

@@ -264,6 +264,17 @@ def test_a_session_that_is_down_is_named() -> None:
     assert [problem["message"] for problem in check["problems"]] == ["session to 192.0.2.1 is down"]
 
 
+def test_a_session_that_is_down_and_signed_names_the_key_by_reference() -> None:
+    down = replace(shown.SPEAKER.neighbors[0], state="down")
+    signed = documents.Neighbor(router="edge1", md5_password="env:EDGE1_BGP")
+    status = shown.status_document(speaker=replace(shown.SPEAKER, neighbors=(down,)), neighbors={"192.0.2.1": signed})
+    (problem,) = documents.check_document(status)["problems"]  # type: ignore[misc,attr-defined]
+    assert problem["message"] == (
+        "session to 192.0.2.1 is down; it is signed with the TCP MD5 key of routers.edge1.bgp.md5_password "
+        "(env:EDGE1_BGP): does edge1 have the same?"
+    )
+
+
 def test_a_freeze_a_silent_router_and_distrust_are_warnings() -> None:
     frozen = documents.freeze_document(since=shown.ago(60), by="alice", reason="maintenance")
     silent = documents.router_document("edge2", address="192.0.2.2", links=[], reading=shown.SILENT)
