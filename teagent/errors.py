@@ -1,6 +1,7 @@
 """The error tree.
 
     TeagentError                       exit 1
+      Unreadable(path, reason)                    a file that is not there, no file, not ours to read, or damaged
       WrongUsage                       exit 2
       ConfigError(problems)            exit 3    every Problem: file, line, column, key, message
       PolicyError(problems)            exit 3
@@ -67,6 +68,14 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class Unreadable(TeagentError):
+    """A file cannot be read. For all that read one but the configuration, whose problems are all listed at once."""
+
+    def __init__(self, path: object, error: Exception, *, hint: str | None = None) -> None:
+        reason = (getattr(error, "strerror", None) or str(error) or "it ends early").lower()
+        super().__init__(f"{path} cannot be read: {reason}", hint=hint, path=str(path), reason=reason)
 
 
 class WrongUsage(TeagentError):

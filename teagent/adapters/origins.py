@@ -17,7 +17,7 @@ from typing import IO, Final, TypeVar
 
 import numpy as np
 
-from teagent.errors import TeagentError, WireError
+from teagent.errors import TeagentError, Unreadable, WireError
 from teagent.model.origin import OriginRanges, OriginRoutes
 from teagent.wire import ip_to_asn, mrt
 
@@ -27,6 +27,7 @@ CHUNK_OCTETS: Final = 1 << 20
 MOST_RANGES: Final = 8_000_000
 """Six full tables: what is larger is not what it is taken for."""
 BAD_SHARE: Final = 0.01
+HINT: Final = "flows.origins.path in the configuration"
 
 
 class OriginFile:
@@ -46,7 +47,7 @@ class OriginFile:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise _cannot(self.path, error) from error
+            raise Unreadable(self.path, error, hint=HINT) from error
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def read(self) -> OriginRoutes:
@@ -59,7 +60,7 @@ class OriginFile:
                 else:
                     _read_mrt(self._until_stopped(_chunks(source)), gathered)
         except (OSError, EOFError, zlib.error) as error:
-            raise _cannot(self.path, error) from error
+            raise Unreadable(self.path, error, hint=HINT) from error
         except WireError as error:
             raise TeagentError(
                 f"{self.path} is no routing table that can be read: {error.message}",
@@ -175,10 +176,3 @@ def _opened(path: Path) -> io.BufferedReader:
 def _is_text(begin: bytes) -> bool:
     """An MRT header has octets below a blank in its type and length; text has none but tabs and line ends."""
     return all(octet >= 32 or octet in {9, 10, 13} for octet in begin)
-
-
-def _cannot(path: Path, error: Exception) -> TeagentError:
-    reason = (getattr(error, "strerror", None) or str(error) or "it ends early").lower()
-    return TeagentError(
-        f"{path} cannot be read: {reason}", hint="flows.origins.path in the configuration", path=str(path)
-    )

@@ -25,7 +25,7 @@ from teagent.adapters.store.measurements import pack_matrix, unpack_matrix
 from teagent.adapters.store.serialise import dump, from_json, load_object, to_json
 from teagent.engine.choose.digest import snapshot_digest
 from teagent.engine.predict.as_graph import AsGraph
-from teagent.errors import Refused, StoreCorrupt
+from teagent.errors import StoreCorrupt, TeagentError, Unreadable
 from teagent.model.link import NoData
 from teagent.model.snapshot import Snapshot
 from teagent.model.traffic import Column
@@ -62,13 +62,13 @@ def pack(saved: SavedSnapshot) -> bytes:
 
 
 def unpack(content: bytes, *, name: str) -> SavedSnapshot:
-    """Raises Refused, saying what is wrong with the file of that name."""
+    """Raises TeagentError, saying what is wrong with the file of that name."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {info.filename: _member(archive, info) for info in archive.infolist()}
         document = load_object(members["snapshot.json"].decode())
         if document.get("format") != FORMAT:
-            raise Refused(
+            raise TeagentError(
                 f"{name} is a snapshot of format {document.get('format')!r}, this teagent reads format {FORMAT}",
                 hint="take the version of teagent that wrote it",
             )
@@ -79,20 +79,20 @@ def unpack(content: bytes, *, name: str) -> SavedSnapshot:
         ingress = _ingress(members["ingress.npz"]) if "ingress.npz" in members else None
     # A damaged archive shows itself in many ways: of zipfile, of zlib, as a missing member, as values that do not fit.
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise Refused(f"{name} is no snapshot that can be read: {error}", hint=HINT) from error
+        raise TeagentError(f"{name} is no snapshot that can be read: {error}", hint=HINT) from error
     except StoreCorrupt as error:
-        raise Refused(f"{name} is damaged: {error.message}", hint=HINT) from error
+        raise TeagentError(f"{name} is damaged: {error.message}", hint=HINT) from error
     if snapshot_digest(snapshot) != snapshot.digest:
-        raise Refused(f"{name} is damaged: its content is not that of digest {snapshot.digest[:12]}", hint=HINT)
+        raise TeagentError(f"{name} is damaged: its content is not that of digest {snapshot.digest[:12]}", hint=HINT)
     return SavedSnapshot(snapshot=snapshot, as_graph=graph, ingress=ingress)
 
 
 def load(path: Path) -> SavedSnapshot:
-    """Raises Refused."""
+    """Raises TeagentError."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", hint=HINT) from error
+        raise Unreadable(path, error, hint=HINT) from error
     return unpack(content, name=str(path))
 
 

@@ -17,7 +17,7 @@ from teagent.cli.settings import Settings
 from teagent.config.effective import Config
 from teagent.config.load import find, load
 from teagent.config.secrets import process_environment
-from teagent.errors import Refused
+from teagent.errors import TeagentError, Unreadable
 from teagent.model.bgp import Prefix
 from teagent.model.diagnosis import Diagnosis, Verdict
 from teagent.model.units import parse_time
@@ -91,12 +91,12 @@ def _by_text(config: Config, given: str) -> list[Diagnosis]:
 
 
 def _read(path: Path) -> str:
-    """Raises Refused."""
+    """Raises TeagentError."""
     try:
         with path.open("rb") as file:
             raw = file.read(TEXT_MAX_BYTES + 1)
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise Unreadable(path, error) from error
     if len(raw) > TEXT_MAX_BYTES:
-        raise Refused(f"{path} is longer than {TEXT_MAX_BYTES} bytes: it is no router's configuration")
+        raise TeagentError(f"{path} is longer than {TEXT_MAX_BYTES} bytes: it is no router's configuration")
     return raw.decode("utf-8", "replace")

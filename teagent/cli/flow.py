@@ -17,7 +17,7 @@ from teagent.cli.grammar import LazyGroup, common_options
 from teagent.cli.output import note
 from teagent.cli.settings import Settings
 from teagent.cli.text import plural
-from teagent.errors import TeagentError, WireError
+from teagent.errors import TeagentError, Unreadable, WireError
 
 if TYPE_CHECKING:
     # numpy comes with the decoder, and only the decoding needs it.
@@ -113,13 +113,13 @@ def _summary(tallies: Sequence[Tally], failed: int) -> str:
 
 
 def _open(name: str) -> IO[bytes]:
-    """Raises TeagentError."""
+    """Raises Unreadable."""
     if name == STDIN:
         return sys.stdin.buffer
     try:
         return Path(name).open("rb")
     except OSError as error:
-        raise TeagentError(f"cannot read {name}: {(error.strerror or str(error)).lower()}", file=name) from error
+        raise Unreadable(name, error) from error
 
 
 def _progress(settings: Settings, sources: Sequence[IO[bytes]]) -> AbstractContextManager[Advance]:
@@ -196,7 +196,7 @@ def _pieces(source: IO[bytes], name: str, advance: Advance) -> Iterator[bytes]:
         try:
             piece = source.read(PIECE_OCTETS)
         except OSError as error:
-            raise TeagentError(f"cannot read {name}: {(error.strerror or str(error)).lower()}", file=name) from error
+            raise Unreadable(name, error) from error
         if not piece:
             return
         advance(len(piece))

@@ -45,14 +45,16 @@ def prepend(text: str) -> tuple[str, int]:
 AS_REL = click.option(
     "--as-rel",
     "as_rel",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
     envvar="TEAGENT_AS_REL",
     show_envvar=True,
     help="AS relationships in CAIDA's serial-1 or serial-2; plain, bz2 or gzip. Else as_graph of the configuration.",
 )
 CONFIG = click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
     default=None,
     help="Take origin, links and their own prepends from this configuration instead of the file's view of us.",
 )

@@ -17,7 +17,7 @@ from teagent.cli.output import answer
 from teagent.cli.settings import Settings
 from teagent.cli.text import plural
 from teagent.engine.audit import verify_chain
-from teagent.errors import Refused, TeagentError
+from teagent.errors import TeagentError, Unreadable
 from teagent.model.audit import ChainReport, ChainRow
 from teagent.ports import CHAINS
 
@@ -59,7 +59,7 @@ def export(settings: Settings) -> None:
 
 
 @log.command("verify")
-@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--head", "heads", metavar="DIGEST", multiple=True, help="A head noted earlier, which must be there.")
 @common_options
 @click.pass_context
@@ -87,7 +87,9 @@ def _verify(found: Iterable[Mapping[str, Any]], wanted: set[str]) -> Iterator[Ch
     seen: set[str] = set()
     for chain, rows in groupby(found, key=lambda document: str(document["chain"])):
         if chain in seen or chain not in CHAINS:
-            raise Refused(f"{chain} is no chain of an export, or comes twice", hint="teagent log export writes one")
+            raise TeagentError(
+                f"{chain} is no chain of an export, or comes twice", hint="teagent log export writes one"
+            )
         seen.add(chain)
         yield verify_chain(chain, _rows(rows, wanted))
     for chain in CHAINS:
@@ -110,15 +112,23 @@ def _rows(documents: Iterable[Mapping[str, Any]], wanted: set[str]) -> Iterator[
 
 def _of_file(path: Path) -> Iterator[Mapping[str, Any]]:
     keys = {"chain": str, "position": int, "row": dict, "previous_digest": str, "digest": str}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                document = json.loads(line)
-            except ValueError as error:
-                raise TeagentError(f"{path}:{number}: not a JSON document: {error}") from error
-            if not isinstance(document, dict) or any(not isinstance(document.get(k), t) for k, t in keys.items()):
-                raise TeagentError(f"{path}:{number}: not a row of an export", hint="teagent log export writes one")
-            yield document
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _row_of(line, f"{path}:{number}", keys)
+    except OSError as error:
+        raise Unreadable(path, error) from error
+
+
+def _row_of(line: bytes, place: str, keys: Mapping[str, type]) -> Mapping[str, Any]:
+    """Raises TeagentError."""
+    try:
+        document = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TeagentError(f"{place}: not a JSON document: {error}") from error
+    if not isinstance(document, dict) or any(not isinstance(document.get(key), kind) for key, kind in keys.items()):
+        raise TeagentError(f"{place}: not a row of an export", hint="teagent log export writes one")
+    return document
 
 
 def _document(report: ChainReport) -> dict[str, Any]:

@@ -50,7 +50,7 @@ Made from the program by `python -m teagent.cli.reference exit-codes`; do not ed
 
 EXIT_MEANS = {
     0: "done; for `teagent plan --exit-code`: nothing to change",
-    1: "failed",
+    1: "failed; so does what was named as a file, to read or to write, and is none, or none of that kind",
     2: "wrong usage, or a question that nobody could be asked: add `--yes`",
     3: "a problem in the configuration or in a policy",
     4: "the daemon cannot be reached",
@@ -79,6 +79,10 @@ within a major version.
 
 EXPLAINED: Mapping[str, tuple[str, str]] = {
     "TeagentError": ("failed, and no kind of its own says how", "read the message; the daemon's log has more"),
+    "Unreadable": (
+        "a file is not there, is none, is not for this user to read, or is damaged",
+        "the message names it and says why; a configuration's is a `ConfigError`",
+    ),
     "WrongUsage": ("a command line that cannot be obeyed", "the command with `--help`"),
     "ConfigError": ("the configuration has problems, all of them listed as file:line:column", "`teagent config check`"),
     "PolicyError": ("only policy files have problems", "`teagent policy check`"),

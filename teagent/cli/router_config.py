@@ -20,7 +20,7 @@ from teagent.config.derived import bmp_station, engineered, families, speaking_r
 from teagent.config.effective import Config, RouterConfig
 from teagent.config.load import find, load
 from teagent.config.secrets import process_environment, resolve_md5_password
-from teagent.errors import ConfigError, NotFound, Refused
+from teagent.errors import ConfigError, NotFound, Refused, TeagentError
 from teagent.wire.router_config import BorderLink, BorderRouter
 from teagent.wire.router_config import router_config as render
 
@@ -128,7 +128,7 @@ def exabgp_config(config: Path | None, output: Path, user: str) -> None:
     except ValueError as error:
         raise Refused(str(error)) from error
     except OSError as error:
-        raise Refused(f"{output} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise TeagentError(f"{output} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def _md5_key(config: Config, router: RouterConfig, environment: Mapping[str, str]) -> bytes:

@@ -14,7 +14,7 @@ from teagent.cli.client import Client
 from teagent.cli.grammar import common_options
 from teagent.cli.output import answer
 from teagent.cli.settings import Settings
-from teagent.errors import Refused
+from teagent.errors import TeagentError
 from teagent.model.what_if import Wish, parse_wish
 
 
@@ -31,7 +31,8 @@ def wish(text: str) -> Wish:
 @click.option(
     "--snapshot",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
     help="On a file of `teagent snapshot save` instead of the daemon's present state; needs no daemon.",
 )
 @click.option("--propose", metavar="POLICY", help="Ask for approval of it, under the rules of this policy.")
@@ -60,7 +61,7 @@ def snapshot() -> None:
 
 
 @snapshot.command("save")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @common_options
 @click.pass_obj
 def snapshot_save(settings: Settings, file: Path) -> None:
@@ -83,4 +84,4 @@ def _write(path: Path, content: bytes) -> None:
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
-        raise Refused(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise TeagentError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error

@@ -9,6 +9,7 @@ from teagent.adapters import snapshot_file
 from teagent.engine.choose.what_if import what_if
 from teagent.engine.predict.ingress_state import from_state
 from teagent.engine.predict.topology import Topology
+from teagent.errors import TeagentError
 from teagent.model.what_if import Wish
 from teagent.service.documents import Document, what_if_document
 from teagent.service.predictor import Predictor
@@ -22,6 +23,9 @@ def what_if_of(file: Path, wishes: Sequence[Wish]) -> Document:
     if graph is not None:
         predictor.topology = Topology.of(graph, saved.snapshot.network)
     if saved.ingress is not None:
-        predictor.use(from_state(saved.ingress, predictor.distances()))
+        try:
+            predictor.use(from_state(saved.ingress, predictor.distances()))
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            raise TeagentError(f"{file} is damaged: what was learned is not what a model holds") from error
     found = what_if(saved.snapshot, wishes, forecaster=predictor.forecaster, topology=predictor.topology)
     return what_if_document(saved.snapshot, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from teagent.errors import Refused, StoreError
+from teagent.errors import StoreError, TeagentError
 from teagent.model.bgp import Prefix
 from teagent.model.link import NoData
 from teagent.model.traffic import TrafficMatrix
@@ -156,17 +156,17 @@ class Evidence:
             try:
                 return row.at, await asyncio.to_thread(self._model_of, row)
             # Arrays that say something else than this version's show themselves in these ways.
-            except (Refused, KeyError, ValueError, IndexError, TypeError) as error:
+            except (TeagentError, KeyError, ValueError, IndexError, TypeError) as error:
                 log.warning("learned model set aside", reason=str(error), saved_at=row.at.isoformat())
                 await self._store.set_learned_aside(LearnedKind.INGRESS_MODEL, row.key)
         return None
 
     def _model_of(self, row: LearnedRow) -> IngressModel:
-        """Raises Refused, and others, for what is none that this version can read."""
+        """Raises TeagentError, and others, for what is none that this version can read."""
         from teagent.engine.predict.ingress_state import from_state
 
         if row.arrays is None:
-            raise Refused("it is damaged")
+            raise TeagentError("it is damaged")
         return from_state(row.arrays, self._predictor.distances())
 
     def _learned(self, model: IngressModel | None, found: Sequence[Seen]) -> IngressModel:

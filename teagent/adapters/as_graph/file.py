@@ -13,7 +13,7 @@ import numpy as np
 
 from teagent.adapters.as_graph import cache
 from teagent.engine.predict.as_graph import AsGraph
-from teagent.errors import Refused, WireError
+from teagent.errors import Unreadable, WireError
 from teagent.wire.as_rel import parse
 
 SIZE_MAX = 2**30
@@ -31,11 +31,11 @@ class AsGraphFile:
         self._cache_dir = cache_dir
 
     def version(self) -> object:
-        """Equal as long as the file is the same. Raises Refused where it is not there."""
+        """Equal as long as the file is the same. Raises Unreadable where it is not there."""
         try:
             found = self.path.stat()
         except OSError as error:
-            raise _cannot(self.path, error, KEY_HINT) from error
+            raise Unreadable(self.path, error, hint=KEY_HINT) from error
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def read(self) -> AsGraph:
@@ -49,12 +49,12 @@ def load(path: Path, *, cache_dir: Path | None = None, hint: str = FILE_HINT) ->
     With `cache_dir` what was parsed is kept there under the digest of the file's content, and read back the next time;
     a cache that cannot be read or written changes nothing but the time it takes. Siblings are taken as peers.
 
-    Raises Refused for a file that cannot be read, WireError (with the line) for one that is not in the format.
+    Raises Unreadable for a file that cannot be read, WireError (with the line) for one that is not in the format.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _cannot(path, error, hint) from error
+        raise Unreadable(path, error, hint=hint) from error
     digest = hashlib.sha256(content).hexdigest()
     if cache_dir is not None and (known := cache.read(cache_dir, digest)) is not None:
         return known
@@ -62,10 +62,6 @@ def load(path: Path, *, cache_dir: Path | None = None, hint: str = FILE_HINT) ->
     if cache_dir is not None:
         cache.write(cache_dir, digest, graph)
     return graph
-
-
-def _cannot(path: Path, error: OSError, hint: str) -> Refused:
-    return Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}", hint=hint)
 
 
 def _graph(path: Path, content: bytes) -> AsGraph:

@@ -15,7 +15,7 @@ from teagent.engine.predict.ingress import IngressModel, Question, empty
 from teagent.engine.predict.ingress_learning import with_evidence
 from teagent.engine.predict.ingress_scores import Miss, Scores
 from teagent.engine.predict.senders import Distances
-from teagent.errors import Refused
+from teagent.errors import TeagentError
 
 VERSION = 2
 """In files of version 1 there is also how well simple models foretold, which is not looked at any more."""
@@ -53,12 +53,12 @@ def to_state(model: IngressModel) -> dict[str, npt.NDArray[Any]]:
 
 
 def from_state(state: State, distances: Distances) -> IngressModel:
-    """The model again, with what the graph of now says. Raises Refused for a version that is newer than this code's,
-    and where the links of the distances are others than the state's.
+    """The model again, with what the graph of now says. Raises TeagentError for a version that is newer than this
+    code's, and where the links of the distances are others than the state's.
     """
     version = int(state["version"])
     if version > VERSION:
-        raise Refused(
+        raise TeagentError(
             f"the learned ingress model has version {version}, this teagent knows up to {VERSION}",
             hint="run the newer teagent, or forget what was learned",
         )

@@ -18,7 +18,7 @@ from teagent.engine.predict.as_graph import AsGraph
 from teagent.engine.predict.ingress import empty
 from teagent.engine.predict.ingress_state import to_state
 from teagent.engine.predict.synthetic import Shape, internet
-from teagent.errors import Refused
+from teagent.errors import TeagentError, Unreadable
 from teagent.model.snapshot import Snapshot
 from teagent.model.what_if import parse_wish
 from tests.golden.case import CASES, snapshot_of
@@ -69,13 +69,13 @@ def test_a_changed_fact_is_noticed() -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         document = json.loads(archive.read("snapshot.json"))
     document["snapshot"]["frozen"] = True
-    with pytest.raises(Refused, match=r"^file is damaged: its content is not that of digest"):
+    with pytest.raises(TeagentError, match=r"^file is damaged: its content is not that of digest"):
         unpack(rewritten(content, snapshot_json=json.dumps(document).encode()), name="file")
 
 
 def test_another_format_is_said() -> None:
     content = rewritten(pack(SavedSnapshot(snapshot=snapshot(), as_graph=None)), snapshot_json=b'{"format": 7}')
-    with pytest.raises(Refused, match="a snapshot of format 7, this teagent reads format 1"):
+    with pytest.raises(TeagentError, match="a snapshot of format 7, this teagent reads format 1"):
         unpack(content, name="file")
 
 
@@ -84,13 +84,13 @@ def test_another_format_is_said() -> None:
 )
 def test_what_is_damaged_is_refused_by_name(members: dict[str, bytes | None]) -> None:
     content = rewritten(pack(SavedSnapshot(snapshot=snapshot(), as_graph=None)), **members)
-    with pytest.raises(Refused, match=r"^file is "):
+    with pytest.raises(TeagentError, match=r"^file is "):
         unpack(content, name="file")
 
 
 def test_a_damaged_graph_is_refused() -> None:
     saved = pack(SavedSnapshot(snapshot=snapshot(), as_graph=GRAPH))
-    with pytest.raises(Refused, match="no AS graph"):
+    with pytest.raises(TeagentError, match="no AS graph"):
         unpack(rewritten(saved, **{"as-graph_npz": b"PK nonsense"}), name="file")
 
 
@@ -98,12 +98,12 @@ def test_a_damaged_graph_is_refused() -> None:
 def test_any_beginning_of_a_file_is_refused(cut: float) -> None:
     content = pack(SavedSnapshot(snapshot=snapshot(), as_graph=None))
     end = int(cut * len(content)) if isinstance(cut, float) else cut
-    with pytest.raises(Refused, match="is no snapshot that can be read"):
+    with pytest.raises(TeagentError, match="is no snapshot that can be read"):
         unpack(content[:end], name="file")
 
 
 def test_what_is_not_there_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="gone cannot be read: no such file"):
+    with pytest.raises(Unreadable, match="gone cannot be read: no such file"):
         load(tmp_path / "gone")
 
 
@@ -122,5 +122,5 @@ def test_what_was_learned_comes_along_and_damage_to_it_is_refused() -> None:
     assert {name: str(array.tolist()) for name, array in read.items()} == {
         name: str(array.tolist()) for name, array in model.items()
     }
-    with pytest.raises(Refused, match="what was learned is damaged"):
+    with pytest.raises(TeagentError, match="what was learned is damaged"):
         unpack(rewritten(content, ingress_npz=b"PK nonsense"), name="file")

@@ -196,7 +196,7 @@ def test_what_the_capture_cut_or_was_no_udp_is_said(tmp_path):
 def test_files_that_cannot_be_read_are_errors(tmp_path):
     missing = run(tmp_path / "missing.pcap")
     assert missing.exit_code == 1
-    assert missing.stderr == f"error: cannot read {tmp_path}/missing.pcap: no such file or directory\n"
+    assert missing.stderr == f"error: {tmp_path}/missing.pcap cannot be read: no such file or directory\n"
     assert run(tmp_path).exit_code == 1
 
 

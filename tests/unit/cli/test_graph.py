@@ -214,7 +214,7 @@ def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path
             "AS10 is withheld, and prep",
         ),
         (["cone", "7"], 5, "there is no AS 7 in the graph"),
-        (["info", "--as-rel", "/nonexistent/file"], 5, "/nonexistent/file cannot be read: no such file"),
+        (["info", "--as-rel", "/nonexistent/file"], 1, "/nonexistent/file cannot be read: no such file"),
     ],
 )
 def test_mistakes_are_said_in_a_line(graph: Run, arguments: list[str], code: int, said: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from teagent.adapters.as_graph import cache, file, load
 from teagent.engine.predict.as_graph import AsGraph
-from teagent.errors import Refused, WireError
+from teagent.errors import Unreadable, WireError
 
 TEXT = b"# by hand\n64496|64497|-1|bgp\n64496|64498|-1|bgp\n64497|64498|0|mlp\n64497|64499|2\n"
 
@@ -45,7 +45,7 @@ def test_packed_and_plain_files_are_the_same_whatever_their_name(path: Path, pac
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be read: no such file"):
+    with pytest.raises(Unreadable, match="cannot be read: no such file"):
         load(tmp_path / "none")
 
 

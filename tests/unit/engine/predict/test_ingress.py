@@ -16,7 +16,7 @@ from teagent.engine.predict.ingress_state import VERSION, from_state, to_state
 from teagent.engine.predict.pooling import Ties
 from teagent.engine.predict.senders import Distances, slots
 from teagent.engine.predict.shares import DemandColumns, Kinds
-from teagent.errors import Refused
+from teagent.errors import TeagentError
 from teagent.model.bgp import Asn, parse_prefix
 from teagent.model.traffic import Source
 
@@ -295,7 +295,7 @@ def test_a_model_that_knows_nobody_can_be_kept_too():
 
 def test_a_state_of_a_newer_version_is_refused():
     state = to_state(empty(LINKS)) | {"version": np.array(VERSION + 1)}
-    with pytest.raises(Refused, match="this teagent knows up to"):
+    with pytest.raises(TeagentError, match="this teagent knows up to"):
         from_state(state, Distances.unknown(LINKS))
 
 
