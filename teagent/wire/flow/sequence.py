@@ -64,7 +64,7 @@ class SequenceTracker:
         for begin, end in pairwise((0, *breaks, len(sequences))):
             first = (int(sequences[begin]), int(units[begin]))
             lost += self.lost(*first)
-            if self._before == first and (alike or self._inclusive == -SURE):
+            if self._goes_on_from(first) and (alike or self._inclusive == -SURE):
                 self._before = (int(sequences[end - 1]), int(units[end - 1]))
                 continue
             rest = slice(begin + 1, end)
@@ -80,10 +80,14 @@ class SequenceTracker:
         for number in range(sequence, sequence + messages):
             first = (number % MODULUS, 1)
             lost += self.lost(*first)
-            if self._before == first:
+            if self._goes_on_from(first):
                 self._before = ((sequence + messages - 1) % MODULUS, 1)
                 break
         return lost
+
+    def _goes_on_from(self, message: tuple[int, int]) -> bool:
+        """Whether the last message was this one, and came in its turn; not once more, and late."""
+        return self._before == message and self._late is None
 
     def _gap(self, sequence: int, units: int | None) -> int:
         if self._before is None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from teagent.wire.flow.sequence import IN_ORDER, MOST_STREAMS, Sequences, SequenceTracker
+from teagent.wire.flow.sequence import IN_ORDER, MODULUS, MOST_STREAMS, Sequences, SequenceTracker
 
 
 def lost(*messages: tuple[int, int | None]) -> list[int]:
@@ -87,3 +89,17 @@ def test_streams_are_counted_apart_and_forgotten_when_there_are_too_many():
     assert sequences.lost(MOST_STREAMS, 100 * MOST_STREAMS + 11, 1) == 10
     assert sequences.lost(0, 77, 1) == 0
     assert len(sequences._trackers) == MOST_STREAMS
+
+
+SEQUENCE_RUNS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 25)), max_size=12)
+
+
+@given(SEQUENCE_RUNS, st.sampled_from((0, MODULUS - 30)))
+@example([(58, 5), (107, 9), (107, 19), (116, 10)], 0)
+def test_runs_that_come_again_or_late_are_counted_as_one_after_the_other(runs, base):
+    apart, by_run, by_row = SequenceTracker(), SequenceTracker(), SequenceTracker()
+    for first, messages in runs:
+        numbers = [(base + first + i) % MODULUS for i in range(messages)]
+        expected = sum(apart.lost(number, 1) for number in numbers)
+        assert by_run.lost_in_a_run(numbers[0], messages) == expected
+        assert by_row.lost_in_a_row(np.array(numbers, np.uint32), np.ones(messages, np.int64)) == expected
