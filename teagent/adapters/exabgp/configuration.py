@@ -92,6 +92,8 @@ daemonize = false
 destination = {log_destination}
 level = {log_level}
 short = false
+# else a line for each keepalive, 17,000 a day and session
+statistics = false
 
 [exabgp.tcp]
 # only outgoing sessions: the routers are passive

@@ -103,6 +103,19 @@ def test_exabgp_itself_accepts_both_files(tmp_path):
     assert "manual-eor true" in (tmp_path / "exabgp.conf").read_text()
 
 
+def test_exabgp_does_not_log_each_keepalive(tmp_path):
+    (tmp_path / "exabgp.env").write_text(render_exabgp_env(user="nobody"))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "exabgp", "env", "--diff"],
+        env={**os.environ, "EXABGP_ENVFILE": str(tmp_path / "exabgp.env")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "statistics = false" in done.stdout.splitlines()
+
+
 @pytest.mark.parametrize("key", [b"s3cret", b"deadbeef", b'a b;"}#\\', bytes(range(33, 113)), b"~"])
 def test_exabgp_reads_the_very_key_that_signs_a_session(tmp_path, key):
     text = conf(session(md5_key=key), session("edge2", neighbor=ip_address("192.0.2.73")))
