@@ -159,7 +159,7 @@ class NotAuthorised(Refused):
     def __init__(self, *, actor: str, needs: Sequence[str], action: str) -> None:
         super().__init__(
             f"{actor} may not {action}: it takes membership of {' or '.join(needs) if needs else 'root'}",
-            hint="control.approvers in the configuration lists the groups",
+            hint="control.viewers, approvers and administrators in the configuration list the groups",
             actor=actor,
             needs=list(needs),
             action=action,

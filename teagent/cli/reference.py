@@ -103,7 +103,7 @@ EXPLAINED: Mapping[str, tuple[str, str]] = {
     "GuardRefused": ("checks failed, all of them listed", "wait, or change the policy's limits"),
     "NotAuthorised": (
         "the user is in none of the groups that may do this",
-        "`control.approvers` in the configuration lists the groups",
+        "`control.viewers`, `approvers` and `administrators` in the configuration list the groups",
     ),
     "Frozen": ("somebody pulled the kill switch", "ask who did; then `teagent thaw`"),
     "StalePlan": (

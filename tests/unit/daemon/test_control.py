@@ -71,8 +71,9 @@ def test_with_viewers_reading_takes_a_viewer_or_an_approver() -> None:
 
 def test_administering_takes_an_administrator_who_may_do_everything_else_as_well() -> None:
     guarded = server(viewers=("noc",), administrators=("netadmin",))
-    with pytest.raises(NotAuthorised, match=r"carol may not config.reload: it takes membership of netadmin"):
+    with pytest.raises(NotAuthorised, match=r"carol may not config.reload: it takes membership of netadmin") as caught:
         admit(guarded, actor(groups={"netops", "noc"}), "config.reload")
+    assert "administrators" in str(caught.value.hint)
     for command in ("status", "thaw", "config.reload"):
         admit(guarded, actor(groups={"netadmin"}), command)
 
