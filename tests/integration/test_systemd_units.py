@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from teagent.cli.root import COMMANDS
+from teagent.errors import ConfigError
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
@@ -109,8 +110,10 @@ def test_each_unit_has_directories_and_a_user_of_its_own(unit: Path) -> None:
 
 def test_the_allow_list_is_installed_by_root_before_the_daemon_starts_or_reloads() -> None:
     found = directives(PACKAGING / "systemd" / "teagent.service")
-    assert found["ExecStartPre"][-1] == "+/opt/teagent/bin/teagent allow-list write"
+    assert found["ExecStartPre"] == ["-+/opt/teagent/bin/teagent allow-list write"]
     assert found["ExecReload"][-2] == "+/opt/teagent/bin/teagent allow-list write"
+    # and not by SIGHUP, which cannot say that the daemon keeps the old configuration
+    assert found["ExecReload"][-1] == "+/opt/teagent/bin/teagent config reload"
     assert found["SupplementaryGroups"] == ["teagent-exabgp"]
     assert "SupplementaryGroups" not in directives(PACKAGING / "systemd" / "exabgp-teagent.service")
 
@@ -123,10 +126,16 @@ def test_the_control_socket_can_tell_who_is_there(unit: Path) -> None:
 def test_the_daemon_is_started_by_commands_that_exist() -> None:
     found = directives(PACKAGING / "systemd" / "teagent.service")
     started = [*found["ExecStartPre"], *found["ExecStart"], *found["ExecReload"]]
-    ours = [line.split()[1] for line in started if line.lstrip("+").startswith("/opt/teagent/bin/teagent ")]
+    ours = [line.split()[1] for line in started if line.lstrip("-+").startswith("/opt/teagent/bin/teagent ")]
     assert set(ours) == {"config", "allow-list", "run"} <= set(COMMANDS)
     assert found["Type"] == ["notify"]
-    assert found["RestartPreventExitStatus"] == ["3"]
+
+
+def test_a_configuration_that_does_not_load_is_not_started_again() -> None:
+    found = directives(PACKAGING / "systemd" / "teagent.service")
+    assert found["RestartPreventExitStatus"] == [str(ConfigError.exit_code)]
+    # systemd heeds it for the main process alone: whatever runs before must leave it to that one to fail
+    assert all(line.startswith("-") for line in found["ExecStartPre"])
 
 
 @pytest.mark.skipif(
