@@ -40,7 +40,7 @@ PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
 EXHAUSTIVE = 200
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time."""
-AT_A_TIME, PATIENCE, GROPING, HOPELESS = 6, 12, 48, 24
+AT_A_TIME, PATIENCE, GROPING, HOPELESS = 6, 9, 48, 18
 """No others get one when so many brought nothing better; or so many where the look misses by more than a step of
 relief, as it does where single senders decide. Nor when so many were all refused.
 """
