@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from teagent.engine.choose.candidates import Vector, changes
+from teagent.engine.choose.candidates import Vector
 from teagent.engine.choose.optimise import IDLE, UTILISATION_GRAIN
 from teagent.engine.choose.scope import matched_links
 from teagent.engine.choose.verdict import RELIEF_AT_LEAST
@@ -51,11 +51,15 @@ class Options:
 
     @classmethod
     def of(cls, live: Mapping[str, int], vectors: Sequence[Vector], looks: Looks) -> Options:
+        """`vectors` are of the same links, in the same order."""
+        links = [link for link, _ in vectors[0]]
+        counts = np.array([[prepend for _, prepend in vector] for vector in vectors], dtype=np.int64)
+        changed = counts != np.array([live.get(link, -1) for link in links])
         return cls(
             vectors=tuple(vectors),
             looks=looks,
-            changes=np.array([changes(live, vector) for vector in vectors], dtype=np.int64),
-            prepends=np.array([sum(n for k, n in v if live.get(k) != n) for v in vectors], dtype=np.int64),
+            changes=np.count_nonzero(changed, axis=1),
+            prepends=np.where(changed, counts, 0).sum(axis=1),
         )
 
     def with_more(self, more: Options) -> Options:
@@ -123,6 +127,11 @@ class Rough:
         evenly = self._yardstick.policy.objective is Objective.MINIMISE_MAX_UTILISATION
         result: Flags = (outcome.gains | self._hot | (self._matched & evenly)) & self._known
         return result
+
+    def orders(self, plans: Ints, outcome: Outcome, most: int) -> tuple[Ints, Ints]:
+        """The first of the two that follow, up to `most` of each."""
+        key = self._key(plans, outcome)
+        return _sorted(plans, key[2:], most), _sorted(plans, key, most)
 
     def by_rank(self, plans: Ints, outcome: Outcome) -> Ints:
         """The places of `plans` (N, depth; places in `parts`, or NO_PART), best first; equal ones by name."""
@@ -210,8 +219,29 @@ class Rough:
         )
 
 
-def _sorted(plans: Ints, key: Sequence[Floats | Flags | Ints]) -> Ints:
-    return np.lexsort((*plans.T[::-1], *key[::-1]))
+def _sorted(plans: Ints, key: Sequence[Floats | Flags | Ints], most: int | None = None) -> Ints:
+    """The places of the plans by `key` (each N), up to `most` of them."""
+    keys = (*key, *plans.T)
+    if most is None or most >= len(plans):
+        return np.lexsort(keys[::-1])
+    first = _first_of(keys, most)
+    return first[np.lexsort([each[first] for each in keys[::-1]])]
+
+
+def _first_of(keys: Sequence[Floats | Flags | Ints], most: int) -> Ints:
+    """Which `most` come first, in any order: to sort thousands by many keys takes longer than to find these few."""
+    found: list[Ints] = []
+    tied = np.arange(len(keys[0]))
+    for each in keys:
+        value = each[tied]
+        last = np.partition(value, most - 1)[most - 1]
+        before = value < last
+        found.append(tied[before])
+        most -= len(found[-1])
+        tied = tied[value == last]
+        if len(tied) == most:
+            break
+    return np.concatenate((*found, tied[:most]))
 
 
 def _and_none(of_parts: Columns) -> Columns:

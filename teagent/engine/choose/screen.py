@@ -52,7 +52,7 @@ class Screening:
     """
 
     def __init__(self, rough: Rough, plans: Ints) -> None:
-        best = plans[_first(_orders(rough, plans), SCREENED)]
+        best = plans[_first(_orders(rough, plans, SCREENED), SCREENED)]
         self._rough, self._plans = rough, best[_unlike(rough, best)]
         self._outcome = self._looked = rough.outcome(self._plans)
         self._place = {part: number for number, part in enumerate(rough.parts)}
@@ -175,16 +175,16 @@ def _plans(rough: Rough, depth: int) -> Ints:
         plans = np.unique(np.sort(plans[apart], axis=1), axis=0)
         if not len(plans):
             break
-        grown = plans[_first(_orders(rough, plans), BEAM)]
+        grown = plans[_first(_orders(rough, plans, BEAM), BEAM)]
         found.append(grown)
     return np.concatenate(
         [np.pad(plans, ((0, 0), (0, depth - plans.shape[1])), constant_values=NO_PART) for plans in found]
     )
 
 
-def _orders(rough: Rough, plans: Ints) -> tuple[Ints, Ints]:
-    outcome = rough.outcome(plans)
-    return rough.by_rank(plans, outcome), rough.by_rules(plans, outcome)
+def _orders(rough: Rough, plans: Ints, most: int | None = None) -> tuple[Ints, Ints]:
+    """By rank and by the rules, up to `most` of each."""
+    return rough.orders(plans, rough.outcome(plans), len(plans) if most is None else most)
 
 
 def _first(orders: tuple[Ints, Ints], count: int) -> Ints:

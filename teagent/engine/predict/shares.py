@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import Protocol
 
 import numpy as np
@@ -235,7 +236,8 @@ def _expected(demands: DemandColumns, before: Vector, afters: Sequence[Vector]) 
 
 
 def _prepends(links: Sequence[str], vectors: Sequence[Vector]) -> Ints:
-    return np.array([[vector.get(name, NOT_CARRIED) for name in links] for vector in vectors], dtype=np.int64)
+    each = chain.from_iterable(map(vector.get, links, repeat(NOT_CARRIED)) for vector in vectors)
+    return np.fromiter(each, dtype=np.int64, count=len(vectors) * len(links)).reshape(len(vectors), len(links))
 
 
 def shorter(links: Sequence[str], before: Vector, afters: Sequence[Vector]) -> Flags:

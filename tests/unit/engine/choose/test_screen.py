@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
+import numpy as np
 import pytest
 
 from teagent.engine.choose.candidates import vectors
-from teagent.engine.choose.rough import Options
+from teagent.engine.choose.rough import Options, Rough
 from teagent.engine.choose.screen import Screening
 from teagent.engine.choose.search import Task, consider, yardstick_of
 from teagent.engine.predict.looks import look
@@ -50,6 +52,16 @@ def options(task: Task) -> dict[Prefix, Options]:
 
 def screening(task: Task, depth: int) -> Screening:
     return Screening.of_all(yardstick_of(task), options(task), depth)
+
+
+@pytest.mark.parametrize("most", [1, 7, 200])
+def test_the_first_of_many_plans_are_found_without_sorting_the_others(task, most):
+    rough = Rough(yardstick_of(task), options(task))
+    plans = np.array(list(permutations(range(len(rough.parts)), 2)))
+    outcome = rough.outcome(plans)
+    found = rough.orders(plans, outcome, most)
+    wanted = rough.by_rank(plans, outcome), rough.by_rules(plans, outcome)
+    assert [each.tolist() for each in found] == [each[:most].tolist() for each in wanted]
 
 
 def all_of(screened: Screening) -> list[Candidate]:
