@@ -46,8 +46,8 @@ class ByUnit:
     def __init__(self, chances: Chances, demands: DemandColumns, asn: Ints, before: Vector) -> None:
         self._before = before
         self._sources, self._names = demands.sources, demands.links
-        units = _Units(chances, chances.answers(before), demands.links, asn)
-        self._looked, self._forecast, self._rough = _Looked(units), _Forecast(units, 0.0), _Forecast(units, LIGHT)
+        units, others = (_Units(chances, chances.answers(before), demands.links, asn) for _ in range(2))
+        self._looked, self._forecast, self._rough = _Looked(units), _Forecast(others, 0.0), _Forecast(others, LIGHT)
 
     def is_for(self, demands: DemandColumns) -> bool:
         return self._sources is demands.sources and self._names == demands.links
@@ -92,7 +92,7 @@ class _Units:
         self.link = np.array([names.index(k) if k in names else -1 for k in links], dtype=np.int64)
         self._chances, self._asn = chances, asn
         self._place = np.array([links.index(name) if name in links else -1 for name in names], dtype=np.int64)
-        self._unit = np.full((len(asn), len(names)), -1, dtype=np.int32)
+        self._unit = np.zeros((0, 0), dtype=np.int32)
 
     def claimed(self, demands: DemandColumns, share: float) -> _Claimed:
         """Not an AS that nobody knows, nor a link that the model was not made for."""
@@ -116,6 +116,8 @@ class _Units:
         return result
 
     def _units_of(self, source: Ints, link: Ints) -> Ints:
+        if not self._unit.size:  # megabytes, which are not needed where nothing is asked
+            self._unit = np.full((len(self._asn), self.width), -1, dtype=np.int32)
         new = np.flatnonzero(self._unit[source, link] < 0)
         if len(new):
             units = self._chances.units(self._asn[source[new]], self._place[link[new]], self.answers.before)

@@ -174,8 +174,8 @@ class Answers:
                 found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
                 found = found.reshape(len(part), len(todo), self._width)
                 if self._graph > 0:
-                    told = np.stack([_by_pattern(slot, there, after) for after in todo], axis=1)
-                    found += self._graph * (told[self._pattern[part]] - found)
+                    told = np.concatenate([_by_pattern(slot, there, after) for after in todo], axis=1)
+                    found += self._graph * (told[self._pattern[part]].reshape(found.shape) - found)
                 self.chance[part, columns] = found
         self._done[late] = self.asked[self.combination[late]]
 
