@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from teagent.engine.predict.habit_rates import UNREACHED, kinds, patterns_of
 from teagent.engine.predict.habits import WITHHELD, answers
@@ -168,16 +169,29 @@ class Answers:
         most = int(self.asked.max())
         if most > self.chance.shape[1]:
             self._grow(len(self.at), most)
-        for (slot, owned, done, there, todo), rows in self._jobs(late):
+        jobs = list(self._jobs(late))
+        said = self._said([job for job, _ in jobs]) if self._graph > 0 else {}
+        for (slot, owned, done, there, todo), rows in jobs:
             for low in range(0, len(rows), BLOCK):
                 part, columns = rows[low : low + BLOCK], slice(done, done + len(todo))
                 found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
                 found = found.reshape(len(part), len(todo), self._width)
                 if self._graph > 0:
-                    told = np.concatenate([_by_pattern(slot, there, after) for after in todo], axis=1)
+                    told = said[slot, there].of_each(todo)
                     found += self._graph * (told[self._pattern[part]].reshape(found.shape) - found)
                 self.chance[part, columns] = found
         self._done[late] = self.asked[self.combination[late]]
+
+    @staticmethod
+    def _said(jobs: Sequence[_Job]) -> dict[tuple[int, tuple[int, ...]], _Said]:
+        """What the graph says, by slot and the prepends that there are: all that the jobs ask of each at once."""
+        asked: dict[tuple[int, tuple[int, ...]], list[tuple[int, ...]]] = {}
+        for slot, _, _, there, todo in jobs:
+            asked.setdefault((slot, there), []).extend(todo)
+        said = {key: _said(*key) for key in asked}
+        for key, afters in asked.items():
+            said[key].expect(afters)
+        return said
 
     def _jobs(self, late: Ints) -> Iterator[tuple[_Job, Ints]]:
         """Which units are asked the same, on the same slot and for the same reasons."""
@@ -247,12 +261,29 @@ def _onto(after: tuple[int, ...], slot: int, before: tuple[int, ...] | None) -> 
     return result
 
 
-@lru_cache(maxsize=4096)
-def _by_pattern(slot: int, before: tuple[int, ...], after: tuple[int, ...]) -> Weights:
-    """(patterns, S) what the graph says of senders with each of the patterns that there are; not to be written to."""
-    result = by_graph(kinds(len(after)).patterns, slot, before, [after])[:, 0]
-    result.flags.writeable = False
-    return result
+class _Said:
+    """What the graph says of senders on `slot` with each of the patterns that there are: of each vector once."""
+
+    def __init__(self, slot: int, before: tuple[int, ...]) -> None:
+        self._slot, self._before = slot, before
+        self._known: dict[tuple[int, ...], Weights] = {}
+
+    def expect(self, afters: Sequence[tuple[int, ...]]) -> None:
+        """What `of_each` will be asked for is worked out together."""
+        new = list({after: None for after in afters if after not in self._known})
+        if new:
+            found = by_graph(kinds(len(self._before)).patterns, self._slot, self._before, new)
+            self._known.update(zip(new, found.transpose(1, 0, 2).copy(), strict=True))
+
+    def of_each(self, afters: Sequence[tuple[int, ...]]) -> Weights:
+        """(patterns, V * S) for each of V vectors, all of them expected."""
+        return np.concatenate([self._known[after] for after in afters], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _said(slot: int, before: tuple[int, ...]) -> _Said:
+    """Few are asked, and often."""
+    return _Said(slot, before)
 
 
 def by_graph(behind: Ints, slot: int, before: tuple[int, ...], afters: Sequence[tuple[int, ...]]) -> Weights:
@@ -260,22 +291,23 @@ def by_graph(behind: Ints, slot: int, before: tuple[int, ...], afters: Sequence[
     it: to which slots they go under each of V vectors. A unit stays unless the least of hops and prepends is elsewhere
     now than it was `before`; then it goes there, to each of the equals alike.
     """
-    here = np.arange(behind.shape[1]) == slot
-    hops = np.where(behind == UNREACHED, WITHHELD // 2, behind)  # nearer than a link that is withheld
-    was, *then = (_taken(hops + np.array(vector), here) for vector in (before, *afters))
-    result = np.empty((len(behind), len(afters), behind.shape[1]), dtype=np.float32)
-    for number, taken in enumerate(then):
-        goes = (taken != was).any(axis=1) & ~taken[:, slot]
-        result[:, number] = np.where(goes[:, None], taken, here)
-    result /= result.sum(axis=2, keepdims=True)
-    return result
+    # Slots come first in what is worked with: what is reckoned along a short last axis takes many times as long.
+    here = (np.arange(behind.shape[1]) == slot)[:, None, None]
+    hops = np.where(behind == UNREACHED, WITHHELD // 2, behind).T  # nearer than a link that is withheld
+    was, then = (
+        _taken(hops.astype(np.int16, "C")[:, :, None] + np.array(vectors).T.astype(np.int16, "C")[:, None], here)
+        for vectors in ([before], afters)
+    )
+    goes = (then != was).any(axis=0) & ~then[slot]
+    result = np.where(goes, then, here).astype(np.float32)
+    result /= result.sum(axis=0)
+    return np.moveaxis(result, 0, 2)
 
 
-def _taken(cost: Ints, here: Flags) -> Flags:
-    """(n, S) the links of the least cost (n, S); only the one where a unit is, if that is among them."""
-    least: Flags = cost == cost.min(axis=1, keepdims=True)
-    stays = (least & here).any(axis=1, keepdims=True)
-    return np.where(stays, here, least)
+def _taken(cost: npt.NDArray[np.int16], here: Flags) -> Flags:
+    """(S, n, V) the links of the least cost (S, n, V); only the one where a unit is, if that is among them."""
+    least: Flags = cost == cost.min(axis=0)
+    return np.where((least & here).any(axis=0), here, least)
 
 
 def _packed(rows: Ints, base: int) -> Ints:

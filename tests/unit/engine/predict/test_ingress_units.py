@@ -97,6 +97,14 @@ def by_the_graph(behind: list[int], on: int, before: tuple[int, ...], after: tup
     return chances
 
 
+def test_many_senders_under_many_vectors_do_as_each_does_by_itself():
+    behind = [[0, 2, 1], [1, 0, UNREACHED], [0, 0, 0], [UNREACHED] * 3, [5, 0, 1]]
+    afters = [(0, 1, 2), (3, 0, 0), (0, WITHHELD, 1), (5, 5, 0)]
+    found = by_graph(np.array(behind), 1, (0, 2, 0), afters)
+    assert found.tolist() == [[by_the_graph(row, 1, (0, 2, 0), after) for after in afters] for row in behind]
+    assert len({tuple(each) for row in found.tolist() for each in row}) >= 3
+
+
 def test_who_is_not_where_the_graph_says_stays_unless_the_change_moves_what_the_graph_says():
     assert by_the_graph([0, 2], 1, (0, 0), (1, 0)) == [0.0, 1.0]
     assert by_the_graph([0, 2], 0, (0, 0), (3, 0)) == [0.0, 1.0]
