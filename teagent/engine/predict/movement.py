@@ -52,6 +52,14 @@ def functions(chance: Probabilities) -> tuple[Probabilities, Probabilities]:
     return doubt, np.sqrt(doubt * np.sqrt(doubt))
 
 
+def nothing(vectors: int, links: int, correlation: float) -> Movement:
+    """Of demands none of which can move."""
+    still = np.zeros((vectors, links, links))
+    return Movement(
+        mean=still, may=still, doubt=still, slope=still, surely=np.zeros((vectors, links)), correlation=correlation
+    )
+
+
 def summed(demands: DemandColumns, forecasts: Iterable[Shares]) -> Movement:
     """From a forecast for each vector; those with the same groups are summed together."""
     found: list[Movement] = []

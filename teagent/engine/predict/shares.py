@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.movement import Movement, summed
+from teagent.engine.predict.movement import Movement, nothing, summed
 from teagent.engine.predict.prior import CORRELATION, NEVER_LEAVES, NO_WAY, WEIGHT_OF_DIFFERENCE, destinations
 from teagent.model.bgp import Prefix
 from teagent.model.traffic import Source
@@ -201,6 +201,8 @@ class TiesStick:
         """Each prefix is quick by itself."""
 
     def movement(self, demands: DemandColumns, before: Vector, afters: Sequence[Vector]) -> Movement:
+        if not demands.kinds.movable.any():  # as where only the senders are left that nobody knows
+            return nothing(len(afters), len(demands.links), CORRELATION)
         return summed(demands, self.forecast_each(demands, before, afters))
 
     @staticmethod

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from teagent.engine.predict.ingress import empty
 from teagent.engine.predict.ingress_forecast import Learned
 from teagent.engine.predict.known_senders import KnownSenders
+from teagent.engine.predict.movement import summed
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK
 from teagent.engine.predict.simulate import simulate
@@ -37,3 +40,17 @@ def test_a_dry_run_rests_on_it() -> None:
     candidate = Candidate(vectors=((HEAVY, tuple(AFTER.items())),))
     found = simulate(snapshot, candidate, forecaster=KnownSenders(empty(tuple(snapshot.network.links))))
     assert found.assumption.startswith("learned from 0 announcement vectors")
+
+
+def test_of_demands_that_nobody_can_move_nothing_is_looked_for() -> None:
+    scene = prepare(snapshot_of(load(CASES / "many-senders.yaml")))
+    live = scene.vectors[HEAVY]
+    demands, afters = scene.demands[HEAVY], [{name: 3 * (name == hot) for name in live} for hot in live]
+    assert TIES_STICK.movement(demands, live, afters).mean.any()
+    fixed = replace(demands, kinds=replace(demands.kinds, movable=np.zeros_like(demands.kinds.movable)))
+    found, wanted = (
+        TIES_STICK.movement(fixed, live, afters),
+        summed(fixed, TIES_STICK.forecast_each(fixed, live, afters)),
+    )
+    for each in fields(found):
+        assert np.array_equal(getattr(found, each.name), getattr(wanted, each.name))
