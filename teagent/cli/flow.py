@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -78,15 +79,18 @@ def decode(settings: Settings, files: tuple[str, ...], ports: tuple[int, ...]) -
     from teagent.cli.render_flow import JsonSink, TextSink
     from teagent.wire.flow.offline import OfflineReader
 
+    if files.count(STDIN) > 1:
+        raise click.UsageError("- is stdin, and can be read once only")
+    # Looked at before the first is decoded, but opened one by one: there may be more than a process may have open.
+    octets = sum(_octets(name) for name in files)
     sink: Sink = JsonSink(click.echo) if settings.as_json else TextSink(click.echo)
     reader = OfflineReader()
     tallies: list[Tally] = []
-    opened = [_open(name) for name in files]
-    with _progress(settings, opened) as advance:
-        for name, source in zip(files, opened, strict=True):
+    with _progress(settings, octets) as advance:
+        for name in files:
             tally = Tally(name)
             tallies.append(tally)
-            with source:
+            with _open(name) as source:
                 for document in _documents(reader, source, tally, frozenset(ports), advance):
                     tally.records += 1
                     sink.record({"file": name, **document})
@@ -115,25 +119,45 @@ def _summary(tallies: Sequence[Tally], failed: int) -> str:
 def _open(name: str) -> IO[bytes]:
     """Raises Unreadable."""
     if name == STDIN:
-        return sys.stdin.buffer
+        return _stdin()
     try:
         return Path(name).open("rb")
     except OSError as error:
         raise Unreadable(name, error) from error
 
 
-def _progress(settings: Settings, sources: Sequence[IO[bytes]]) -> AbstractContextManager[Advance]:
+def _stdin() -> IO[bytes]:
+    """Raises Unreadable where whoever began this has closed it."""
+    if sys.stdin is None:
+        raise Unreadable("stdin", OSError("it is closed"))
+    return sys.stdin.buffer
+
+
+def _octets(name: str) -> int:
+    """The size of a file, 0 of a pipe. Raises Unreadable as `_open` would."""
+    if name == STDIN:
+        _stdin()
+        return 0
+    try:
+        status = Path(name).stat()
+    except OSError as error:
+        raise Unreadable(name, error) from error
+    if not stat.S_ISFIFO(status.st_mode):  # whoever writes into a pipe would see it closed
+        _open(name).close()
+    return status.st_size
+
+
+def _progress(settings: Settings, octets: int) -> AbstractContextManager[Advance]:
     """A bar on a terminal's stderr while stdout goes elsewhere, for files that take a while."""
 
-    def nothing(octets: int) -> None:
+    def nothing(_octets: int) -> None:
         pass
 
-    total = sum(Path(source.name).stat().st_size for source in sources if source is not sys.stdin.buffer)
-    if settings.quiet or total < PROGRESS_FROM_OCTETS or not sys.stderr.isatty() or sys.stdout.isatty():
+    if settings.quiet or octets < PROGRESS_FROM_OCTETS or not sys.stderr.isatty() or sys.stdout.isatty():
         return nullcontext(nothing)
     from teagent.cli.progress import bar
 
-    return bar(total, "decoding")
+    return bar(octets, "decoding")
 
 
 def _documents(

@@ -7,8 +7,10 @@ import gzip
 import io
 import json
 import lzma
+import resource
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -200,6 +202,39 @@ def test_files_that_cannot_be_read_are_errors(tmp_path):
     assert run(tmp_path).exit_code == 1
 
 
+def test_one_file_that_cannot_be_read_leaves_no_half_answer(tmp_path):
+    present = tmp_path / "netflow5"
+    present.write_bytes(netflow5(record5(src=1, dst=2)))
+    result = run("--json", present, tmp_path / "missing.pcap")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_more_files_are_read_than_a_process_may_have_open(tmp_path):
+    present = tmp_path / "netflow5"
+    present.write_bytes(netflow5(record5(src=1, dst=2)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = len(list(Path("/proc/self/fd").iterdir())) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        result = run(*[present] * (most + 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert result.exit_code == 0
+    assert f"{most + 1} datagrams" in result.stderr
+
+
+def test_stdin_is_read_once_only():
+    result = run("-", "-")
+    assert result.exit_code == 2
+    assert "- is stdin, and can be read once only" in result.stderr
+
+
+def test_a_stdin_that_is_closed_is_said(monkeypatch):
+    monkeypatch.setattr(command, "sys", SimpleNamespace(stdin=None))
+    result = run("-")
+    assert (result.exit_code, result.stderr) == (1, "error: stdin cannot be read: it is closed\n")
+
+
 @pytest.mark.parametrize(
     ("begin", "unpack"),
     [
@@ -258,11 +293,11 @@ def test_progress_is_only_for_large_files_on_a_terminal(tmp_path, monkeypatch):
     monkeypatch.setattr(command.sys, "stdout", io.StringIO())
     told: list[int] = []
     with path.open("rb") as source:
-        with command._progress(command.Settings(), [source]) as advance:
+        with command._progress(command.Settings(), path.stat().st_size) as advance:
             told = [len(piece) for piece in command._pieces(source, "flows.pcap", advance)]
         assert sum(told) == path.stat().st_size
         assert "decoding" in command.sys.stderr.getvalue()
-        with command._progress(command.Settings(quiet=True), [source]) as advance:
+        with command._progress(command.Settings(quiet=True), path.stat().st_size) as advance:
             assert advance.__name__ == "nothing"
 
 
