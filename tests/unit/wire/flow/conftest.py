@@ -3,7 +3,19 @@ from __future__ import annotations
 import pytest
 
 from teagent.wire.flow.decoder import FlowDecoder
+from teagent.wire.flow.offline import OfflineReader
 from tests.fakes.netflow import ipfix, netflow9
+from tests.fakes.sflow import ethernet, ipv4, udp
+
+FRAME = ethernet(ipv4("192.0.2.1", "198.51.100.7", udp(1234, 53)))
+
+
+def documents(*payloads: bytes) -> tuple[list[dict], dict]:
+    """What `flow decode` has of datagrams from one exporter, and what it could not decode."""
+    reader = OfflineReader()
+    found = [document for p in payloads for document in reader.read(p, exporter="192.0.2.1", port=50000, at=1.7e9)]
+    reader.finish()
+    return found, dict(reader.undecoded)
 
 
 @pytest.fixture
