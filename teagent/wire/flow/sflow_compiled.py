@@ -69,9 +69,8 @@ ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
 )
 BARE_IP = int(FrameKind.AAL5_IP), int(FrameKind.IPV4), int(FrameKind.IPV6)
 PPP_IPV4, PPP_IPV6, PPP_MPLS, PPP_MPLS_MULTICAST = PPP_PROTOCOLS
-PLACES: Final = np.dtype(
-    [(name, np.int64) for name in ("place", "expanded", "record", "format", "gateway", "gateway_octets")], align=True
-)
+NUMBERED: Final = np.dtype([(name, np.int64) for name in ("source", "sequence", "drops")], align=True)
+"""Of each sample of a datagram."""
 FILLED: Final = np.dtype(
     [(name, np.int64) for name in ("rows", "layer2", "egress", "any_rate", "all_rates")], align=True
 )
@@ -80,6 +79,14 @@ UNTOLD: Final = (0, 0, 0, 0xFFFFFFFF)  # of no row
 AGENT_RUN, SOURCE_RUN = (
     np.dtype([(name, np.int64) for name in run._fields], align=True) for run in (AgentRun, SourceRun)
 )
+
+
+@within
+def _place(at: Any) -> Any:
+    """Where something stands is below 2**32. Where the compiler knows that, sums of it do not wrap, and of the checks
+    of indexes those are left out that follow from a comparison with the end before them.
+    """
+    return at & 0xFFFFFFFF
 
 
 @within
@@ -98,15 +105,13 @@ def _u16(octets: Any, at: Any) -> Any:
 
 
 @within
-def _u32(words: Any, at: Any) -> Any:
-    """That begins at any octet."""
-    first, last = at >> 2, at + 3 >> 2
-    return (_word(words, first) << 32 | _word(words, last)) >> 32 - 8 * (at & 3) & 0xFFFFFFFF
+def _u32(octets: Any, at: Any) -> Any:
+    return _u16(octets, at) << 16 | _u16(octets, at + 2)
 
 
 @within
-def _u64(words: Any, at: Any) -> Any:
-    return np.uint64(_u32(words, at) << 32 | _u32(words, at + 4))
+def _u64(octets: Any, at: Any) -> Any:
+    return np.uint64(_u32(octets, at) << 32 | _u32(octets, at + 4))
 
 
 @within
@@ -120,16 +125,19 @@ def _tells_of_ip(kind: Any, octets: Any) -> Any:
 
 
 @within
-def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
-    """Writes into `found` where the records stand that are wanted of a sample; False where it is cut."""
+def _records(words: Any, at: Any, stop: Any, count: Any) -> Any:
+    """(whether they are whole, then where the records stand that are wanted of a sample: the packet's, its format, and
+    the gateway's with its octets)
+    """
     record, form, gateway, gateway_octets = -1, 0, -1, -1
+    at = _place(at)
     for _ in range(count):
         if at + 2 > stop:
-            return False
+            return False, record, form, gateway, gateway_octets
         kind, octets = _word(words, at), _word(words, at + 1)
-        following = at + (octets + 11 >> 2)
+        following = _place(at + (octets + 11 >> 2))
         if following > stop:
-            return False
+            return False, record, form, gateway, gateway_octets
         if kind == EXTENDED_GATEWAY:
             gateway, gateway_octets = at + 2, octets
         elif kind == SAMPLED_HEADER:
@@ -138,35 +146,51 @@ def _records(words: Any, at: Any, stop: Any, count: Any, found: Any) -> Any:
         elif record < 0 and _tells_of_ip(kind, octets):
             record, form = at + 2, kind
         at = following
-    found.record, found.format, found.gateway, found.gateway_octets = record, form, gateway, gateway_octets
-    return True
+    return True, record, form, gateway, gateway_octets
 
 
 @within
-def _samples(words: Any, at: Any, end: Any, found: Any) -> Any:
-    """Writes into `found` where flow samples stand, of which the datagram has those that begin at `at`; returns how
-    many, or -1 where it is odd.
+def _samples(
+    octets: Any, words: Any, at: Any, end: Any, numbered: Any, four: Any, six: Any, filled: Any, counts: Any
+) -> Any:
+    """Reads the samples of a datagram, which begin at `at`, into rows; returns how many flow samples there are, or -1
+    where it is odd.
     """
     count, flow_samples = _word(words, at - 1), 0
-    if count > MOST_STEPS:
+    if count > MOST_STEPS or end > len(words):
         return -1
+    at = _place(at)
     for _ in range(count):
         if at + 2 > end:
             return -1
         kind, place = _word(words, at), at + 2
-        stop = place + (_word(words, at + 1) + 3 >> 2)
+        stop = _place(place + (_word(words, at + 1) + 3 >> 2))
         if stop > end:
             return -1
-        if kind in (FLOW_SAMPLE, FLOW_SAMPLE_EXPANDED):
-            first = place + (PLAIN_WORDS if kind == FLOW_SAMPLE else EXPANDED_WORDS)
-            if first > stop:
-                return -1
-            records, its = _word(words, first - 1), found[np.uint64(flow_samples)]
-            if records > MOST_STEPS or not _records(words, first, stop, records, its):
-                return -1
-            its.place, its.expanded = place, kind == FLOW_SAMPLE_EXPANDED
-            flow_samples += 1
         at = stop
+        if kind not in (FLOW_SAMPLE, FLOW_SAMPLE_EXPANDED):
+            continue
+        if place + PLAIN_WORDS > stop or (kind == FLOW_SAMPLE_EXPANDED and place + EXPANDED_WORDS > stop):
+            return -1
+        first = place + (PLAIN_WORDS if kind == FLOW_SAMPLE else EXPANDED_WORDS)
+        records = _word(words, first - 1)
+        if records > MOST_STEPS:
+            return -1
+        whole, record, form, gateway, gateway_octets = _records(words, first, stop, records)
+        if not whole:
+            return -1
+        fixed, source, drops = _head(words, place, kind == FLOW_SAMPLE_EXPANDED)
+        its = numbered[np.uint64(flow_samples)]
+        its.source, its.sequence, its.drops = source, _word(words, place), drops
+        flow_samples += 1
+        if record < 0:
+            counts[WITHOUT] += 1
+            continue
+        system = _system(words, gateway, gateway_octets)
+        if form == SAMPLED_HEADER:
+            _from_header(octets, words, record, fixed, system, four, six, filled, counts)
+        else:
+            _from_ip(words, record, form, fixed, system, four, six, filled)
     return flow_samples
 
 
@@ -309,9 +333,11 @@ def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
     """(IPV4, IPV6, CUT or NOT_IP, where the header begins)"""
     kind, at = _begin(octets, at, end, kind)
     for _ in range(MOST_LAYERS):
+        at = _place(at)
         if kind in (IPV4, IPV6) or kind >= NOT_IP:
             break
         kind, at = _unwrap(octets, at, end, kind)
+    at = _place(at)
     if kind == IPV4:
         if at + 20 > end:
             return CUT, at
@@ -341,22 +367,22 @@ def _from_header(
 ) -> Any:
     """A row out of sampled_header."""
     kind, stated = _word(words, record), _word(words, record + 1)
-    first = 4 * (record + 4)
-    end = first + min(_word(words, record + 3), _word(words, record - 1) - 16)
+    first = _place(4 * (record + 4))
+    end = min(first + min(_word(words, record + 3), _word(words, record - 1) - 16), len(octets))
     family, at = _ip_header(octets, first, end, kind)
     if family == IPV4:
         filled4 = filled[0]
         row4 = four[np.uint64(filled4.rows)]
         length = _u16(octets, at + 2)
-        row4.src, row4.dst = _u32(words, at + 12), _u32(words, at + 16)
+        row4.src, row4.dst = _u32(octets, at + 12), _u32(octets, at + 16)
         _put(row4, filled4, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     elif family == IPV6:
         filled6 = filled[1]
         row6 = six[np.uint64(filled6.rows)]
         length = _u16(octets, at + 4)
         length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
-        row6.src_high, row6.src_low = _u64(words, at + 8), _u64(words, at + 16)
-        row6.dst_high, row6.dst_low = _u64(words, at + 24), _u64(words, at + 32)
+        row6.src_high, row6.src_low = _u64(octets, at + 8), _u64(octets, at + 16)
+        row6.dst_high, row6.dst_low = _u64(octets, at + 24), _u64(octets, at + 32)
         _put(row6, filled6, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     else:
         counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
@@ -424,10 +450,11 @@ def _pass(
     first: Any,
     most_agents: Any,
     most_sources: Any,
-    places: Any,
+    numbered: Any,
     four: Any,
     six: Any,
     filled: Any,
+    before: Any,
     agents: Any,
     agent_runs: Any,
     slots: Any,
@@ -447,31 +474,24 @@ def _pass(
         head = begin + 2 + _address_words(kind)
         if kind >= ADDRESS_KINDS or head + 4 > end:
             return ODD
-        samples = _samples(words, head + 4, end, places)
-        if samples < 0:
-            return ODD
-        if counts[SOURCES] + samples > most_sources or counts[SOURCE_RUNS] + samples > MOST_SOURCE_RUNS:
+        most = min(_word(words, head + 3), MOST_STEPS)
+        if counts[SOURCES] + most > most_sources or counts[SOURCE_RUNS] + most > MOST_SOURCE_RUNS:
             return FULL
-        if max(filled[0].rows, filled[1].rows) + samples > SHEET_ROWS or counts[AGENT_RUNS] == MOST_AGENT_RUNS:
+        if max(filled[0].rows, filled[1].rows) + most > SHEET_ROWS or counts[AGENT_RUNS] == MOST_AGENT_RUNS:
             return FULL
-        agent = _agent(words, begin, head, agents, most_agents, counts)
+        before[0], before[1] = filled[0], filled[1]
+        without, cut, not_ip = counts[WITHOUT], counts[CUT_HEADERS], counts[NOT_IP_HEADERS]
+        samples = _samples(octets, words, head + 4, end, numbered, four, six, filled, counts)
+        agent = _agent(words, begin, head, agents, most_agents, counts) if samples >= 0 else -1
         if agent < 0:
-            return FULL
+            filled[0], filled[1] = before[0], before[1]
+            counts[WITHOUT], counts[CUT_HEADERS], counts[NOT_IP_HEADERS] = without, cut, not_ip
+            return ODD if samples < 0 else FULL
         _follow_agent(agent, _word(words, head + 1), counts[DATAGRAMS], agents, agent_runs, counts)
         counts[DATAGRAMS] += 1
         for i in range(samples):
-            its = places[np.uint64(i)]
-            at = its.place
-            fixed, source, drops = _head(words, at, its.expanded)
-            _follow_source(agent, source, _word(words, at), drops, slots, source_runs, counts)
-            if its.record < 0:
-                counts[WITHOUT] += 1
-                continue
-            system = _system(words, its.gateway, its.gateway_octets)
-            if its.format == SAMPLED_HEADER:
-                _from_header(octets, words, its.record, fixed, system, four, six, filled, counts)
-            else:
-                _from_ip(words, its.record, its.format, fixed, system, four, six, filled)
+            its = numbered[np.uint64(i)]
+            _follow_source(agent, its.source, its.sequence, its.drops, slots, source_runs, counts)
         counts[SAMPLES] += samples
     counts[FOLLOWING] = len(lengths)
     return ALL
@@ -487,7 +507,7 @@ class CompiledPass:
         self._alone = self._references()
         self._filled = np.zeros(2, FILLED)
         self._begins = [0, 0]  # rows of the sheets that had been filled when `taken` was asked
-        self._places = np.zeros(MOST_STEPS, PLACES)
+        self._numbered = np.zeros(MOST_STEPS, NUMBERED)
         self._counts = np.zeros(len(COUNTS), np.int64)
         # Each run as numbers, which are quickly made objects of the interpreter.
         self._agent_runs = np.zeros((MOST_AGENT_RUNS, len(AgentRun._fields)), np.int64)
@@ -496,7 +516,7 @@ class CompiledPass:
         # data source is found.
         self._agents, self._slots = np.zeros((MOST_SORTED_AGENTS, LAST_RUN + 1), np.int64), np.zeros(SLOTS, np.int32)
         agent_runs, source_runs = self._agent_runs.view(AGENT_RUN).ravel(), self._source_runs.view(SOURCE_RUN).ravel()
-        self._told = self._filled, self._agents, agent_runs, self._slots, source_runs, self._counts
+        self._told = self._filled, np.zeros(2, FILLED), self._agents, agent_runs, self._slots, source_runs, self._counts
         self._begin()
         self.read(Datagrams.of([]), 0, 0, 0)  # is compiled, or found in the cache
 
@@ -533,7 +553,7 @@ class CompiledPass:
         stand = octets, octets.view(np.uint32), datagrams.begins, datagrams.lengths
         room = min(most_agents, MOST_SORTED_AGENTS), min(most_sources, MOST_SOURCES)
         ipv4, ipv6 = self._sheets
-        end = _pass(*stand, first, *room, self._places, ipv4, ipv6, *self._told)
+        end = _pass(*stand, first, *room, self._numbered, ipv4, ipv6, *self._told)
         return End(end), self._counts.item(FOLLOWING)
 
     def taken(self) -> Passed | None:
