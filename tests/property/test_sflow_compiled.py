@@ -74,13 +74,18 @@ def alike(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
     taken_together(one_pass, bursts)
 
 
+def both(one_pass: OnePass) -> Iterator[tuple[bool, FlowDecoder]]:
+    """Whether it reads by the pass, and a decoder."""
+    yield False, FlowDecoder("192.0.2.1")
+    compiled = FlowDecoder("192.0.2.1")
+    compiled.read_sflow_by(one_pass)
+    yield True, compiled
+
+
 def taken_together(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
     """Bursts that come from two ports in turn, again and again, tell what their datagrams tell one by one."""
     found = []
-    for compiled in (False, True):
-        decoder = FlowDecoder("192.0.2.1")
-        if compiled:
-            decoder.read_sflow_by(one_pass)
+    for compiled, decoder in both(one_pass):
         results = []
         for _ in range(2):
             for number, burst in enumerate([*bursts, *bursts, *bursts]):
@@ -93,10 +98,7 @@ def taken_together(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None
 
 def taken_each_time(one_pass: OnePass, bursts: Sequence[Sequence[bytes]]) -> None:
     found = []
-    for compiled in (False, True):
-        decoder = FlowDecoder("192.0.2.1")
-        if compiled:
-            decoder.read_sflow_by(one_pass)
+    for compiled, decoder in both(one_pass):
         results = []
         for burst in bursts:
             if compiled:
