@@ -84,6 +84,11 @@ class BirdEdge(Bird):
         self._key = directory / "key.conf"
         self._say(KEY)
 
+    def start(self) -> None:
+        """Until all sessions are listened for: before that a connection that is not signed is refused, not dropped."""
+        super().start()
+        until(lambda: self.ask("show", "protocols").count("Passive") == 1 + len(FROM_US), what="bird to listen")
+
     def _say(self, key: str) -> None:
         self._key.write_text(f'define TEAGENT_MD5_KEY = "{key}";\n')
 
