@@ -17,23 +17,8 @@ import numpy as np
 
 from teagent.compiling import kept, within
 from teagent.wire.flow.datagrams import Datagrams
-from teagent.wire.flow.raw_header import (
-    CUT,
-    HDLC_ADDRESSES,
-    IPV4,
-    IPV6,
-    LARGEST_LENGTH,
-    MOST_LAYERS,
-    MPLS,
-    NOT_IP,
-    PPP,
-    PPP_PROTOCOLS,
-    PPPOE_SESSION,
-    PSEUDOWIRE,
-    SERVICE_INSTANCE,
-    VLAN,
-    FrameKind,
-)
+from teagent.wire.flow.raw_header import CUT, IPV4, IPV6
+from teagent.wire.flow.raw_header_compiled import ETHERNET, ip_header, placed, u16, u32, u64
 from teagent.wire.flow.sflow_pass import SHEET_ROWS, AgentRun, End, Passed, RowBlock, SourceRun, Stretch, sheet
 from teagent.wire.flow.sflow_sample import INTERNAL, INTERNAL_EXPANDED
 from teagent.wire.flow.sflow_sources import MOST_SORTED_AGENTS, MOST_SOURCES
@@ -64,11 +49,6 @@ LEAST_HEADER, LEAST_IPV4, LEAST_IPV6 = (LEAST_OCTETS[kind] for kind in (SAMPLED_
 COUNTS = range(10)
 SAMPLES, WITHOUT, CUT_HEADERS, NOT_IP_HEADERS, DATAGRAMS, AGENTS, SOURCES, AGENT_RUNS, SOURCE_RUNS, FOLLOWING = COUNTS
 LAST_RUN: Final = 6
-ETHERNET, PPP_LINK, POS_LINK, MPLS_LINK = (
-    int(kind) for kind in (FrameKind.ETHERNET, FrameKind.PPP, FrameKind.POS, FrameKind.MPLS)
-)
-BARE_IP = int(FrameKind.AAL5_IP), int(FrameKind.IPV4), int(FrameKind.IPV6)
-PPP_IPV4, PPP_IPV6, PPP_MPLS, PPP_MPLS_MULTICAST = PPP_PROTOCOLS
 NUMBERED: Final = np.dtype([(name, np.int64) for name in ("source", "sequence", "drops")], align=True)
 """Of each sample of a datagram."""
 FILLED: Final = np.dtype(
@@ -82,14 +62,6 @@ AGENT_RUN, SOURCE_RUN = (
 
 
 @within
-def _place(at: Any) -> Any:
-    """Where something stands is below 2**32. Where the compiler knows that, sums of it do not wrap, and of the checks
-    of indexes those are left out that follow from a comparison with the end before them.
-    """
-    return at & 0xFFFFFFFF
-
-
-@within
 def _word(words: Any, at: Any) -> Any:
     word = words[np.uint64(at)]
     if not LITTLE:
@@ -97,21 +69,6 @@ def _word(words: Any, at: Any) -> Any:
     high = (word & np.uint32(0xFF)) << np.uint32(24) | (word & np.uint32(0xFF00)) << np.uint32(8)
     low = (word >> np.uint32(8)) & np.uint32(0xFF00) | (word >> np.uint32(24)) & np.uint32(0xFF)
     return np.int64(high | low)
-
-
-@within
-def _u16(octets: Any, at: Any) -> Any:
-    return np.int64(octets[np.uint64(at)]) << 8 | np.int64(octets[np.uint64(at + 1)])
-
-
-@within
-def _u32(octets: Any, at: Any) -> Any:
-    return _u16(octets, at) << 16 | _u16(octets, at + 2)
-
-
-@within
-def _u64(octets: Any, at: Any) -> Any:
-    return np.uint64(_u32(octets, at) << 32 | _u32(octets, at + 4))
 
 
 @within
@@ -130,12 +87,12 @@ def _records(words: Any, at: Any, stop: Any, count: Any) -> Any:
     the gateway's with its octets)
     """
     record, form, gateway, gateway_octets = -1, 0, -1, -1
-    at = _place(at)
+    at = placed(at)
     for _ in range(count):
         if at + 2 > stop:
             return False, record, form, gateway, gateway_octets
         kind, octets = _word(words, at), _word(words, at + 1)
-        following = _place(at + (octets + 11 >> 2))
+        following = placed(at + (octets + 11 >> 2))
         if following > stop:
             return False, record, form, gateway, gateway_octets
         if kind == EXTENDED_GATEWAY:
@@ -159,12 +116,12 @@ def _samples(
     count, flow_samples = _word(words, at - 1), 0
     if count > MOST_STEPS or end > len(words):
         return -1
-    at = _place(at)
+    at = placed(at)
     for _ in range(count):
         if at + 2 > end:
             return -1
         kind, place = _word(words, at), at + 2
-        stop = _place(place + (_word(words, at + 1) + 3 >> 2))
+        stop = placed(place + (_word(words, at + 1) + 3 >> 2))
         if stop > end:
             return -1
         at = stop
@@ -263,93 +220,6 @@ def _system(words: Any, gateway: Any, length: Any) -> Any:
 
 
 @within
-def _by_version(octet: Any) -> Any:
-    return IPV4 if octet >> 4 == 4 else IPV6 if octet >> 4 == 6 else NOT_IP
-
-
-@within
-def _begin(octets: Any, at: Any, end: Any, kind: Any) -> Any:
-    """(what stands there as an EtherType, where), behind an Ethernet header."""
-    if kind == ETHERNET:
-        return (_u16(octets, at + 12), at + 14) if at + 14 <= end else (CUT, at)
-    if kind in (PPP_LINK, POS_LINK):
-        return PPP, at
-    if kind == MPLS_LINK:
-        return MPLS[0], at
-    if kind in BARE_IP:
-        return (_by_version(octets[at]), at) if at < end else (CUT, at)
-    return NOT_IP, at
-
-
-@within
-def _ppp(octets: Any, at: Any) -> Any:
-    """RFC 1661 section 2, RFC 1662 section 3.1, and Cisco's HDLC."""
-    first = _u16(octets, at)
-    if first in HDLC_ADDRESSES:
-        return _u16(octets, at + 2), at + 4
-    if first == 0xFF03:
-        at += 2
-    protocol = _u16(octets, at)
-    short = protocol >> 8 & 1 == 1
-    number = protocol >> 8 if short else protocol
-    at += 1 if short else 2
-    if number == PPP_IPV4:
-        return IPV4, at
-    if number == PPP_IPV6:
-        return IPV6, at
-    if number in (PPP_MPLS, PPP_MPLS_MULTICAST):
-        return MPLS[0], at
-    return NOT_IP, at
-
-
-@within
-def _unwrap(octets: Any, at: Any, end: Any, kind: Any) -> Any:
-    """(EtherType, where) of what is below one layer."""
-    if kind in VLAN:
-        return (_u16(octets, at + 2), at + 4) if at + 4 <= end else (CUT, at)
-    if kind in MPLS:
-        if at + 5 > end:
-            return CUT, at
-        if octets[at + 2] & 1 == 0:
-            return MPLS[0], at + 4
-        return (PSEUDOWIRE if octets[at + 4] >> 4 == 0 else _by_version(octets[at + 4])), at + 4
-    if kind == PPPOE_SESSION:
-        return (PPP, at + 6) if at + 6 <= end else (CUT, at)
-    if kind == PPP:
-        return _ppp(octets, at) if at + 4 <= end else (CUT, at)
-    if kind == SERVICE_INSTANCE:
-        return (_u16(octets, at + 16), at + 18) if at + 18 <= end else (CUT, at)
-    if kind > LARGEST_LENGTH:
-        return NOT_IP, at
-    if at + 8 > end:
-        return CUT, at
-    snap = _u16(octets, at) == 0xAAAA and _u16(octets, at + 2) == 0x0300 and _u16(octets, at + 4) == 0
-    snap = snap and _u16(octets, at + 6) > LARGEST_LENGTH
-    return (_u16(octets, at + 6) if snap else NOT_IP), at + 8
-
-
-@within
-def _ip_header(octets: Any, at: Any, end: Any, kind: Any) -> Any:
-    """(IPV4, IPV6, CUT or NOT_IP, where the header begins)"""
-    kind, at = _begin(octets, at, end, kind)
-    for _ in range(MOST_LAYERS):
-        at = _place(at)
-        if kind in (IPV4, IPV6) or kind >= NOT_IP:
-            break
-        kind, at = _unwrap(octets, at, end, kind)
-    at = _place(at)
-    if kind == IPV4:
-        if at + 20 > end:
-            return CUT, at
-        return (IPV4 if 0x45 <= octets[at] <= 0x4F else NOT_IP), at
-    if kind == IPV6:
-        if at + 40 > end:
-            return CUT, at
-        return (IPV6 if octets[at] >> 4 == 6 else NOT_IP), at
-    return (CUT if kind == CUT else NOT_IP), at
-
-
-@within
 def _put(row: Any, filled: Any, head: Any, system: Any, octets: Any, layer2: Any) -> Any:
     in_if, out_if, rate, egress = head
     row.in_if, row.out_if, row.rate, row.egress = in_if, out_if, rate, egress
@@ -367,22 +237,22 @@ def _from_header(
 ) -> Any:
     """A row out of sampled_header."""
     kind, stated = _word(words, record), _word(words, record + 1)
-    first = _place(4 * (record + 4))
+    first = placed(4 * (record + 4))
     end = min(first + min(_word(words, record + 3), _word(words, record - 1) - 16), len(octets))
-    family, at = _ip_header(octets, first, end, kind)
+    family, at = ip_header(octets, first, end, kind)
     if family == IPV4:
         filled4 = filled[0]
         row4 = four[np.uint64(filled4.rows)]
-        length = _u16(octets, at + 2)
-        row4.src, row4.dst = _u32(octets, at + 12), _u32(octets, at + 16)
+        length = u16(octets, at + 2)
+        row4.src, row4.dst = u32(octets, at + 12), u32(octets, at + 16)
         _put(row4, filled4, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     elif family == IPV6:
         filled6 = filled[1]
         row6 = six[np.uint64(filled6.rows)]
-        length = _u16(octets, at + 4)
+        length = u16(octets, at + 4)
         length += 40 if length > 0 else 0  # 0 is a jumbogram's (RFC 2675), or none
-        row6.src_high, row6.src_low = _u64(octets, at + 8), _u64(octets, at + 16)
-        row6.dst_high, row6.dst_low = _u64(octets, at + 24), _u64(octets, at + 32)
+        row6.src_high, row6.src_low = u64(octets, at + 8), u64(octets, at + 16)
+        row6.dst_high, row6.dst_low = u64(octets, at + 24), u64(octets, at + 32)
         _put(row6, filled6, head, system, _length(kind, stated, at - first, length), kind == ETHERNET)
     else:
         counts[CUT_HEADERS if family == CUT else NOT_IP_HEADERS] += 1
