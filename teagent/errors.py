@@ -219,8 +219,8 @@ class WireError(TeagentError):
     `offset` is the octet in the datagram at which decoding stopped.
     """
 
-    def __init__(self, message: str, *, offset: int = 0, **fields: object) -> None:
-        super().__init__(message, hint=None, offset=offset, **fields)
+    def __init__(self, message: str, *, offset: int = 0, hint: str | None = None, **fields: object) -> None:
+        super().__init__(message, hint=hint, offset=offset, **fields)
         self.offset = offset
 
 

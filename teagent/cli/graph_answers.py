@@ -118,10 +118,13 @@ def _announced(
 ) -> dict[str, int]:
     """Raises UsageError where what was asked for contradicts itself."""
     prepended: dict[str, int] = {}
+    said: dict[str, str] = {}
     for key, count in prepends:
-        if [other for other, _ in prepends].count(key) > 1:
-            raise click.UsageError(f"--prepend says {key} twice")
-        prepended |= dict.fromkeys(links_of(key), count)
+        for link in links_of(key):
+            if link in said:
+                twice = f"{key} twice" if said[link] == key else f"{said[link]} and {key}, which are both {link}"
+                raise click.UsageError(f"--prepend says {twice}: leave one of the two out")
+            prepended[link], said[link] = count, key
     silent = {link: key for key in withheld for link in links_of(key)}
     for link in prepended.keys() & silent.keys():
         raise click.UsageError(f"{silent[link]} is withheld, and prepended to: leave one of the two out")

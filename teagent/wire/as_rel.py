@@ -163,4 +163,6 @@ def _refuse(bad: Flags, text: npt.NDArray[np.uint8], rows: _Rows, why: str) -> N
     row = int(np.argmax(bad))
     start, number = int(rows.start[row]), int(rows.number[row])
     line = bytes(text[start : min(int(rows.end[row]), start + SHOWN)]).decode("ascii", "backslashreplace")
+    # A file may hold anything, also what a terminal obeys.
+    line = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
     raise WireError(f"line {number}: '{line}' {why}", offset=start, line=number)

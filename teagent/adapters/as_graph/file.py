@@ -19,7 +19,9 @@ from teagent.wire.as_rel import parse
 SIZE_MAX = 2**30
 """Unpacked; the whole Internet is 13 MB. A small file that unpacks without end does not take the machine with it."""
 
-FILE_HINT = "AS relationships are published by CAIDA, for example 20241001.as-rel2.txt.bz2"
+FILE_HINT = (
+    "AS relationships are published by CAIDA, for example 20241001.as-rel2.txt.bz2; plain, bzip2 and gzip are read"
+)
 KEY_HINT = f"as_graph.path in the configuration; {FILE_HINT}"
 
 
@@ -58,20 +60,20 @@ def load(path: Path, *, cache_dir: Path | None = None, hint: str = FILE_HINT) ->
     digest = hashlib.sha256(content).hexdigest()
     if cache_dir is not None and (known := cache.read(cache_dir, digest)) is not None:
         return known
-    graph = _graph(path, content)
+    graph = _graph(path, content, hint)
     if cache_dir is not None:
         cache.write(cache_dir, digest, graph)
     return graph
 
 
-def _graph(path: Path, content: bytes) -> AsGraph:
+def _graph(path: Path, content: bytes, hint: str) -> AsGraph:
     try:
         found = parse(_unpacked(content))
     except WireError as error:
         facts = {name: value for name, value in error.fields.items() if name != "offset"}
-        raise WireError(f"{path}: {error.message}", offset=error.offset, **facts) from error
+        raise WireError(f"{path}: {error.message}", offset=error.offset, hint=hint, **facts) from error
     if not len(found.provider) and not len(found.peer_a):
-        raise WireError(f"{path}: no relation between ASes in {found.lines} lines")
+        raise WireError(f"{path}: no relation between ASes in {found.lines} line{'s' * (found.lines != 1)}", hint=hint)
     return AsGraph.of(
         transit=(found.provider, found.customer),
         peering=(

@@ -140,8 +140,8 @@ class _Ground:
 class Propagator:
     """Prepared for one graph, one origin and its sessions; asked for any number of announcement vectors.
 
-    `failed` ASes pass nothing on and receive nothing. Raises NotFound for an AS that the graph does not know,
-    ValueError for a session that the graph does not hold as a relation (see `graft`).
+    `failed` ASes, of which the origin may be one, pass nothing on and receive nothing. Raises NotFound for an AS that
+    the graph does not know, ValueError for a session that the graph does not hold as a relation (see `graft`).
     """
 
     def __init__(self, graph: AsGraph, origin: Asn, sessions: Sequence[Session], *, failed: Iterable[Asn] = ()) -> None:
@@ -237,7 +237,7 @@ class Propagator:
     # --- one set of announcing links -------------------------------------------------------------------------------
 
     def _ground(self, announcing: Iterable[str]) -> _Ground:
-        announced = frozenset(announcing)
+        announced = frozenset(() if self._origin in self._failed else announcing)
         live = tuple((s, node) for s, node in self._sessions if s.link in announced and node not in self._failed)
         held = {kind: {self._origin, *self._failed} for kind in (_CUSTOMER, _PEER, _PROVIDER)}
         for node, kinds in _insisting(live):

@@ -209,6 +209,11 @@ def test_without_a_file_it_is_that_of_the_configuration(graph: Run, as_rel: Path
         (["propagate", "--origin", "64500", "--prefers-us", "30"], 5, "there is no neighbor AS30 of AS64500"),
         (["propagate", "--origin", "64500", "--prepend", "10=1", "--prepend", "10=2"], 2, "--prepend says 10 twice"),
         (
+            ["propagate", "--origin", "64500", "--prepend", "10=1", "--prepend", "AS10=2"],
+            2,
+            "--prepend says 10 and AS10, which are both AS10",
+        ),
+        (
             ["path", "30", "--origin", "64500", "--prepend", "10=1", "--withhold", "AS10"],
             2,
             "AS10 is withheld, and prep",

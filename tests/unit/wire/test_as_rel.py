@@ -98,6 +98,12 @@ def test_a_long_line_of_rubbish_is_quoted_in_part() -> None:
     assert len(error.message) < 300
 
 
+def test_a_line_of_rubbish_is_quoted_without_what_a_terminal_obeys() -> None:
+    message = why(b"1|\x1b[2J\r\x0b|0\n").message
+    assert message.startswith("line 1: '1|\\x1b[2J\\x0d\\x0b|0' ")
+    assert message.isprintable()
+
+
 @pytest.mark.parametrize("again", [b"1|2|-1", b"1|2|-1|mlp"])
 def test_a_pair_that_is_repeated_counts_once(again: bytes) -> None:
     assert pairs(parse(b"1|2|-1\n3|4|0\n" + again + b"\n4|3|0\n")) == ([(1, 2)], [(3, 4)], [])

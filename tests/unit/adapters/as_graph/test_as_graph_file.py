@@ -80,8 +80,17 @@ def test_a_file_that_unpacks_without_end_is_refused(path: Path, monkeypatch: pyt
 
 def test_a_file_without_relations_is_refused(path: Path) -> None:
     path.write_bytes(b"# nothing\n")
-    with pytest.raises(WireError, match="no relation between ASes in 1 lines"):
+    with pytest.raises(WireError, match=r"no relation between ASes in 1 line$"):
         load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"BZh9 this is no bzip2", b"\xfd7zXZ\x00"])
+def test_who_gave_something_else_is_told_what_is_read(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(WireError) as caught:
+        load(path)
+    assert caught.value.hint is not None
+    assert "plain, bzip2 and gzip are read" in caught.value.hint
 
 
 def test_a_cached_graph_is_the_parsed_one(path: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,10 @@ class TestUpstreams:
         assert cut_by_failure(TWO, US, sessions_in_graph(TWO, US), 20) == {21}
         assert cut_by_failure(TWO, US, sessions_in_graph(TWO, US), 30) == frozenset()
 
+    def test_our_own_failure_cuts_everybody_off(self) -> None:
+        graph = graph_of("10 > 64500", "1 > 10", "1 > 11", "2 > 20")
+        assert cut_by_failure(graph, US, sessions_in_graph(graph, US), US) == {1, 10, 11}
+
     def test_a_path_that_nobody_would_sell_does_not_help(self) -> None:
         graph = graph_of("10 > 64500", "10 > 30", "20 - 30", "20 > 21", "10 - 20")
         assert cut_by_failure(graph, US, sessions_in_graph(graph, US), 10) == {20, 21, 30}
