@@ -1,4 +1,4 @@
-"""Names and data types of the information elements, as in IANA's IPFIX registry (up to 502).
+"""Names and data types of the information elements, as in IANA's IPFIX registry (of September 2026, up to 533).
 
 NetFlow v9 field types up to 127 are the same numbers; its scopes are numbers of their own (RFC 3954 section 6.1).
 """
@@ -13,7 +13,7 @@ from teagent.wire.flow.template import Field
 
 
 class DataType(StrEnum):
-    """RFC 7012 section 3.1; numbers of all lengths are one type, because exporters shorten them."""
+    """RFC 7012 section 3.1, RFC 6313; numbers of all lengths are one type, because exporters shorten them."""
 
     UNSIGNED = "unsigned"
     SIGNED = "signed"
@@ -23,6 +23,9 @@ class DataType(StrEnum):
     IPV4_ADDRESS = "ipv4Address"
     IPV6_ADDRESS = "ipv6Address"
     OCTET_ARRAY = "octetArray"
+    BASIC_LIST = "basicList"
+    SUB_TEMPLATE_LIST = "subTemplateList"
+    SUB_TEMPLATE_MULTI_LIST = "subTemplateMultiList"
     STRING = "string"
     SECONDS = "dateTimeSeconds"
     MILLISECONDS = "dateTimeMilliseconds"
@@ -72,7 +75,7 @@ _REGISTRY: Final = {
         dot1qPriority, 245 dot1qCustomerVlanId, 246 dot1qCustomerPriority, 248 metroEvcType, 249 pseudoWireId, 250
         pseudoWireType, 251 pseudoWireControlWord, 252 ingressPhysicalInterface, 253 egressPhysicalInterface, 254
         postDot1qVlanId, 255 postDot1qCustomerVlanId, 256 ethernetType, 257 postIpPrecedence, 259
-        exportSctpStreamId, 263 messageScope, 267 sessionScope, 277 observationPointType, 278 connectionCountNew,
+        exportSctpStreamId, 263 messageScope, 267 sessionScope, 277 observationPointType, 278 newConnectionDeltaCount,
         279 connectionSumDurationSeconds, 280 connectionTransactionId, 283 natPoolId, 285 anonymizationFlags, 286
         anonymizationTechnique, 287 informationElementIndex, 294 bgpValidityState, 295 IPSecSPI, 296 greKey, 297
         natType, 298 initiatorPackets, 299 responderPackets, 301 selectionSequenceId, 302 selectorId, 303
@@ -111,7 +114,12 @@ _REGISTRY: Final = {
         addressPortMappingHighThreshold, 479 addressPortMappingLowThreshold, 480
         addressPortMappingPerUserHighThreshold, 481 globalAddressMappingHighThreshold, 483 bgpCommunity, 492
         srhFlagsIPv6, 493 srhTagIPv6, 498 srhSegmentsIPv6Left, 500 srhIPv6ActiveSegmentType, 501
-        srhSegmentIPv6LocatorLength, 502 srhSegmentIPv6EndpointBehavior
+        srhSegmentIPv6LocatorLength, 502 srhSegmentIPv6EndpointBehavior, 503 transportChecksum, 505 gtpuFlags, 506
+        gtpuMsgType, 507 gtpuTEid, 508 gtpuSequenceNum, 509 gtpuQFI, 510 gtpuPduType, 513 ipv6ExtensionHeaderType,
+        514 ipv6ExtensionHeaderCount, 515 ipv6ExtensionHeadersFull, 518 ipv6ExtensionHeadersChainLength, 520
+        tcpOptionsFull, 521 tcpSharedOptionExID16, 522 tcpSharedOptionExID32, 525 udpSafeOptions, 526
+        udpUnsafeOptions, 527 udpExID, 530 pathDelayMeanDeltaMicroseconds, 531 pathDelayMinDeltaMicroseconds, 532
+        pathDelayMaxDeltaMicroseconds, 533 pathDelaySumDeltaMicroseconds
     """,
     DataType.SIGNED: """
         434 mibObjectValueInteger
@@ -121,7 +129,8 @@ _REGISTRY: Final = {
         confidenceLevel
     """,
     DataType.BOOLEAN: """
-        276 dataRecordsReliability, 333 hashDigestOutput, 388 dot1qDEI, 389 dot1qCustomerDEI
+        276 dataRecordsReliability, 333 hashDigestOutput, 388 dot1qDEI, 389 dot1qCustomerDEI, 517
+        ipv6ExtensionHeadersLimit
     """,
     DataType.MAC_ADDRESS: """
         56 sourceMacAddress, 57 postDestinationMacAddress, 80 destinationMacAddress, 81 postSourceMacAddress, 365
@@ -143,19 +152,30 @@ _REGISTRY: Final = {
     """,
     DataType.OCTET_ARRAY: """
         70 mplsTopLabelStackSection, 71 mplsLabelStackSection2, 72 mplsLabelStackSection3, 73
-        mplsLabelStackSection4, 74 mplsLabelStackSection5, 75 mplsLabelStackSection6, 76 mplsLabelStackSection7,
-        77 mplsLabelStackSection8, 78 mplsLabelStackSection9, 79 mplsLabelStackSection10, 90
-        mplsVpnRouteDistinguisher, 95 applicationId, 104 layer2packetSectionData, 210 paddingOctets, 262
-        messageMD5Checksum, 266 opaqueOctets, 274 collectorCertificate, 275 exporterCertificate, 291 basicList,
-        292 subTemplateList, 293 subTemplateMultiList, 313 ipHeaderPacketSection, 314 ipPayloadPacketSection, 315
-        dataLinkFrameSection, 316 mplsLabelStackSection, 317 mplsPayloadPacketSection, 347
+        mplsLabelStackSection4, 74 mplsLabelStackSection5, 75 mplsLabelStackSection6, 76 mplsLabelStackSection7, 77
+        mplsLabelStackSection8, 78 mplsLabelStackSection9, 79 mplsLabelStackSection10, 90 mplsVpnRouteDistinguisher,
+        95 applicationId, 104 layer2packetSectionData, 210 paddingOctets, 262 messageMD5Checksum, 266 opaqueOctets,
+        274 collectorCertificate, 275 exporterCertificate, 313 ipHeaderPacketSection, 314 ipPayloadPacketSection,
+        315 dataLinkFrameSection, 316 mplsLabelStackSection, 317 mplsPayloadPacketSection, 347
         virtualStationInterfaceId, 349 virtualStationUUID, 411 dot1qServiceInstanceTag, 435
-        mibObjectValueOctetString, 436 mibObjectValueOID, 437 mibObjectValueBits, 443 mibObjectValueTable, 444
-        mibObjectValueRow, 445 mibObjectIdentifier, 449 mibContextEngineID, 464 internalAddressRealm, 465
-        externalAddressRealm, 482 vpnIdentifier, 484 bgpSourceCommunityList, 485 bgpDestinationCommunityList, 486
-        bgpExtendedCommunity, 487 bgpSourceExtendedCommunityList, 488 bgpDestinationExtendedCommunityList, 489
-        bgpLargeCommunity, 490 bgpSourceLargeCommunityList, 491 bgpDestinationLargeCommunityList, 496
-        srhSegmentIPv6BasicList, 497 srhSegmentIPv6ListSection, 499 srhIPv6Section
+        mibObjectValueOctetString, 436 mibObjectValueOID, 437 mibObjectValueBits, 445 mibObjectIdentifier, 449
+        mibContextEngineID, 464 internalAddressRealm, 465 externalAddressRealm, 482 vpnIdentifier, 486
+        bgpExtendedCommunity, 489 bgpLargeCommunity, 497 srhSegmentIPv6ListSection, 499 srhIPv6Section, 504
+        icmpHeaderPacketSection
+    """,
+    DataType.BASIC_LIST: """
+        291 basicList, 484 bgpSourceCommunityList, 485 bgpDestinationCommunityList, 487
+        bgpSourceExtendedCommunityList, 488 bgpDestinationExtendedCommunityList, 490 bgpSourceLargeCommunityList,
+        491 bgpDestinationLargeCommunityList, 496 srhSegmentIPv6BasicList, 511 bgpSourceAsPathList, 512
+        bgpDestinationAsPathList, 523 tcpSharedOptionExID16List, 524 tcpSharedOptionExID32List, 528 udpSafeExIDList,
+        529 udpUnsafeExIDList
+    """,
+    DataType.SUB_TEMPLATE_LIST: """
+        292 subTemplateList, 443 mibObjectValueTable, 444 mibObjectValueRow, 516 ipv6ExtensionHeaderTypeCountList,
+        519 ipv6ExtensionHeaderChainLengthList
+    """,
+    DataType.SUB_TEMPLATE_MULTI_LIST: """
+        293 subTemplateMultiList
     """,
     DataType.STRING: """
         82 interfaceName, 83 interfaceDescription, 84 samplerName, 94 applicationDescription, 96 applicationName,

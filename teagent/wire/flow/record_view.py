@@ -84,9 +84,9 @@ def _fields(
             if column is None or (f.element == PADDING and not f.enterprise):
                 continue
             value = shown(column[record], kind)
-            if f.element in LISTS and not f.enterprise and not f.v9_scope and column[record]:
+            if kind in LISTS and column[record]:
                 try:
-                    value = list_value(f.element, column[record], layouts, records_of, depth)
+                    value = list_value(kind, column[record], layouts, records_of, depth)
                 except WireError as error:
                     troubles[reason_of(error), f"{name} of template {template.id}: {error.message}"] += 1
             _put(fields, name, value)

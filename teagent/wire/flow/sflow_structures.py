@@ -62,6 +62,9 @@ FLOW_RECORDS: Final = {
     1038: _structure("extended_function", "s:symbol"),
     1039: _structure("extended_transit", "delay"),
     1040: _structure("extended_queue", "depth"),
+    # of packets that were not forwarded, by the agent of Linux (sflow.org/developers/structures.php)
+    1041: _structure("extended_hw_trap", "s:group s:trap"),
+    1042: _structure("extended_linux_drop_reason", "s:reason"),
 }
 COUNTER_RECORDS: Final = {
     1: _structure(

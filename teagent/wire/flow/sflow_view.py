@@ -52,7 +52,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """`members` is empty for a structure that is not known here."""
+    """Of a structure that is not known here `members` has its `octets` in hexadecimal."""
 
     name: str
     members: Mapping[str, Value]
@@ -168,7 +168,7 @@ def _records(
         at += 8 + (length + 3 & ~3)
         structure = structures.get(kind)
         if structure is None:
-            sample.records.append(Record(name=f"record {_format(kind)}", members={}))
+            sample.records.append(Record(name=f"record {_format(kind)}", members={"octets": octets.hex()}))
             continue
         try:
             sample.records.append(Record(name=structure.name, members=members_of(structure, octets)))

@@ -1,4 +1,6 @@
-"""Lists in a field of a record: basicList, subTemplateList and subTemplateMultiList (RFC 6313 section 4.5)."""
+"""Lists in a field of a record: of the types basicList, subTemplateList and subTemplateMultiList (RFC 6313 section
+4.5), which the elements 291 to 293 and others have.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,7 @@ from teagent.wire.flow.template import VARIABLE, Decoded, Field, decode_fixed, d
 from teagent.wire.flow.template_sets import ENTERPRISE_BIT
 from teagent.wire.flow.values import Value, shown
 
-BASIC_LIST: Final = 291
-SUB_TEMPLATE_LIST: Final = 292
-SUB_TEMPLATE_MULTI_LIST: Final = 293
-LISTS: Final = frozenset({BASIC_LIST, SUB_TEMPLATE_LIST, SUB_TEMPLATE_MULTI_LIST})
+LISTS: Final = frozenset({DataType.BASIC_LIST, DataType.SUB_TEMPLATE_LIST, DataType.SUB_TEMPLATE_MULTI_LIST})
 MOST_NESTED: Final = 4
 SEMANTICS: Final = {0: "noneOf", 1: "exactlyOneOf", 2: "oneOrMoreOf", 3: "allOf", 4: "ordered"}
 _PAIR: Final = struct.Struct(">HH")
@@ -26,18 +25,18 @@ RecordsOf = Callable[[Layout, Decoded, int], Iterator[dict[str, Value]]]
 """The fields of records, which may have lists in them, nested so deep."""
 
 
-def list_value(element: int, octets: bytes, layouts: Layouts, records_of: RecordsOf, depth: int = 0) -> Value:
-    """`layouts` are those of the domain. Raises Truncated and BadLength where the octets are no such list, or name a
-    template that is not known.
+def list_value(kind: DataType, octets: bytes, layouts: Layouts, records_of: RecordsOf, depth: int = 0) -> Value:
+    """`kind` is one of LISTS; `layouts` are those of the domain. Raises Truncated and BadLength where the octets are no
+    such list, or name a template that is not known.
     """
     if not octets:
         raise Truncated("a list of no octets")
     if depth >= MOST_NESTED:
         raise BadLength(f"lists in lists, more than {MOST_NESTED} deep")
     head: dict[str, Value] = {"semantic": SEMANTICS.get(octets[0], "undefined")}
-    if element == BASIC_LIST:
+    if kind == DataType.BASIC_LIST:
         return head | _basic(octets, layouts, records_of, depth)
-    if element == SUB_TEMPLATE_LIST:
+    if kind == DataType.SUB_TEMPLATE_LIST:
         (number,) = struct.unpack_from(">H", octets, 1) if len(octets) >= 3 else (0,)
         return head | _records(number, octets[3:], layouts, records_of, depth)
     lists: list[Value] = []
@@ -64,8 +63,8 @@ def _basic(octets: bytes, layouts: Layouts, records_of: RecordsOf, depth: int) -
     name, kind = name_and_type(field)
     values: list[Value] = []
     for value in _elements(octets[at:], length):
-        if field.element in LISTS and not enterprise:
-            values.append(list_value(field.element, value, layouts, records_of, depth + 1))
+        if kind in LISTS:
+            values.append(list_value(kind, value, layouts, records_of, depth + 1))
         else:
             values.append(shown(value, kind or DataType.OCTET_ARRAY))
     return {"element": name, "values": values}

@@ -14,6 +14,7 @@ from teagent.wire.flow.layout import NTP_EPOCH
 
 Value: TypeAlias = int | float | str | bool | list["Value"] | dict[str, "Value"] | None
 
+LARGEST_NUMBER: Final = 32  # octets, of unsigned256 (RFC 9740 section 8.3.1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME: Final = 253_402_300_799  # the year 9999
 
@@ -23,7 +24,7 @@ def shown(octets: bytes, kind: DataType | None) -> Value:
     not have the length of its type.
     """
     match kind:
-        case DataType.UNSIGNED if len(octets) <= 8:
+        case DataType.UNSIGNED if len(octets) <= LARGEST_NUMBER:
             return int.from_bytes(octets, "big")
         case DataType.SIGNED if len(octets) <= 8:
             return int.from_bytes(octets, "big", signed=True)

@@ -42,6 +42,9 @@ def test_the_registry_is_whole_up_to_its_end_but_for_what_iana_keeps_for_netflow
     assert ELEMENTS[1] == ("octetDeltaCount", DataType.UNSIGNED)
     assert ELEMENTS[27] == ("sourceIPv6Address", DataType.IPV6_ADDRESS)
     assert ELEMENTS[315] == ("dataLinkFrameSection", DataType.OCTET_ARRAY)
+    assert ELEMENTS[278] == ("newConnectionDeltaCount", DataType.UNSIGNED)
+    assert ELEMENTS[503] == ("transportChecksum", DataType.UNSIGNED)
+    assert ELEMENTS[533] == ("pathDelaySumDeltaMicroseconds", DataType.UNSIGNED)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,8 @@ def test_fields_are_called_as_their_registry_calls_them(field, name):
     ("octets", "kind", "value"),
     [
         (b"\x01\x00\x00", DataType.UNSIGNED, 65536),
-        (bytes(9), DataType.UNSIGNED, "000000000000000000"),
+        (b"\x80" + bytes(31), DataType.UNSIGNED, 1 << 255),  # unsigned256
+        (bytes(33), DataType.UNSIGNED, "00" * 33),
         (b"\xff\xff", DataType.SIGNED, -1),
         (struct.pack(">f", 0.5), DataType.FLOAT, 0.5),
         (struct.pack(">d", math.inf), DataType.FLOAT, None),
@@ -198,7 +202,13 @@ def listed(element: int, octets: bytes, length: int = VARIABLE) -> tuple[object,
                 "values": [{"semantic": "noneOf", "element": "sourceTransportPort", "values": [53]}],
             },
         ),
+        (
+            484,
+            struct.pack(">BHHII", 3, 483, 4, 64500 << 16 | 1, 64500 << 16 | 2),
+            {"semantic": "allOf", "element": "bgpCommunity", "values": [64500 << 16 | 1, 64500 << 16 | 2]},
+        ),
         (292, struct.pack(">BH", 3, 300) + ROWS, {"semantic": "allOf", "template": 300, "records": SHOWN_ROWS}),
+        (516, struct.pack(">BH", 3, 300) + ROWS, {"semantic": "allOf", "template": 300, "records": SHOWN_ROWS}),
         (
             293,
             struct.pack(">BHH", 2, 300, 4 + len(ROWS)) + ROWS + struct.pack(">HH", 300, 4),

@@ -113,6 +113,15 @@ def test_a_packet_that_was_not_forwarded_is_shown_with_its_reason_and_is_no_traf
     assert (result.records, result.samples, result.undecoded) == (0, 0, {})
 
 
+def test_why_linux_did_not_forward_a_packet_is_shown():
+    trap = sflow_record(1041, opaque(b"l3_drops") + opaque(b"ttl_value_is_too_small"))
+    [one], _ = documents(datagram(discarded_packet(trap, sflow_record(1042, opaque(b"tcp_csum")))))
+    assert one["records"] == [
+        {"structure": "extended_hw_trap", "group": "l3_drops", "trap": "ttl_value_is_too_small"},
+        {"structure": "extended_linux_drop_reason", "reason": "tcp_csum"},
+    ]
+
+
 def test_the_records_of_tunnels_are_shown_under_their_own_names():
     outer = sflow_record(1024, sampled_ipv4("192.0.2.1", "192.0.2.2")[8:])
     [one], _ = documents(datagram(flow_sample(sampled_header(FRAME), outer, sflow_record(1030, struct.pack(">I", 77)))))
@@ -137,11 +146,12 @@ def test_a_sample_without_an_ip_packet_shows_its_frame():
     }
 
 
-def test_what_a_sample_holds_that_is_not_known_is_named_by_number():
+def test_what_a_sample_holds_that_is_not_known_is_named_by_number_and_shown_as_octets():
     [one], undecoded = documents(
         datagram(flow_sample(sflow_record(8800 << 12 | 5, b"abcd"), sampled_header(FRAME)), sflow_record(6, bytes(8)))
     )
-    assert [row["structure"] for row in one["records"]] == ["record 8800:5", "sampled_header"]
+    assert one["records"][0] == {"structure": "record 8800:5", "octets": "61626364"}
+    assert one["records"][1]["structure"] == "sampled_header"
     assert undecoded == {("192.0.2.1", "no_addresses", "sample type 0:6 is not read"): 1}
 
 
