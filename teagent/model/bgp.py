@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import NewType, TypeAlias
+from typing import Final, NewType, TypeAlias
 
 Asn = NewType("Asn", int)
 Prefix: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
 
 ASN_MAX = 2**32 - 1
+AS_TRANS: Final = 23456  # RFC 6793: stands for a number that 16 bits have no room for
 ASDOT = re.compile(r"^(\d{1,5})\.(\d{1,5})$")
 
 

@@ -13,8 +13,8 @@ import struct
 from typing import Final
 
 from teagent.errors import Truncated
+from teagent.model.bgp import AS_TRANS
 
-AS_TRANS: Final = 23456  # RFC 6793: stands for a number that has no room
 AS_SET: Final = 1
 AS_SEQUENCE: Final = 2
 CONFED_SEGMENTS: Final = frozenset({3, 4})

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from teagent.errors import BadLength, BadVersion
+from teagent.model.bgp import AS_TRANS
 from teagent.wire.bgp_open import CAPABILITIES, OPEN, capabilities
 from teagent.wire.bgp_update import FAMILY_OF_AFI, HEADER_OCTETS, MARKER, UNICAST
 
@@ -20,7 +21,6 @@ KEEPALIVE: Final = 4
 LONGEST_MESSAGE: Final = 4096
 """RFC 8654's longer ones have to be negotiated, and are not."""
 VERSION: Final = 4
-AS_TRANS: Final = 23_456  # RFC 6793
 MULTIPROTOCOL: Final = 1  # RFC 4760
 GRACEFUL_RESTART: Final = 64  # RFC 4724
 FOUR_OCTET_AS: Final = 65  # RFC 6793

@@ -89,6 +89,14 @@ def test_a_source_without_as_is_its_covering_prefix_in_both_families(builder):
     }
 
 
+def test_as_trans_is_no_as_and_its_senders_go_by_their_prefix(builder):
+    builder.add(batch([inbound(octets=986, src_asn=23456), inbound(octets=986, src_asn=23456, src="192.0.3.1")]))
+    assert rows(build(builder)) == {
+        ("transit-a", "198.51.100.0/24", "192.0.2.0/24"): 800.0,
+        ("transit-a", "198.51.100.0/24", "192.0.3.0/24"): 800.0,
+    }
+
+
 def test_sampling_multiplies_and_unknown_sampling_counts_as_one_and_is_told(builder):
     builder.add(batch([inbound(octets=100, packets=0, rate=1000, src_asn=64500)]))
     builder.add(batch([inbound(octets=100, packets=0, rate=float("nan"), src_asn=64501)]))
