@@ -202,6 +202,8 @@ class Approver:
 
 
 def _how_to_ask_again(proposal: Proposal) -> str:
+    if proposal.experiment:
+        return "teagent experiment plan --propose"
     if proposal.history and not proposal.history[0].actor.startswith("policy:"):
         return f"teagent simulate CHANGE... --propose {proposal.policy}"
     return f"teagent plan --policy {proposal.policy} --propose"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -236,6 +236,7 @@ class Decider:
             wishes,
             policy,
             snapshot.taken_at,
+            over=self._experiment_on(wish.prefix for wish in wishes) if experiment else None,
             forecaster=self._predictor.forecaster,
             topology=self._predictor.topology,
         )
@@ -297,6 +298,15 @@ class Decider:
         await self._scorecards.expect(made, await self.snapshot())
         return made
 
+    def _experiment_on(self, prefixes: Iterable[Prefix]) -> str | None:
+        """The confirmed experiment that owns these prefixes: the next one begins where it has led to."""
+        owners = {prefix: self._book.owner(prefix) for prefix in prefixes}
+        found = {
+            None if owner is None or not owner.experiment or owner.state is not ProposalState.ACTIVE else owner.id
+            for owner in owners.values()
+        }
+        return found.pop() if len(found) == 1 else None
+
     def _declined(self, plan: Plan, policy: Policy, now: datetime) -> bool:
         """Somebody said no to these very changes not long ago, or let them expire: asking again at once is nagging."""
         pause = timedelta(seconds=policy.limits.cooldown_seconds)
@@ -320,6 +330,7 @@ class Decider:
             policy,
             now,
             inputs_digest=self._inputs(proposal.plan, policy),
+            over=self._experiment_on(proposal.plan.prefixes()) if proposal.experiment else None,
             forecaster=self._predictor.forecaster,
         )
 

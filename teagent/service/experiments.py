@@ -67,14 +67,13 @@ class Experiments:
 
     async def propose(self, wanted: Mapping[str, str | None], *, actor: str) -> tuple[Experiment, Proposal]:
         """The next step of the best that is not over; `wanted` may name `prefix`, `first` and `second`. Raises NotFound
-        where there is none such, Refused as Decider.propose_by_hand.
+        where there is none such, Refused as Decider.propose_by_hand. A confirmed experiment on the prefix is no reason
+        against the next one.
         """
         _, found = await self.plan()
         open_ones = [one for one in found if one.step and _is(one, wanted)]
         if not open_ones:
-            raise NotFound(
-                "experiment that is not over", _said(wanted), known=[_name(one) for one in found if one.step]
-            )
+            raise NotFound("experiment left with", _said(wanted), known=[_name(one) for one in found if one.step])
         best = open_ones[0]
         vector = best.alone if best.step == 1 else best.both
         wishes = [SetPrepend(prefix=best.prefix, link=link, prepend=prepend) for link, prepend in vector]
@@ -92,4 +91,4 @@ def _name(one: Experiment) -> str:
 
 
 def _said(wanted: Mapping[str, str | None]) -> str:
-    return " ".join(value for value in wanted.values() if value) or "of any kind"
+    return " ".join(value for value in wanted.values() if value) or "any prefix"

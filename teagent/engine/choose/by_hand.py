@@ -30,10 +30,12 @@ def by_hand(
     policy: Policy,
     now: datetime,
     *,
+    over: str | None = None,
     forecaster: Forecaster = TIES_STICK,
     topology: Topology | None = None,
 ) -> tuple[WhatIf, Considered]:
     """The dry run, and the plan with its verdict: all of the policy's limits hold, but nothing has to be congested.
+    `over` is the proposal that may own the prefixes already.
 
     Raises as `what_if`, and Refused where nothing would change or a prefix is none of the policy's.
     """
@@ -48,7 +50,7 @@ def by_hand(
                 f"{prefix} is none of the prefixes of policy {policy.name}", hint=f"teagent policy {policy.name}"
             )
     plan = plan_for(prepare(snapshot), policy.name, found.candidate)
-    owner = released(plan, snapshot)
+    owner = released(plan, snapshot) or over
     verdict = judge(Case(snapshot=snapshot, policy=policy, plan=plan, dry_run=found.dry_run, now=now, proposal=owner))
     merit = score(snapshot.network, (), found.dry_run, excess_before(found.dry_run, ()), plan.changes)
     return found, Considered(plan=plan, dry_run=found.dry_run, score=merit, verdict=verdict)

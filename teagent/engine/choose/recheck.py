@@ -24,12 +24,13 @@ def recheck(
     now: datetime,
     *,
     inputs_digest: str,
+    over: str | None = None,
     forecaster: Forecaster = TIES_STICK,
 ) -> tuple[str, ...]:
     """What is not as it was when the plan was shown, in words; empty when it may be approved.
 
-    `inputs_digest` is the digest of the inputs as they are now (digest.inputs_digest). Looked at are the
-    announcements that the plan starts from, those inputs, the predicted utilisation of every link against
+    `inputs_digest` is the digest of the inputs as they are now (digest.inputs_digest), `over` as in `by_hand`. Looked at
+    are the announcements that the plan starts from, those inputs, the predicted utilisation of every link against
     `policy.approval.tolerance`, and the verdict. A freeze is not: whoever asks has looked at that first.
     """
     plan = proposal.plan
@@ -48,7 +49,7 @@ def recheck(
     except Refused as error:
         return (error.message,)
     differences = (*_loads(proposal.dry_run, predicted, snapshot, policy.approval.tolerance),)
-    owner = released(plan, snapshot) or proposal.id
+    owner = released(plan, snapshot) or over or proposal.id
     verdict = judge(Case(snapshot=snapshot, policy=policy, plan=plan, dry_run=predicted, now=now, proposal=owner))
     failed = verdict.failed() if isinstance(verdict, RefusedVerdict) else ()
     refused = tuple(f"{reason.rule}: {reason.message}" for reason in failed if reason.rule != "frozen")

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from teagent.errors import NotFound, Refused
 from teagent.model.maintenance import DailyWindow
-from teagent.model.proposal import ProposalState
+from teagent.model.proposal import Proposal, ProposalState
 from teagent.service.experiments import Experiments
 from tests.fakes.clock import FakeClock
 from tests.unit.service.learning_world import LearningWorld
@@ -79,6 +79,44 @@ async def test_without_the_key_it_can_not_be_approved_any_more(world: LearningWo
         await world.approver.approve(proposal.id, digest=None, actor="kim")
 
 
+async def confirmed(world: LearningWorld, proposal: Proposal) -> Proposal:
+    """Approved, looked at again as the daemon does, and seen under for some windows."""
+    world.approver._maintenance = DailyWindow.parse("00:00-23:59")
+    world.approver._recheck = world.decider.recheck
+    await world.approver.approve(proposal.id, digest=None, actor="kim")
+    await world.routes.refresh()
+    for _ in range(3):
+        await world.window()
+    return await world.approver.confirm(proposal.id, actor="kim")
+
+
+async def test_the_second_step_is_made_over_the_first_which_it_replaces(world: LearningWorld) -> None:
+    asked = experiments(await learned(world))
+    _, first = await asked.propose(NOTHING | {"first": "a"}, actor="kim")
+    assert (await confirmed(world, first)).state is ProposalState.ACTIVE
+    world.clock.advance(POLICY.limits.cooldown_seconds)
+    for _ in range(3):
+        await world.window()
+    one, second = await asked.propose(NOTHING | {"first": "a"}, actor="kim")
+    assert (one.step, second.experiment) == (2, "a then b, step 2 of 2")
+    assert second.plan.before.vector(HEAVY) == {"a": 0, "b": 3}
+    assert (await confirmed(world, second)).state is ProposalState.ACTIVE
+    assert world.book.get(first.id).state is ProposalState.REPLACED
+
+
+async def test_over_what_is_no_experiment_none_is_proposed(world: LearningWorld) -> None:
+    proposal = await (await learned(world)).applied()
+    await world.routes.refresh()
+    for _ in range(3):
+        await world.window()
+    await world.approver.confirm(proposal.id, actor="kim")
+    world.clock.advance(POLICY.limits.cooldown_seconds)
+    for _ in range(3):
+        await world.window()
+    with pytest.raises(Refused, match=f"owner: {HEAVY} belongs to proposal {proposal.id}$"):
+        await experiments(world).propose(NOTHING, actor="kim")
+
+
 async def test_what_is_no_experiment_can_be_approved_at_any_time(world: LearningWorld) -> None:
     proposal = await (await learned(world)).applied()
     assert proposal.state is ProposalState.CONFIRMING
@@ -92,5 +130,5 @@ async def test_what_the_policy_forbids_is_not_proposed(world: LearningWorld) -> 
 
 
 async def test_an_experiment_that_is_none_is_said(world: LearningWorld) -> None:
-    with pytest.raises(NotFound, match="there is no experiment that is not over"):
+    with pytest.raises(NotFound, match="there is no experiment left with c, known are "):
         await experiments(await learned(world)).propose(NOTHING | {"first": "c"}, actor="kim")
