@@ -88,7 +88,16 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
         sticky=float(weights @ model.habits.rules.sticky),
         why=(),
     )
-    return _with_reasons(result)
+    return _with_reasons(result, _strange(model, asn))
+
+
+def _strange(model: IngressModel, asn: Asn) -> str:
+    """Why the AS graph says nothing of its ways to us; empty where it does, and where there is no graph."""
+    if not len(model.distances.asn):
+        return ""
+    if not model.distances.knows(asn):
+        return "the AS graph does not know it: all links are taken to be equally far"
+    return "" if (model.distances.hops_of(np.array([asn])) < FAR).any() else "in the AS graph it has no way to us"
 
 
 def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Floats, slots: Ints) -> LinkBelief:
@@ -124,20 +133,23 @@ def _shared_upstreams(model: IngressModel, row: int) -> tuple[Asn, ...]:
     return tuple(Asn(int(a)) for a, group in zip(upstream, mine, strict=True) if group in shared)
 
 
-def _with_reasons(belief: Belief) -> Belief:
+def _with_reasons(belief: Belief, strange: str) -> Belief:
     why = []
+    little = "little" if belief.vectors else "nothing"
     match belief.tier:
         case Tier.OWN:
             why.append(f"seen under {belief.vectors} vectors of prepends")
         case Tier.UPSTREAM:
             names = ", ".join(f"AS{asn}" for asn in belief.upstreams)
-            why.append(f"little was seen of it: believed to choose as others behind {names}")
+            why.append(f"{little} was seen of it: believed to choose as others behind {names}")
         case Tier.ALL:
-            why.append("little was seen of it: believed to choose as senders at its distances do in general")
+            why.append(f"{little} was seen of it: believed to choose as senders at its distances do in general")
     nearest = [part.link for part in belief.links if part.hops is not None and part.hops == _least(belief)]
     if nearest:
         what = "is" if len(nearest) == 1 else "are"
         why.append(f"in the AS graph {', '.join(nearest)} {what} nearest, {_least(belief)} ASes away")
+    elif strange:
+        why.append(strange)
     for part in belief.links:
         if part.only > WORTH_SAYING:
             why.append(f"takes {part.link} whatever the prepends")

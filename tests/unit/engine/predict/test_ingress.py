@@ -14,6 +14,7 @@ from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_shares import Chances
 from teagent.engine.predict.ingress_state import VERSION, from_state, to_state
 from teagent.engine.predict.pooling import Ties
+from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import Distances, slots
 from teagent.engine.predict.shares import DemandColumns, Kinds
 from teagent.errors import TeagentError
@@ -321,6 +322,16 @@ def test_of_an_as_that_nobody_saw_a_belief_says_so():
     assert (belief.tier, belief.seen_on, belief.vectors) == (Tier.ALL, None, 0)
     assert sum(part.probability for part in belief.links) == pytest.approx(1.0)
     assert belief.links[0].hops is None
+
+
+def test_a_belief_says_what_the_graph_does_not_know():
+    nobody = believe(taught(seen([0, 0], 0)), Asn(65550), {"a": 0, "b": 0}).why
+    assert nobody[0].startswith("nothing was seen of it: ")
+    assert "the AS graph does not know it: all links are taken to be equally far" in nobody
+    apart = empty(LINKS, distances(hops=[[int(FAR)] * 2] * len(SENDERS)))
+    assert "in the AS graph it has no way to us" in believe(apart, Asn(64496), {"a": 0, "b": 0}).why
+    without_graph = believe(empty(LINKS), Asn(64496), {"a": 0, "b": 0}).why
+    assert not any("graph" in reason for reason in without_graph)
 
 
 def test_a_belief_about_a_link_that_is_not_ours_is_refused():
