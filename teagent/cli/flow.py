@@ -212,7 +212,10 @@ def _captured(
     except WireError as error:
         reader.fail("", "broken_capture", f"{tally.file}: {error.message}")
     for reason, count in udp.skipped.items():
-        reader.fail("", reason, f"frames of {tally.file}", count)
+        if reason is not Skipped.LINK_TYPE:
+            reader.fail("", reason, f"frames of {tally.file}", count)
+    for link_type, count in udp.link_types.items():
+        reader.fail("", Skipped.LINK_TYPE, f"frames of {tally.file}, link type {link_type}", count)
 
 
 def _pieces(source: IO[bytes], name: str, advance: Advance) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from teagent.wire.capture import Frame
 
 MOST_FRAGMENTED: Final = 256  # datagrams that wait for fragments
+FRAGMENTS_SECONDS: Final = 60.0  # RFC 8200 section 4.5; later ones of this number are of another datagram
 LARGEST_PACKET: Final = 65_535
 UDP: Final = 17
 IPV6_FRAGMENT: Final = 44
@@ -60,6 +61,7 @@ class Datagram(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Fragments:
+    at: float
     parts: dict[int, bytes] = field(default_factory=dict)
     octets: int = 0  # of all parts
     end: int | None = None
@@ -77,10 +79,13 @@ class _Fragments:
 
 
 class UdpReader:
-    """`skipped` counts the frames that gave no datagram, by reason; a fragment counts when it is given up."""
+    """`skipped` counts the frames that gave no datagram, by reason; a fragment counts when it is given up. Frames of
+    link types that are not known are in `link_types`, too, by number.
+    """
 
     def __init__(self) -> None:
         self.skipped: Counter[Skipped] = Counter()
+        self.link_types: Counter[int] = Counter()
         self._fragments: dict[tuple[bytes, bytes, int], _Fragments] = {}
 
     def datagrams(self, frames: Iterable[Frame]) -> Iterator[Datagram]:
@@ -88,6 +93,8 @@ class UdpReader:
             found = self._read(frame)
             if isinstance(found, Skipped):
                 self.skipped[found] += 1
+                if found is Skipped.LINK_TYPE:
+                    self.link_types[frame.link_type] += 1
             elif found is not None:
                 yield found
         self.skipped[Skipped.FRAGMENTS] += sum(len(waiting.parts) for waiting in self._fragments.values())
@@ -152,7 +159,9 @@ class UdpReader:
         offset *= 8
         if offset + len(body) > LARGEST_PACKET or (more and len(body) % 8) or not body:
             return Skipped.DAMAGED
-        waiting = self._fragments.setdefault(key, _Fragments())
+        if key in self._fragments and at - self._fragments[key].at > FRAGMENTS_SECONDS:
+            self._give_up(key)
+        waiting = self._fragments.setdefault(key, _Fragments(at))
         if offset in waiting.parts:  # the same once more
             return Skipped.DAMAGED
         waiting.parts[offset] = body

@@ -195,6 +195,15 @@ def test_what_the_capture_cut_or_was_no_udp_is_said(tmp_path):
     }
 
 
+def test_the_link_type_of_frames_that_are_not_read_is_said(tmp_path):
+    path = tmp_path / "log.pcap"
+    path.write_bytes(
+        struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 239) + struct.pack("<IIII", 0, 0, 4, 4) + b"abcd"
+    )
+    [row] = document(path)["undecoded"]
+    assert (row["reason"], row["message"]) == ("unknown_link_type", f"frames of {path}, link type 239")
+
+
 def test_files_that_cannot_be_read_are_errors(tmp_path):
     missing = run(tmp_path / "missing.pcap")
     assert missing.exit_code == 1

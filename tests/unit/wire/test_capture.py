@@ -7,7 +7,7 @@ import pytest
 
 from teagent.errors import BadLength, BadVersion, LimitExceeded, Truncated, WireError
 from teagent.wire.capture import LARGEST_BLOCK, LARGEST_FRAME, Frame, frames, is_capture
-from teagent.wire.capture_udp import MOST_FRAGMENTED, Datagram, Skipped, UdpReader
+from teagent.wire.capture_udp import FRAGMENTS_SECONDS, MOST_FRAGMENTED, Datagram, Skipped, UdpReader
 from tests.fakes.sflow import ethernet, ipv4, ipv6, udp
 
 V4 = ("192.0.2.1", "192.0.2.250")
@@ -225,6 +225,12 @@ def test_what_is_no_datagram_is_counted_by_reason(octets, link, reason):
     assert datagrams(frame(octets, link)) == ([], {reason: 1})
 
 
+def test_the_link_types_that_are_not_known_are_named():
+    reader = UdpReader()
+    assert list(reader.datagrams([frame(PACKET, 147), frame(PACKET, 239), frame(PACKET, 239)])) == []
+    assert (reader.skipped, reader.link_types) == ({Skipped.LINK_TYPE: 3}, {147: 1, 239: 2})
+
+
 def test_a_payload_that_the_capture_cut_says_how_much_is_missing():
     [found], skipped = datagrams(frame(ethernet(PACKET)[:-3], length=len(ethernet(PACKET))))
     assert (found.payload, found.missing, skipped) == (b"payl", 3, {})
@@ -256,6 +262,13 @@ def test_fragments_of_several_datagrams_are_kept_apart():
     one, other = four_parts(LONG, ident=1), four_parts(udp(1, 2, bytes(60)), ident=2)
     found, skipped = datagrams(*(frame(p, 101) for pair in zip(one, other, strict=True) for p in pair))
     assert ([d.port for d in found], skipped) == ([2055, 2], {})
+
+
+def test_fragments_of_long_before_are_not_put_together_with_those_of_a_later_datagram_of_that_number():
+    old, new = four_parts(udp(50000, 2055, bytes(60))), four_parts(LONG)
+    later = [frame(part, 101)._replace(at=AT + FRAGMENTS_SECONDS + 1) for part in new]
+    [found], skipped = datagrams(frame(old[0], 101), frame(old[1], 101), *later)
+    assert (found.payload, skipped) == (bytes(range(60)), {Skipped.FRAGMENTS: 2})
 
 
 def test_missing_overlapping_and_impossible_fragments_are_counted():
