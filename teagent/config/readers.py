@@ -17,12 +17,10 @@ from teagent.config.document import DecimalNumber
 from teagent.config.effective import Listen
 from teagent.config.secrets import check_reference
 from teagent.model.announcement import PREPEND_HARD_MAX
-from teagent.model.bgp import Address, Asn, Prefix, parse_asn, parse_prefix
+from teagent.model.bgp import NOBODYS_ASNS, Address, Asn, Prefix, parse_asn, parse_prefix
 from teagent.model.maintenance import DailyWindow
 from teagent.model.units import format_duration, parse_duration_seconds, parse_rate_bps, parse_share
 
-# AS_TRANS (RFC 6793), 0 and the last of 16 and of 32 bits (RFC 7607, RFC 7300) never are anybody's.
-NOBODYS_ASNS = frozenset({0, 23456, 65535, 4294967295})
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
 HOST_LABEL = re.compile(r"^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$")
 GROUP = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")

@@ -13,6 +13,8 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 ASN_MAX = 2**32 - 1
 AS_TRANS: Final = 23456  # RFC 6793: stands for a number that 16 bits have no room for
+# 0 and the last of 16 and of 32 bits (RFC 7607, RFC 7300) never are anybody's either.
+NOBODYS_ASNS: Final = (0, AS_TRANS, 65535, ASN_MAX)
 ASDOT = re.compile(r"^(\d{1,5})\.(\d{1,5})$")
 
 

@@ -85,7 +85,9 @@ def made(family: int, count: int, prefixes: list[IPv4Network | IPv6Network], rng
 
     whole = rng.random() < 0.5
     octets = rng.integers(0, 10**9, count).astype(np.uint64)
-    asn = rng.choice([0, 0, 1, 23456, 64500, 2**32 - 1], count).astype(rng.choice([np.uint32, np.uint64]))
+    asn = rng.choice([0, 0, 1, 23456, 64500, 65535, 2**32 - 2, 2**32 - 1], count).astype(
+        rng.choice([np.uint32, np.uint64])
+    )
     nothing = np.zeros(count, np.uint32)
     return FlowBatch(
         exporter="192.0.2.1",

@@ -18,7 +18,11 @@ from teagent.wire.flow import raw_header_compiled, sflow_compiled
 CASES = [
     (sflow_compiled, sflow_compiled._pass, ("MOST_STEPS", "LITTLE", "HASH", "EXTENDED_GATEWAY")),
     (raw_header_compiled, sflow_compiled._pass, ("MOST_LAYERS", "VLAN")),
-    (counting_compiled, counting_compiled._count4, ("NOWHERE", "MULTIPLIER", "EVEN", "PART", "LATE", "AS_TRANS")),
+    (
+        counting_compiled,
+        counting_compiled._count4,
+        ("NOWHERE", "MULTIPLIER", "EVEN", "PART", "LATE", "AS_TRANS", "ASN_MAX"),
+    ),
 ]
 TABLE = np.zeros(3)
 PRINT = """

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from teagent.errors import TelemetryError
-from teagent.model.bgp import AS_TRANS, Prefix
+from teagent.model.bgp import NOBODYS_ASNS, Prefix
 
 IDENTIFIER: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 UNSIGNED: Final = ("UInt8", "UInt16", "UInt32", "UInt64")
@@ -144,7 +144,7 @@ FROM (
         toUInt8({same_if}) AS same_if,
         toUInt8(port > 0 AND {self._egress()}) AS egress,
         toUInt32({self._or_zero(c.src_as)}) AS src_asn_told,
-        if(src_asn_told = {AS_TRANS}, 0, src_asn_told) AS src_asn_given,
+        if(src_asn_told IN {NOBODYS_ASNS}, 0, src_asn_told) AS src_asn_given,
         toUInt64({self._or_zero(c.sampling_rate)}) AS rate,
         toUInt64({quoted(c.bytes)}) AS octets,
         toUInt64({quoted(c.packets)}) AS packets,

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.measure.origin import OriginTable
-from teagent.model.bgp import AS_TRANS
+from teagent.model.bgp import NOBODYS_ASNS
 from teagent.model.traffic import Column, Source
 
 Keys = npt.NDArray[np.uint64]
@@ -53,10 +53,15 @@ class SourceForm:
         return np.uint64((1 << self.bits) - 1)
 
     def keys(self, *, src: Column, asn: Column, which: npt.NDArray[np.intp]) -> Keys:
-        """Of the records `which` of these columns. AS_TRANS, which an exporter of 16 bits writes, is nobody's AS."""
+        """Of the records `which` of these columns. Exporters write several numbers for an AS that they do not know, or
+        have no room for.
+        """
         asn = asn.take(which)
         keys: Keys = np.left_shift(asn, np.uint64(1), dtype=np.uint64)
-        unknown = np.flatnonzero((asn == 0) | (asn == AS_TRANS))
+        nobody: npt.NDArray[np.bool_] = asn == 0
+        for number in NOBODYS_ASNS[1:]:
+            nobody |= asn == number
+        unknown = np.flatnonzero(nobody)
         if len(unknown):
             high = src if self.family == 4 else src[:, 0]
             leading = high.take(which.take(unknown)).astype(np.uint64)

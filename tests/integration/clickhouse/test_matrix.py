@@ -61,7 +61,7 @@ def flows(seed: int = 5, count: int = 3000) -> list[Row]:
                 packets=packets,
                 in_if=int(random.choice([2, 3, 7])),
                 out_if=int(random.choice([2, 3, 9])),
-                src_asn=int(random.choice([0, 0, 23456, 64496, 64501, 4_200_000_001])),
+                src_asn=int(random.choice([0, 0, 23456, 65535, 64496, 64501, 4_200_000_001, 4_294_967_295])),
                 rate=int(random.choice([1, 1, 100, 1000])),
                 exporter=str(random.choice(list(EXPORTERS))),
                 egress=bool(random.random() < 0.4),

@@ -89,8 +89,9 @@ def test_a_source_without_as_is_its_covering_prefix_in_both_families(builder):
     }
 
 
-def test_as_trans_is_no_as_and_its_senders_go_by_their_prefix(builder):
-    builder.add(batch([inbound(octets=986, src_asn=23456), inbound(octets=986, src_asn=23456, src="192.0.3.1")]))
+@pytest.mark.parametrize("asn", [23456, 65535, 4294967295])
+def test_a_number_that_is_nobodys_is_no_as_and_its_senders_go_by_their_prefix(builder, asn):
+    builder.add(batch([inbound(octets=986, src_asn=asn), inbound(octets=986, src_asn=asn, src="192.0.3.1")]))
     assert rows(build(builder)) == {
         ("transit-a", "198.51.100.0/24", "192.0.2.0/24"): 800.0,
         ("transit-a", "198.51.100.0/24", "192.0.3.0/24"): 800.0,
