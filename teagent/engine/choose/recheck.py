@@ -29,8 +29,8 @@ def recheck(
 ) -> tuple[str, ...]:
     """What is not as it was when the plan was shown, in words; empty when it may be approved.
 
-    `inputs_digest` is the digest of the inputs as they are now (digest.inputs_digest), `over` as in `by_hand`. Looked at
-    are the announcements that the plan starts from, those inputs, the predicted utilisation of every link against
+    `inputs_digest` is the digest of the inputs as they are now (digest.inputs_digest), `over` as in `by_hand`. Looked
+    at are the announcements that the plan starts from, those inputs, the predicted utilisation of every link against
     `policy.approval.tolerance`, and the verdict. A freeze is not: whoever asks has looked at that first.
     """
     plan = proposal.plan
