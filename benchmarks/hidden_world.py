@@ -170,6 +170,8 @@ class HiddenWorld:
 
     def _origin(self, graph: AsGraph) -> tuple[Asn, tuple[Session, ...]]:
         candidates = np.flatnonzero(graph.is_stub() & (graph.providers.counts() >= LINKS))
+        if not len(candidates):
+            raise SystemExit(f"no AS of this graph buys from {LINKS} others and sells to nobody: it makes no origin")
         node = int(self.rng.choice(candidates))
         neighbors = self.rng.choice(graph.providers[node], LINKS, replace=False)
         return Asn(int(graph.asn[node])), tuple(
@@ -186,6 +188,8 @@ class HiddenWorld:
         possible = (self._hops.min(axis=0) < FAR) & (self._graph.providers.counts() + self._graph.peers.counts() > 0)
         possible[ours] = False
         nodes = np.flatnonzero(possible)
+        if len(nodes) < count:
+            raise SystemExit(f"{len(nodes)} ASes of this graph have a way to the origin: too few for {count} senders")
         weight = (self._graph.providers.counts() + self._graph.peers.counts())[nodes].astype(float) ** 0.7
         heavy = self.rng.choice(nodes, count // 2, replace=False, p=weight / weight.sum())
         rest = np.setdiff1d(nodes, heavy)

@@ -62,8 +62,9 @@ class Traffic:
         return there
 
     def volumes(self) -> Floats:
-        """(N) as shares; who was never seen counts as light."""
-        bps = np.where(np.isnan(self.bps), np.nanmin(self.bps), self.bps)
+        """(N) as shares; who was never seen counts as light, and where nobody was, all count alike."""
+        unseen = np.isnan(self.bps)
+        bps = np.where(unseen, 1.0 if unseen.all() else self.bps[~unseen].min(), self.bps)
         result: Floats = bps / bps.sum()
         return result
 

@@ -18,15 +18,17 @@ import argparse
 import json
 import sys
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias
+from ingress_arguments import add_world_options, biases_of
 from ingress_episode import Episode, Steps, episode_of
 from ingress_models import Band, LearnedModel, Model, Traffic
-from ingress_world import DATA, STRENGTHS, biases_of, graph_of, judge, of_world
+from ingress_world import graph_of, judge, of_world
 
 CHANGES = (0, 5)
+FORMS = ("source", "capped", "level")
+"""In `path` nobody's rules are costs of its own."""
 GROUP_RULES, OWN_RULES = 2000, 80
 """So many drawn rules of upstreams, and of senders beside them, are weighed."""
 FURTHEST = 12
@@ -130,21 +132,16 @@ def models(told: Episode, world: HiddenWorld, seed: int) -> dict[str, Model]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--as-rel", type=Path, default=DATA / "asrel" / "20241001.as-rel2.txt.bz2")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--worlds", type=int, default=8, help="of each form and strength")
-    parser.add_argument("--form", default="source,capped,level")
-    parser.add_argument("--strength", default=",".join(STRENGTHS))
-    parser.add_argument("--json", action="store_true")
+    add_world_options(parser, forms=FORMS, worlds=8)
     arguments = parser.parse_args()
     graph = graph_of(arguments)
     figures = {}
-    for form in arguments.form.split(","):
-        for strength in arguments.strength.split(","):
+    for form in arguments.form:
+        for strength in arguments.strength:
             rows, seed = [], arguments.seed * 100_000
             while len(rows) < arguments.worlds:
                 seed += 1
-                world = HiddenWorld(graph, form=form, biases=biases_of([], strength), senders=2000, seed=seed)
+                world = HiddenWorld(graph, form=form, biases=biases_of(strength, {}), senders=2000, seed=seed)
                 told = episode_of(world, steps=Steps(), seed=seed, checkpoints=CHANGES)
                 if told is not None:
                     rows.append(of_world(judge(told, models(told, world, seed))))

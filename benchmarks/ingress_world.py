@@ -29,16 +29,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hidden_world import FORMS, Biases
+from ingress_arguments import add_world_options, at_least, bias, biases_of, share
 from ingress_episode import CHECKPOINTS, Episode, Steps, episode
 from ingress_models import SIMPLE, LearnedModel, Model, SimpleModel
 
@@ -46,10 +44,7 @@ from teagent.adapters.as_graph import load
 from teagent.engine.predict.as_graph import AsGraph
 from teagent.engine.predict.synthetic import Shape, internet
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("TEAGENT_DATA", ROOT.parent / "shared" / "data"))
 SHAPE = Shape(ases=12_000, tier1=12, transit=1_800, exchanges=20, exchange_members=0.02)
-STRENGTHS = ("medium", "strong")
 MEASURES = ("top1", "moved", "error", "coverage", "half_width")
 ATTEMPTS = 12
 """So many origins are tried for each world: some move nothing whatever they announce."""
@@ -182,17 +177,6 @@ def show(case: str, count: int, models: Mapping[str, Mapping[str, list[float]]])
         print(f"{name:10}" + "".join(f"{cell:^20}" for cell in cells))
 
 
-def biases_of(texts: Sequence[str], strength: str) -> Biases:
-    result = Biases().strong() if strength == "strong" else Biases()
-    names = {f.name for f in fields(Biases)}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name not in names:
-            raise SystemExit(f"--bias {text}: there is {', '.join(sorted(names))}")
-        result = replace(result, **{name: float(value)})
-    return result
-
-
 def graph_of(arguments: argparse.Namespace) -> AsGraph:
     if arguments.as_rel.is_file():
         return load(arguments.as_rel)
@@ -202,26 +186,21 @@ def graph_of(arguments: argparse.Namespace) -> AsGraph:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--as-rel", type=Path, default=DATA / "asrel" / "20241001.as-rel2.txt.bz2")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--worlds", type=int, default=20, help="of each form and strength")
-    parser.add_argument("--senders", type=int, default=2000)
+    add_world_options(parser, forms=FORMS, worlds=20)
+    parser.add_argument("--senders", type=at_least(2), default=2000)
     parser.add_argument(
-        "--near", type=float, default=0.0, help="how many changes are of one link's prepends only, 0 to 1"
+        "--near", type=share, default=0.0, help="how many changes are of one link's prepends only, 0 to 1"
     )
     parser.add_argument(
-        "--asked-near", type=float, default=Steps().asked, help="the same of the vectors that are foretold"
+        "--asked-near", type=share, default=Steps().asked, help="the same of the vectors that are foretold"
     )
-    parser.add_argument("--form", default=",".join(FORMS))
-    parser.add_argument("--strength", default=",".join(STRENGTHS))
-    parser.add_argument("--bias", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--bias", type=bias, action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     graph = graph_of(arguments)
     figures: dict[str, Any] = {}
-    for form in arguments.form.split(","):
-        for strength in arguments.strength.split(","):
-            found = worlds(graph, form, biases_of(arguments.bias, strength), arguments)
+    for form in arguments.form:
+        for strength in arguments.strength:
+            found = worlds(graph, form, biases_of(strength, dict(arguments.bias)), arguments)
             if not found:
                 raise SystemExit(f"{form} {strength}: in none of the worlds anything moved")
             figures[f"{form} {strength}"] = summary(found)

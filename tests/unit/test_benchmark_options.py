@@ -1,0 +1,62 @@
+"""The worlds of benchmarks/ingress_world.py: what makes none is refused, not taken for another."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from teagent.engine.predict.synthetic import Shape, internet
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("ingress_world")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--form=source,nosuch", "there is no nosuch, there is source,path,capped,level"),
+        ("--strength=weak", "there is no weak, there is medium,strong"),
+        ("--bias=nosuch=1", "there is no nosuch, there is diurnal, drift"),
+        ("--bias=sticky", "'' is no number from 0 to 1"),
+        ("--bias=sticky=1.5", "'1.5' is no number from 0 to 1"),
+        ("--bias=volume_noise=nan", "'nan' is no number of 0 or more"),
+        ("--near=-0.1", "'-0.1' is no number from 0 to 1"),
+        ("--worlds=0", "0 is no whole number of 1 or more"),
+        ("--senders=1", "1 is no whole number of 2 or more"),
+        ("--seed=-1", "-1 is no whole number of 0 or more"),
+    ],
+)
+def test_an_option_that_makes_no_world_is_refused(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ingress_world.py", option])
+    with pytest.raises(SystemExit) as caught:
+        benchmark.main()
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_graph_that_is_too_small_for_the_senders_is_refused(benchmark: ModuleType) -> None:
+    graph = internet(np.random.default_rng(3), Shape(ases=200, tier1=4, transit=30))
+    arguments = argparse.Namespace(seed=3, worlds=1, senders=500, near=0.0, asked_near=0.5)
+    with pytest.raises(SystemExit, match="have a way to the origin: too few for 500 senders"):
+        benchmark.worlds(graph, "source", benchmark.biases_of("medium", {}), arguments)
+
+
+@pytest.mark.parametrize("changed", [{}, {"missing": 1.0}, {"missing": 0.9, "noise": 1.0, "sticky": 1.0}])
+def test_any_biases_give_figures(benchmark: ModuleType, changed: dict[str, float]) -> None:
+    """Also where an observation sees next to nobody, or nobody at all."""
+    graph = internet(np.random.default_rng(3), Shape(ases=300, tier1=4, transit=60))
+    arguments = argparse.Namespace(seed=3, worlds=1, senders=40, near=0.0, asked_near=0.5)
+    found = benchmark.worlds(graph, "source", benchmark.biases_of("strong", changed), arguments)
+    assert json.dumps(benchmark.summary(found), allow_nan=False)
