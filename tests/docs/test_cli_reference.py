@@ -25,7 +25,7 @@ from teagent.service.as_graphs import AsGraphs
 from teagent.service.predictor import Predictor
 from teagent.service.score import LinkOutcome, Outcome
 from teagent.wire import control
-from tests.fakes import shown
+from tests.fakes import measured, shown
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk import Desk, snapshot
 
@@ -82,7 +82,7 @@ def fields(section: str) -> set[str]:
 def proposal() -> dict[str, Any]:
     forecast = shown.dry_run().links[0]
     row = LinkOutcome(link="transit-a", before_bps=1.0, predicted=forecast.after, realised_bps=1.0, within_band=False)
-    outcome = Outcome(proposal="p-7f3c", since=shown.ago(60), until=shown.NOW, links=(row,))
+    outcome = Outcome(proposal="p-7f3c", since=measured.ago(60), until=measured.NOW, links=(row,))
     return shown.proposal_document(ProposalState.CONFIRMING) | {
         "outcome": documents.outcome_document(outcome),
         "advice": advised(),
@@ -99,41 +99,41 @@ def simulation() -> dict[str, Any]:
 
 def ingress() -> dict[str, Any]:
     given = [(shown.belief(), 1e6)]
-    return documents.ingress_document(given, at=shown.NOW, prefix=shown.EYEBALL, vector={"transit-a": 0})
+    return documents.ingress_document(given, at=measured.NOW, prefix=measured.EYEBALL, vector={"transit-a": 0})
 
 
 def experiments() -> dict[str, Any]:
     window = DailyWindow.parse("02:00-04:30")
-    return documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal=None)
+    return documents.experiments_document([shown.experiment()], at=measured.NOW, window=window, proposal=None)
 
 
 def as_graphs() -> AsGraphs:
-    return AsGraphs(source=AsGraphFile(Path("as-rel.txt"), cache_dir=Path("cache")), clock=FakeClock(shown.NOW))
+    return AsGraphs(source=AsGraphFile(Path("as-rel.txt"), cache_dir=Path("cache")), clock=FakeClock(measured.NOW))
 
 
 def documented() -> dict[str, Any]:
     """Section of json.md -> a document of that kind, made of real values with everything in them."""
     link = documents.link_document(
-        shown.A,
-        latest=shown.READING_A,
-        p95=shown.P95_A,
-        trigger=shown.FIRING,
-        history=shown.HISTORY_A,
-        members=shown.MEMBERS,
+        measured.A,
+        latest=measured.READING_A,
+        p95=measured.P95_A,
+        trigger=measured.FIRING,
+        history=measured.HISTORY_A,
+        members=measured.MEMBERS,
         left_bps=10e9,
     )
     prefix = documents.prefix_document(
-        shown.NETWORK.prefixes[0],
-        network=shown.NETWORK,
+        measured.NETWORK.prefixes[0],
+        network=measured.NETWORK,
         live=shown.announcements(2),
         owner="p-7f3c",
-        matrix=shown.matrix(),
+        matrix=measured.matrix(),
         top=3,
     )
-    decision: dict[str, Any] = documents.decision_document(shown.decision(), shown.NETWORK)
+    decision: dict[str, Any] = documents.decision_document(shown.decision(), measured.NETWORK)
     status: dict[str, Any] = shown.status_document()
-    router: dict[str, Any] = shown.router_documents()[0]
-    matrix: dict[str, Any] = documents.matrix_document(shown.matrix(), at=shown.NOW)
+    router: dict[str, Any] = measured.router_documents()[0]
+    matrix: dict[str, Any] = documents.matrix_document(measured.matrix(), at=measured.NOW)
     explanation: Any = Desk()._explain()
     full, chosen = proposal(), decision["chosen"]
     return {
@@ -142,11 +142,11 @@ def documented() -> dict[str, Any]:
         "Trigger": link["trigger"],
         "Prefix": prefix,
         "Proof": full["proof"],
-        "Witness": documents.witness_document(shown.WITNESS),
+        "Witness": documents.witness_document(measured.WITNESS),
         "Announcement": prefix["announcements"][0],
         "Router": router,
         "Poll": router["poll"],
-        "Exporter": documents.exporter_document(shown.EXPORTER),
+        "Exporter": documents.exporter_document(measured.EXPORTER),
         "Matrix": matrix["matrix"],
         "Demand": matrix["matrix"]["demands"][0],
         "Policy": documents.policy_document(shown.POLICY),
@@ -154,16 +154,16 @@ def documented() -> dict[str, Any]:
         "Considered": chosen,
         "Score": chosen["score"],
         "Reason": chosen["verdict"]["reasons"][0],
-        "Plans": documents.plans_document([decision], at=shown.NOW),
+        "Plans": documents.plans_document([decision], at=measured.NOW),
         "Plan": chosen["plan"],
         "Change": chosen["plan"]["changes"][0],
         "Router announcement": chosen["plan"]["announcements"][0],
         "Dry run": chosen["dry_run"],
         "Sender": chosen["dry_run"]["uncertain"][0],
         "Simulation": simulation(),
-        "AS graph": documents.as_graph_document(Predictor(network=shown.NETWORK, as_graphs=as_graphs())),
+        "AS graph": documents.as_graph_document(Predictor(network=measured.NETWORK, as_graphs=as_graphs())),
         "Scorecards": documents.scorecards_document(
-            shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.0
+            shown.scorecards(), at=measured.NOW, since=measured.ago(86400), widening=1.0
         ),
         "Scorecard": documents.scorecard_document(shown.scorecards()[2]),
         "Experiments": experiments(),
@@ -182,7 +182,7 @@ def documented() -> dict[str, Any]:
         "Outcome": full["outcome"],
         "Status": status,
         "Speaker": status["speaker"],
-        "Freeze": documents.freeze_document(since=shown.NOW, by="alice", reason=""),
+        "Freeze": documents.freeze_document(since=measured.NOW, by="alice", reason=""),
         "Check": documents.check_document(status),
         "Event": documents.event_document(shown.EVENT),
         "Chain row": documents.chain_row_document(
@@ -255,7 +255,7 @@ def test_a_proposal_is_its_summary_and_more() -> None:
             '{"prefix", "owner", "vector", "deadline", "acknowledged"}',
             documents.held_override_document(
                 HeldOverride(
-                    override=Override.of(shown.EYEBALL, {"transit-a": 2}),
+                    override=Override.of(measured.EYEBALL, {"transit-a": 2}),
                     owner="p-7f3c",
                     deadline=None,
                     acknowledged=True,
@@ -274,7 +274,7 @@ def test_a_proposal_is_its_summary_and_more() -> None:
         ),
         ('{"prefix", "bps", "share"}', documented()["Explained link"]["by_prefixes"][0]),
         ('{"source", "bps", "share"}', documented()["Explained link"]["by_sources"][0]),
-        ('{"since", "reason"}', documents.matrix_document(shown.SILENT, at=shown.NOW)["matrix"]["no_data"]),
+        ('{"since", "reason"}', documents.matrix_document(measured.SILENT, at=measured.NOW)["matrix"]["no_data"]),
     ],
 )
 def test_a_small_object_inside_a_row_has_the_keys_that_the_row_says(text: str, document: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from teagent.model.proposal import ProposalEvent, ProposalState
 from teagent.model.snapshot import Snapshot
 from teagent.model.what_if import parse_wish
 from teagent.service import documents
-from tests.fakes import shown
+from tests.fakes import measured, shown
 
 Arguments = Mapping[str, Any]
 
@@ -46,21 +46,23 @@ class Desk:
     def commands(self) -> dict[str, Command]:
         answers = {
             "status": lambda _: self._status(),
-            "doctor": lambda _: documents.diagnoses_document(shown.DIAGNOSES, at=shown.NOW),
+            "doctor": lambda _: documents.diagnoses_document(shown.DIAGNOSES, at=measured.NOW),
             "check": lambda _: documents.check_document(self._status()),
-            "link.list": lambda _: documents.listing("links", shown.link_documents(), at=shown.NOW),
+            "link.list": lambda _: documents.listing("links", measured.link_documents(), at=measured.NOW),
             "link.show": self._link,
-            "prefix.list": lambda _: documents.listing("prefixes", [self._prefix(None)], at=shown.NOW),
+            "prefix.list": lambda _: documents.listing("prefixes", [self._prefix(None)], at=measured.NOW),
             "prefix.show": lambda _: self._prefix(3),
-            "router.list": lambda _: documents.listing("routers", shown.router_documents(), at=shown.NOW),
+            "router.list": lambda _: documents.listing("routers", measured.router_documents(), at=measured.NOW),
             "exporter.list": lambda _: documents.listing(
-                "exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW
+                "exporters", [documents.exporter_document(measured.EXPORTER)], at=measured.NOW
             ),
-            "matrix.show": lambda given: documents.matrix_document(shown.matrix(), at=shown.NOW, top=given["top"]),
+            "matrix.show": lambda given: documents.matrix_document(
+                measured.matrix(), at=measured.NOW, top=given["top"]
+            ),
             "policy.list": lambda _: documents.listing(
-                "policies", [documents.policy_document(shown.POLICY, last=shown.decision())], at=shown.NOW
+                "policies", [documents.policy_document(shown.POLICY, last=shown.decision())], at=measured.NOW
             ),
-            "policy.explain": lambda _: documents.decision_document(shown.decision(), shown.NETWORK),
+            "policy.explain": lambda _: documents.decision_document(shown.decision(), measured.NETWORK),
             "plan.compute": self._plan,
             "simulate.compute": lambda given: documents.what_if_document(
                 snapshot(),
@@ -68,18 +70,18 @@ class Desk:
                 proposal="p-7f3c" if given.get("propose") else None,
             ),
             "scorecard.list": lambda _: documents.scorecards_document(
-                shown.scorecards(), at=shown.NOW, since=shown.ago(30 * 86400), widening=1.5
+                shown.scorecards(), at=measured.NOW, since=measured.ago(30 * 86400), widening=1.5
             ),
             "experiment.plan": lambda given: documents.experiments_document(
                 [shown.experiment()],
-                at=shown.NOW,
+                at=measured.NOW,
                 window=DailyWindow.parse("02:00-04:30"),
                 proposal="p-7f3c" if given["propose"] else None,
             ),
             "ingress.show": lambda given: documents.ingress_document(
                 [(shown.belief(), 2.2e9)][: given["top"]],
-                at=shown.NOW,
-                prefix=shown.EYEBALL,
+                at=measured.NOW,
+                prefix=measured.EYEBALL,
                 vector={"transit-a": 0, "transit-b": 1},
             ),
             "snapshot.take": lambda _: {
@@ -88,7 +90,7 @@ class Desk:
                 "file": base64.b64encode(pack(SavedSnapshot(snapshot=snapshot(), as_graph=None))).decode(),
             },
             "proposal.list": lambda _: documents.listing(
-                "proposals", map(documents.proposal_summary_document, self.proposals.values()), at=shown.NOW
+                "proposals", map(documents.proposal_summary_document, self.proposals.values()), at=measured.NOW
             ),
             "proposal.show": lambda given: self._document(self._find(given)),
             "proposal.approve": lambda given: self._move(given, ProposalEvent.APPROVE),
@@ -98,7 +100,7 @@ class Desk:
             "proposal.resolve": lambda given: self._move(given, ProposalEvent.RESOLVE),
             "freeze": self._freeze,
             "thaw": self._thaw,
-            "log.list": lambda _: documents.listing("events", [documents.event_document(shown.EVENT)], at=shown.NOW),
+            "log.list": lambda _: documents.listing("events", [documents.event_document(shown.EVENT)], at=measured.NOW),
             "explain.show": lambda _: self._explain(),
             "advisor.status": lambda _: {"at": "2026-01-12T19:40:30Z", **shown.advisor_document()},
             "ask": lambda given: shown.asked_document(given["question"]),
@@ -133,15 +135,19 @@ class Desk:
         if given["name"] != "transit-a":
             raise NotFound("link", given["name"], known=["transit-a", "transit-b"])
         return documents.link_document(
-            shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+            measured.A,
+            latest=measured.READING_A,
+            p95=measured.P95_A,
+            trigger=measured.FIRING,
+            history=measured.HISTORY_A,
         )
 
     def _prefix(self, top: int | None) -> documents.Document:
         return documents.prefix_document(
-            shown.NETWORK.prefixes[0],
-            network=shown.NETWORK,
-            live=shown.NETWORK.home(),
-            matrix=shown.matrix(),
+            measured.NETWORK.prefixes[0],
+            network=measured.NETWORK,
+            live=measured.NETWORK.home(),
+            matrix=measured.matrix(),
             top=top,
         )
 
@@ -149,14 +155,16 @@ class Desk:
         proposal = "p-7f3c" if given["propose"] and self.proposes else None
         decision = shown.decision(proposes=self.proposes)
         return documents.plans_document(
-            [documents.decision_document(decision, shown.NETWORK, proposal=proposal)], at=shown.NOW
+            [documents.decision_document(decision, measured.NETWORK, proposal=proposal)], at=measured.NOW
         )
 
     def _find(self, given: Arguments) -> Any:
         return self.proposals[resolve_id(given["id"], self.proposals)]
 
     def _move(self, given: Arguments, event: ProposalEvent) -> object:
-        moved = advance(self._find(given), event, actor="alice", now=shown.NOW, reason=given.get("reason") or "because")
+        moved = advance(
+            self._find(given), event, actor="alice", now=measured.NOW, reason=given.get("reason") or "because"
+        )
         if moved.state is ProposalState.APPROVED:
             moved = shown.proposal(ProposalState.CONFIRMING, name=moved.id)
         self.proposals[moved.id] = moved
@@ -164,12 +172,12 @@ class Desk:
 
     def _document(self, proposal: Any) -> documents.Document:
         document = documents.proposal_document(
-            proposal, network=shown.NETWORK, at=shown.NOW, dry_run=False, confirm_window_seconds=1200, approvers=1
+            proposal, network=measured.NETWORK, at=measured.NOW, dry_run=False, confirm_window_seconds=1200, approvers=1
         )
         return document | {"advice": self.advice}
 
     def _freeze(self, given: Arguments) -> object:
-        self.frozen = documents.freeze_document(since=shown.NOW, by="alice", reason=given["reason"])
+        self.frozen = documents.freeze_document(since=measured.NOW, by="alice", reason=given["reason"])
         return {"at": "2026-01-12T19:40:30Z", "frozen": self.frozen}
 
     def _thaw(self, _given: Arguments) -> object:
@@ -177,19 +185,19 @@ class Desk:
         return {"at": "2026-01-12T19:40:30Z", "frozen": None}
 
     def _explain(self) -> object:
-        explained = explain_prefix(snapshot(), (shown.decision(),), shown.EYEBALL)
-        return documents.explain_document(explained, at=shown.NOW, proposals={shown.DIGEST: "p-7f3c"})
+        explained = explain_prefix(snapshot(), (shown.decision(),), measured.EYEBALL)
+        return documents.explain_document(explained, at=measured.NOW, proposals={shown.DIGEST: "p-7f3c"})
 
 
 def snapshot() -> Snapshot:
     return with_digest(
         Snapshot(
-            taken_at=shown.ago(2),
-            network=shown.NETWORK,
-            live=shown.NETWORK.home(),
-            latest={"transit-a": shown.READING_A, "transit-b": shown.READING_B},
-            history={"transit-a": shown.HISTORY_A, "transit-b": ()},
-            matrix=shown.matrix(),
+            taken_at=measured.ago(2),
+            network=measured.NETWORK,
+            live=measured.NETWORK.home(),
+            latest={"transit-a": measured.READING_A, "transit-b": measured.READING_B},
+            history={"transit-a": measured.HISTORY_A, "transit-b": ()},
+            matrix=measured.matrix(),
             busy={},
             frozen=False,
             distrust=(),

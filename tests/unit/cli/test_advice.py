@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from teagent.cli import render_advice, render_ask
 from teagent.service import documents
-from tests.fakes import shown
+from tests.fakes import measured, shown
 from tests.fakes.desk import Desk
 
 SHOWN = render_advice.advice(documents.advice_document(shown.advice()))
@@ -40,7 +40,7 @@ def test_without_a_choice_the_lookups_are_listed_as_they_are_typed() -> None:
 
 
 def test_a_lookup_is_shown_with_its_result_and_the_models_words_below() -> None:
-    result = documents.listing("links", shown.link_documents(), at=shown.NOW)
+    result = documents.listing("links", measured.link_documents(), at=measured.NOW)
     document = shown.asked_document("how busy is it?") | {
         "lookup": {"typed": "teagent link", "means": "", "command": "link.list"},
         "result": result,

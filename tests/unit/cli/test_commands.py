@@ -8,7 +8,7 @@ import pytest
 
 from teagent.errors import Expired, Frozen, GuardRefused, NotAuthorised, StalePlan, StoreError
 from teagent.model.proposal import ProposalState
-from tests.fakes import shown
+from tests.fakes import measured, shown
 from tests.fakes.desk import Desk
 from tests.unit.cli.conftest import Run
 
@@ -289,7 +289,7 @@ def test_a_reason_that_could_break_a_line_is_not_sent(run: Run, desk: Desk) -> N
     [
         ({}, 0, "ok: 1 link, 1 router, 0 live proposals"),
         ({"distrust": ["flows cover 40% of transit-a"]}, 1, "warning: 1 problem: flows cover 40% of transit-a"),
-        ({"speaker": shown.SILENT}, 2, "critical: 1 problem: speaker is away"),
+        ({"speaker": measured.SILENT}, 2, "critical: 1 problem: speaker is away"),
     ],
 )
 def test_check_is_one_line_with_codes_of_its_own(

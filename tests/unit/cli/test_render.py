@@ -22,12 +22,12 @@ from teagent.model.plan import Band
 from teagent.model.proposal import ProposalState
 from teagent.service import documents
 from teagent.service.score import LinkOutcome, Outcome
-from tests.fakes import shown
+from tests.fakes import measured, shown
 from tests.fakes.desk import snapshot
 
 
 def test_links_read_as_in_the_design() -> None:
-    document = documents.listing("links", shown.link_documents(), at=shown.NOW)
+    document = documents.listing("links", measured.link_documents(), at=measured.NOW)
     assert render_traffic.links(document).splitlines() == [
         "LINK       KIND     ROUTER  CAPACITY     IN  IN%    P95  COMMIT  AGE  STATE",
         "transit-a  transit  edge1        10G  9.31G   93  8.80G      6G  12s  above target 18m",
@@ -38,7 +38,11 @@ def test_links_read_as_in_the_design() -> None:
 def test_one_link_shows_times_in_full_and_its_history() -> None:
     text = render_traffic.link(
         documents.link_document(
-            shown.A, latest=shown.READING_A, p95=shown.P95_A, trigger=shown.FIRING, history=shown.HISTORY_A
+            measured.A,
+            latest=measured.READING_A,
+            p95=measured.P95_A,
+            trigger=measured.FIRING,
+            history=measured.HISTORY_A,
         )
     )
     assert "in        9.31G  93%  (30s to 2026-01-12T19:40:18Z)" in text
@@ -48,22 +52,22 @@ def test_one_link_shows_times_in_full_and_its_history() -> None:
 
 
 def test_a_link_on_a_bundle_shows_its_members_and_what_is_left() -> None:
-    document = documents.link_document(shown.A, latest=shown.READING_A, members=shown.MEMBERS, left_bps=10e9)
+    document = documents.link_document(measured.A, latest=measured.READING_A, members=measured.MEMBERS, left_bps=10e9)
     assert (
         "  bundle    1 of 2 members up, 10G: xe-1/0/0 up, xe-1/0/1 down" in render_traffic.link(document).splitlines()
     )
 
 
 def test_a_link_without_data_never_shows_a_zero() -> None:
-    text = render_traffic.link(documents.link_document(shown.B, latest=shown.SILENT, history=()))
+    text = render_traffic.link(documents.link_document(measured.B, latest=measured.SILENT, history=()))
     assert "no data since 2026-01-12T19:38:30Z: edge2 did not answer within 2s" in text
     assert "0%" not in text
 
 
 def test_hostile_names_of_devices_are_harmless() -> None:
-    evil = replace(shown.ROUTER_OK, sys_name="edge1\x1b[2J\n\u202eok", oddities=("odd\x07\nline",))
+    evil = replace(measured.ROUTER_OK, sys_name="edge1\x1b[2J\n\u202eok", oddities=("odd\x07\nline",))
     row = documents.router_document("edge1", address="192.0.2.1", links=[], reading=evil)
-    text = render_traffic.routers(documents.listing("routers", [row], at=shown.NOW))
+    text = render_traffic.routers(documents.listing("routers", [row], at=measured.NOW))
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\x07" not in text
@@ -71,7 +75,7 @@ def test_hostile_names_of_devices_are_harmless() -> None:
 
 
 def test_a_plan_shows_changes_loads_announcements_and_checks() -> None:
-    plans = documents.plans_document([documents.decision_document(shown.decision(), shown.NETWORK)], at=shown.NOW)
+    plans = documents.plans_document([documents.decision_document(shown.decision(), measured.NETWORK)], at=measured.NOW)
     assert render_plan.plans(plans).splitlines() == [
         "plan 9a21c0  policy transit-balance  snapshot 2026-01-12T19:40:28Z",
         "",
@@ -121,28 +125,28 @@ def test_a_refused_plan_does_not_invite_to_propose_it() -> None:
     refused = replace(shown.considered(), verdict=shown.REFUSED)
     decision = replace(shown.decision(), chosen=refused, considered=(refused,))
     text = render_plan.plans(
-        documents.plans_document([documents.decision_document(decision, shown.NETWORK)], at=shown.NOW)
+        documents.plans_document([documents.decision_document(decision, measured.NETWORK)], at=measured.NOW)
     )
     assert "--propose" not in text
     assert text.endswith("it will not be proposed. why: teagent policy transit-balance explain")
 
 
 def test_a_plan_that_leads_home_says_so() -> None:
-    home = replace(shown.plan(), before=shown.announcements(2), after=shown.NETWORK.home())
-    rows = documents.plan_document(home, shown.NETWORK)["announcements"]
+    home = replace(shown.plan(), before=shown.announcements(2), after=measured.NETWORK.home())
+    rows = documents.plan_document(home, measured.NETWORK)["announcements"]
     text = render_plan.announcements(rows)
     assert "to edge1: withdraw the override of 198.51.100.0/24, home is heard again" in text
     assert "192.0.2.17 AS64520 will see AS path 64500 64500" in text
 
 
 def test_withheld_from_a_neighbor_is_said() -> None:
-    after = shown.NETWORK.home().with_vector(shown.EYEBALL, {"transit-b": 0})
-    rows = documents.plan_document(replace(shown.plan(), after=after), shown.NETWORK)["announcements"]
+    after = measured.NETWORK.home().with_vector(measured.EYEBALL, {"transit-b": 0})
+    rows = documents.plan_document(replace(shown.plan(), after=after), measured.NETWORK)["announcements"]
     assert "transit-a: 192.0.2.9 AS64510 will not hear it" in render_plan.announcements(rows)
 
 
 def test_an_explanation_shows_triggers_rules_and_candidates() -> None:
-    text = render_plan.explanation(documents.decision_document(shown.decision(), shown.NETWORK, proposal="p-7f3c"))
+    text = render_plan.explanation(documents.decision_document(shown.decision(), measured.NETWORK, proposal="p-7f3c"))
     assert "transit-a  93%  firing   2026-01-12T19:22:30Z  above 80% for 18m (for 15m)" in text
     assert "ok   headroom" in text
     assert "best 1 of 17 candidates, * is chosen" in text
@@ -170,14 +174,14 @@ def test_what_waits_and_is_in_doubt_says_so_and_does_not_invite_to_approve_it() 
 
 
 def test_a_link_whose_readings_are_in_doubt_says_so() -> None:
-    [link, _] = shown.link_documents()
+    [link, _] = measured.link_documents()
     assert "in doubt" not in render_traffic.link(link | {"at": "2026-01-12T19:40:30Z"})
     doubted = link | {"doubts": ["the counters of transit-a began anew 3 times"]}
     assert "in doubt  the counters of transit-a began anew 3 times" in render_traffic.link(doubted)
 
 
 def test_in_dry_run_a_proposal_does_not_invite_to_approve_it() -> None:
-    document = documents.proposal_document(shown.proposal(), network=shown.NETWORK, at=shown.NOW, dry_run=True)
+    document = documents.proposal_document(shown.proposal(), network=measured.NETWORK, at=measured.NOW, dry_run=True)
     assert render_proposal.standing(document) == (
         "nothing has been announced, and nothing will be: bgp.dry_run is true"
     )
@@ -193,8 +197,8 @@ def test_a_proposal_shows_what_happened_beside_what_was_predicted() -> None:
     forecast = shown.dry_run().links[0]
     outcome = Outcome(
         proposal="p-7f3c",
-        since=shown.ago(600),
-        until=shown.NOW,
+        since=measured.ago(600),
+        until=measured.NOW,
         links=(
             LinkOutcome(
                 link="transit-a",
@@ -215,14 +219,14 @@ def test_a_proposal_shows_what_happened_beside_what_was_predicted() -> None:
 
 
 def test_status_is_one_screen() -> None:
-    text = render_status.status(shown.status_document(links=shown.link_documents()))
+    text = render_status.status(shown.status_document(links=measured.link_documents()))
     assert text.splitlines()[0] == "teagent 0.1.0  AS64500  live  up 1d1h"
     assert "192.0.2.1  up 1h" in text
     assert len(text.splitlines()) < 40
 
 
 def test_status_says_when_the_speaker_is_away_or_not_wanted() -> None:
-    away = NoData(since=shown.ago(60), reason="the relay does not answer")
+    away = NoData(since=measured.ago(60), reason="the relay does not answer")
     assert "no data since 2026-01-12T19:39:30Z: the relay does not answer" in render_status.status(
         shown.status_document(speaker=away)
     )
@@ -232,15 +236,15 @@ def test_status_says_when_the_speaker_is_away_or_not_wanted() -> None:
 
 
 def test_an_exporter_that_is_doubted_says_why_below_the_table() -> None:
-    doubtful = documents.exporter_document(shown.EXPORTER, doubts=("the clock of 192.0.2.1 is 1h ahead of ours",))
-    document = documents.listing("exporters", [doubtful], at=shown.NOW)
+    doubtful = documents.exporter_document(measured.EXPORTER, doubts=("the clock of 192.0.2.1 is 1h ahead of ours",))
+    document = documents.listing("exporters", [doubtful], at=measured.NOW)
     lines = render_exporters.exporters(document).splitlines()
     assert lines[1].split()[-1] == "doubtful"
     assert lines[-2:] == ["decisions that rest on their links wait", "  the clock of 192.0.2.1 is 1h ahead of ours"]
 
 
 def test_exporters_with_origins_say_what_they_know_and_what_is_wrong_with_the_file() -> None:
-    document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
+    document = documents.listing("exporters", [documents.exporter_document(measured.EXPORTER)], at=measured.NOW)
     none: dict[str, object] = {"path": "bview.gz", "loaded_at": None, "ipv4": None, "ipv6": None, "problem": None}
     assert render_exporters.exporters(document | {"origins": none}).endswith("origins bview.gz: not read yet")
     known = none | {"loaded_at": "2026-01-12T19:30:30Z", "ipv4": 1000, "ipv6": 20, "problem": "bview.gz ends early"}
@@ -249,7 +253,7 @@ def test_exporters_with_origins_say_what_they_know_and_what_is_wrong_with_the_fi
 
 
 def test_what_was_dropped_here_is_below_the_exporters_with_the_address_that_nobody_configured() -> None:
-    document = documents.listing("exporters", [documents.exporter_document(shown.EXPORTER)], at=shown.NOW)
+    document = documents.listing("exporters", [documents.exporter_document(measured.EXPORTER)], at=measured.NOW)
     dropped = {"kernel_buffer_full": 7, "not_taken": 0, "unknown_exporter": 120}
     text = render_exporters.exporters(document | {"dropped": dropped, "last_unknown_exporter": "192.0.2.9"})
     expected = ["dropped here", "  kernel_buffer_full  7", "  unknown_exporter    120, last from 192.0.2.9"]
@@ -259,15 +263,17 @@ def test_what_was_dropped_here_is_below_the_exporters_with_the_address_that_nobo
 
 
 def test_an_empty_matrix_and_an_absent_one_are_different() -> None:
-    empty = documents.matrix_document(shown.matrix(), at=shown.NOW, link="transit-z")
+    empty = documents.matrix_document(measured.matrix(), at=measured.NOW, link="transit-z")
     assert render_exporters.matrix(empty).startswith("no demand by transit-z\n\ntotal 0 bit/s over the 5m to ")
-    absent = documents.matrix_document(shown.SILENT, at=shown.NOW)
+    absent = documents.matrix_document(measured.SILENT, at=measured.NOW)
     assert render_exporters.matrix(absent).startswith("no matrix: no data since")
 
 
 def test_a_sender_without_demand_may_be_one_whose_as_is_not_known() -> None:
-    prefix = shown.EYEBALL
-    asked = documents.matrix_document(shown.matrix(), at=shown.NOW, source_as=65_551, link="transit-a", prefix=prefix)
+    prefix = measured.EYEBALL
+    asked = documents.matrix_document(
+        measured.matrix(), at=measured.NOW, source_as=65_551, link="transit-a", prefix=prefix
+    )
     expected = (
         f"no demand from AS65551 by transit-a to {prefix}; senders whose AS is not known are named by their prefix"
     )
@@ -276,20 +282,20 @@ def test_a_sender_without_demand_may_be_one_whose_as_is_not_known() -> None:
 
 def test_an_explanation_of_a_link_without_data_does_not_call_it_free() -> None:
     explained = explain_prefix(
-        replace(snapshot(), latest={"transit-a": shown.SILENT, "transit-b": shown.READING_B}),
+        replace(snapshot(), latest={"transit-a": measured.SILENT, "transit-b": measured.READING_B}),
         (shown.decision(proposes=False),),
-        shown.EYEBALL,
+        measured.EYEBALL,
     )
-    text = render_explain.explain(documents.explain_document(explained, at=shown.NOW))
+    text = render_explain.explain(documents.explain_document(explained, at=measured.NOW))
     lines = {line.split()[0]: line for line in text.split("\n\n")[-2].splitlines()}
     assert "not known" in lines["transit-a"]
     assert " no " in lines["transit-b"]
 
 
 def test_the_log_is_read_oldest_first() -> None:
-    newer = replace(shown.EVENT, at=shown.NOW, kind="confirm")
+    newer = replace(shown.EVENT, at=measured.NOW, kind="confirm")
     rows = map(documents.event_document, (newer, shown.EVENT))
-    lines = render_status.events(documents.listing("events", rows, at=shown.NOW)).splitlines()
+    lines = render_status.events(documents.listing("events", rows, at=measured.NOW)).splitlines()
     assert ["approve" in lines[1], "confirm" in lines[2]] == [True, True]
 
 
@@ -301,7 +307,9 @@ def test_a_proposal_that_waits_for_a_second_person_says_whose_approval_it_has() 
 
 
 def test_scorecards_show_means_by_kind_the_changes_and_wider_bands() -> None:
-    document = documents.scorecards_document(shown.scorecards(), at=shown.NOW, since=shown.ago(86400), widening=1.5)
+    document = documents.scorecards_document(
+        shown.scorecards(), at=measured.NOW, since=measured.ago(86400), widening=1.5
+    )
     assert render_prediction.scorecards(document).splitlines() == [
         "PREDICTED          COUNT  TOP-1  OF MOVED  ERROR  MISPROJECTED  IN BAND  TOP-1 OVER TIME",
         "changes                1    91%       90%    7.5            8%      50%  █",
@@ -316,13 +324,15 @@ def test_scorecards_show_means_by_kind_the_changes_and_wider_bands() -> None:
 
 
 def test_without_scores_it_says_when_there_will_be_some() -> None:
-    document = documents.scorecards_document([], at=shown.NOW, since=shown.ago(86400), widening=1.0)
+    document = documents.scorecards_document([], at=measured.NOW, since=measured.ago(86400), widening=1.0)
     assert render_prediction.scorecards(document).startswith("nothing was scored since 2026-01-11T19:40:30Z: ")
 
 
 def test_a_sender_is_shown_with_its_reasons() -> None:
     vector = {"transit-a": 0, "transit-b": 1}
-    document = documents.ingress_document([(shown.belief(), 2.2e9)], at=shown.NOW, prefix=shown.EYEBALL, vector=vector)
+    document = documents.ingress_document(
+        [(shown.belief(), 2.2e9)], at=measured.NOW, prefix=measured.EYEBALL, vector=vector
+    )
     text = render_prediction.sender(document)
     assert "AS64496  towards 198.51.100.0/24, prepends now: transit-a 0, transit-b 1" in text
     assert "transit-b       75%     2" in text
@@ -331,7 +341,7 @@ def test_a_sender_is_shown_with_its_reasons() -> None:
 
 
 def test_where_nobody_is_seen_it_says_so() -> None:
-    document = documents.ingress_document([], at=shown.NOW, prefix=shown.EYEBALL, vector={})
+    document = documents.ingress_document([], at=measured.NOW, prefix=measured.EYEBALL, vector={})
     assert render_prediction.ingress(document) == "no sender of a known AS is seen towards 198.51.100.0/24"
 
 
@@ -342,8 +352,8 @@ def test_a_proposal_says_which_routers_hold_it() -> None:
 
 
 def test_status_shows_who_tells_by_bmp_and_which_of_their_sessions_are_down() -> None:
-    lost = replace(shown.WITNESS, router="edge2", connected=False, reason="evil\x1b[2J", sessions=())
-    rows = [documents.witness_document(row) for row in (shown.WITNESS, lost)]
+    lost = replace(measured.WITNESS, router="edge2", connected=False, reason="evil\x1b[2J", sessions=())
+    rows = [documents.witness_document(row) for row in (measured.WITNESS, lost)]
     text = render_status.status(shown.status_document(witness=rows))
     assert text.split("\n\n")[2].splitlines() == [
         "witness",
@@ -354,8 +364,8 @@ def test_status_shows_who_tells_by_bmp_and_which_of_their_sessions_are_down() ->
 
 
 def test_status_shows_who_tells_on_a_witness_session() -> None:
-    lost = replace(shown.WITNESS_SESSION, router="edge3", connected=False, reason="the router closed it")
-    rows = [documents.witness_document(row) for row in (shown.WITNESS_SESSION, lost)]
+    lost = replace(measured.WITNESS_SESSION, router="edge3", connected=False, reason="the router closed it")
+    rows = [documents.witness_document(row) for row in (measured.WITNESS_SESSION, lost)]
     assert render_status.status(shown.status_document(witness=rows)).split("\n\n")[2].splitlines() == [
         "witness",
         "  edge2  witness session up 30m, 2 routes",
@@ -369,10 +379,10 @@ def test_without_a_witness_status_shows_none() -> None:
 
 def test_a_prefix_shows_what_each_router_says() -> None:
     document = documents.prefix_document(
-        shown.NETWORK.prefixes[0],
-        network=shown.NETWORK,
-        live=shown.NETWORK.home(),
-        matrix=shown.matrix(),
+        measured.NETWORK.prefixes[0],
+        network=measured.NETWORK,
+        live=measured.NETWORK.home(),
+        matrix=measured.matrix(),
         proofs=shown.PROOF.routers,
     )
     assert "  on edge2  proven: has selected it" in render_traffic.prefix(document)
@@ -380,18 +390,18 @@ def test_a_prefix_shows_what_each_router_says() -> None:
 
 def test_experiments_say_what_teaches_most_and_what_is_next() -> None:
     window = DailyWindow.parse("02:00-04:30")
-    document = documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal=None)
+    document = documents.experiments_document([shown.experiment()], at=measured.NOW, window=window, proposal=None)
     assert render_prediction.experiments(document).splitlines() == [
         "PREFIX           FIRST      SECOND      TEACHES  SENDERS  TRAFFIC  SEEN  NEXT                 MOST FROM",
         "198.51.100.0/24  transit-a  transit-b  0.62 bit       12    3.00M  no    step 1: FIRST alone  AS64496",
         "",
         "nothing has been announced. to ask for approval (at 02:00-04:30 UTC): teagent experiment plan --propose",
     ]
-    made = documents.experiments_document([shown.experiment()], at=shown.NOW, window=window, proposal="p-1")
+    made = documents.experiments_document([shown.experiment()], at=measured.NOW, window=window, proposal="p-1")
     assert render_prediction.experiments(made).endswith(
         "proposed as p-1; it can be approved at 02:00-04:30 UTC: teagent proposal p-1"
     )
-    none = documents.experiments_document([], at=shown.NOW, window=window, proposal=None)
+    none = documents.experiments_document([], at=measured.NOW, window=window, proposal=None)
     assert render_prediction.experiments(none).startswith("there is nothing to try out")
 
 

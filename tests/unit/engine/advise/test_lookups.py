@@ -8,11 +8,11 @@ from teagent.engine.advise.found import facts_of
 from teagent.engine.advise.lookups import links_in, lookups, prefixes_in
 from teagent.model.what_if import parse_wish
 from teagent.wire.control import check_arguments
-from tests.fakes import shown
+from tests.fakes import measured
 from tests.fakes.desk import Desk
 
-NETWORK, LIVE = shown.NETWORK, shown.NETWORK.home()
-PREFIX = str(shown.EYEBALL)
+NETWORK, LIVE = measured.NETWORK, measured.NETWORK.home()
+PREFIX = str(measured.EYEBALL)
 
 
 def typed(question: str) -> list[str]:
@@ -24,8 +24,8 @@ def test_a_prefix_in_the_question_is_explained_first() -> None:
 
 
 def test_an_address_means_the_prefix_that_covers_it() -> None:
-    address = str(next(shown.EYEBALL.hosts()))
-    assert prefixes_in(f"Is {address}, or 192.168.1.1, down?", NETWORK) == (shown.EYEBALL,)
+    address = str(next(measured.EYEBALL.hosts()))
+    assert prefixes_in(f"Is {address}, or 192.168.1.1, down?", NETWORK) == (measured.EYEBALL,)
 
 
 @pytest.mark.parametrize(
