@@ -31,8 +31,9 @@ from teagent.relay.refusal import Refusal
 from teagent.relay.relay import Relay
 from tests.fakes.proposals import NOW, example_proposal
 from tests.faults.figure import Figure, Options
-from tests.unit.relay.conftest import ALLOW, StillClock
+from tests.unit.relay.conftest import ALLOW
 from tests.unit.relay.exabgp_double import ExabgpDouble
+from tests.unit.relay.setting import StillClock
 
 REQUESTS = 150
 COMPACT_AFTER_BYTES = 2000

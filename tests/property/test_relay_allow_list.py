@@ -22,8 +22,9 @@ from teagent.relay.dry_run import dry_run
 from teagent.relay.journal import Journal
 from teagent.relay.relay import Relay
 from teagent.relay.server import Client, Clients, Server
-from tests.unit.relay.conftest import ALLOW, StillClock
+from tests.unit.relay.conftest import ALLOW
 from tests.unit.relay.exabgp_double import ExabgpDouble
+from tests.unit.relay.setting import StillClock
 
 NOW = StillClock().wall()
 ALLOWED = allow_list.parse(json.dumps({**ALLOW, "withhold": True, "burst": 1_000_000}).encode())

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
+
+from tests.unit.relay.setting import Setting, StillClock
 
 ALLOW: dict[str, Any] = {
     "version": 1,
@@ -42,25 +45,15 @@ def write_allow(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-class StillClock:
-    """A clock that moves only when told. `wall` may be stepped alone."""
-
-    def __init__(self) -> None:
-        self.boot = "boot-1"
-        self.now = 1_760_000_000.0
-        self.up = 5000.0
-
-    def wall(self) -> float:
-        return self.now
-
-    def uptime(self) -> float:
-        return self.up
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        self.up += seconds
-
-
 @pytest.fixture
 def still() -> StillClock:
     return StillClock()
+
+
+@pytest_asyncio.fixture
+async def setting(tmp_path, still, write_allow):
+    setting = Setting(tmp_path, still, write_allow)
+    await setting.turn()
+    setting.exabgp.commands.clear()
+    yield setting
+    setting.relay.journal.close()

@@ -2,100 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
 import ipaddress
-import os
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from teagent.relay import journal as journal_module
-from teagent.relay.journal import Journal
-from teagent.relay.protocol import Announce, Confirm, Override, Signal, WithdrawRequest
+from teagent.relay.protocol import Confirm, WithdrawRequest
 from teagent.relay.refusal import Refusal
-from teagent.relay.relay import LOOK_SECONDS, Relay
-from tests.unit.relay.conftest import ALLOW, StillClock
-from tests.unit.relay.exabgp_double import ExabgpDouble
+from teagent.relay.relay import LOOK_SECONDS
+from tests.unit.relay.setting import BOTH, PREFIX, Setting, command, refused, request, withdrawal
 
 pytestmark = pytest.mark.asyncio
-
-PREFIX = ipaddress.ip_network("198.51.100.0/24")
-BOTH = ("192.0.2.65", "192.0.2.73")
-
-
-def command(neighbor: str, *tags: str, prefix: str = "198.51.100.0/24") -> str:
-    return f"neighbor {neighbor} announce route {prefix} next-hop 192.0.2.254 large-community [ {' '.join(tags)} ]"
-
-
-def withdrawal(neighbor: str, prefix: str = "198.51.100.0/24") -> str:
-    return f"neighbor {neighbor} withdraw route {prefix}"
-
-
-def request(a: int, b: int, *, owner: str = "p-1", deadline: float | None = None, prefix: Any = PREFIX) -> Announce:
-    signals = (Signal(link_id=1, prepend=a), Signal(link_id=2, prepend=b))
-    return Announce(override=Override(prefix=prefix, signals=signals), owner=owner, deadline=deadline)
-
-
-class Setting:
-    """A relay with its ExaBGP; `die` and `revive` are a crash of the relay alone."""
-
-    def __init__(self, directory, still: StillClock, write_allow: Callable[..., Any]) -> None:
-        self.exabgp = ExabgpDouble(*BOTH)
-        self.still = still
-        self.write_allow = write_allow
-        self.allow_path = write_allow()
-        self.journal_path = directory / "journal"
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.relay = self.new_relay()
-
-    def new_relay(self) -> Relay:
-        return Relay(
-            allow_path=self.allow_path,
-            allow_owners=frozenset({0, os.getuid()}),
-            freeze_file=self.journal_path.with_name("freeze"),
-            journal=Journal(self.journal_path),
-            pipe=self.exabgp.pipe,
-            clock=self.still,
-            tell=lambda event, **fields: self.events.append((event, fields)),
-            log=lambda _line: None,
-        )
-
-    async def turn(self) -> None:
-        """Lets the relay do what it does by itself, once."""
-        self.relay._not_before = 0.0
-        running = asyncio.ensure_future(self.relay.run())
-        for _ in range(400):
-            await asyncio.sleep(0)
-        with contextlib.suppress(asyncio.CancelledError):
-            running.cancel()
-            await running
-
-    async def restart(self) -> None:
-        self.relay.journal.close()
-        self.relay = self.new_relay()
-        await self.turn()
-
-    def held(self) -> dict[str, str]:
-        return {str(prefix): entry.owner for prefix, entry in self.relay.journal.entries.items()}
-
-
-@pytest_asyncio.fixture
-async def setting(tmp_path, still, write_allow):
-    setting = Setting(tmp_path, still, write_allow)
-    await setting.turn()
-    setting.exabgp.commands.clear()
-    yield setting
-    setting.relay.journal.close()
-
-
-async def refused(awaitable) -> tuple[str, str]:
-    with pytest.raises(Refusal) as caught:
-        await awaitable
-    return (caught.value.kind, caught.value.rule)
 
 
 async def test_an_override_goes_to_each_neighbor_of_its_family_after_it_is_on_record(setting):
@@ -224,16 +142,6 @@ async def test_an_expired_replacement_gives_way_to_the_confirmed_one_even_after_
     assert {tuple(tags) for _, tags in setting.exabgp.routes.values()} == {("64500:1:11", "64500:1:20")}
 
 
-async def test_an_expired_replacement_goes_home_when_the_one_before_is_no_longer_allowed(setting):
-    await setting.relay.announce(request(3, 0))
-    await setting.relay.announce(request(1, 0, owner="p-2", deadline=setting.still.wall() + 60))
-    setting.write_allow(max_prepend=2)
-    setting.still.advance(61)
-    await setting.turn()
-    assert setting.held() == {}
-    assert setting.exabgp.routes == {}
-
-
 async def test_confirming_what_is_anothers_or_too_late_or_not_there_is_refused(setting):
     await setting.relay.announce(request(1, 0, deadline=setting.still.wall() + 60))
     for confirm, rule, wait in (
@@ -310,85 +218,6 @@ async def test_the_end_of_rib_waits_until_the_replay_succeeded(setting):
     assert setting.exabgp.commands[-1] == "neighbor 192.0.2.73 announce eor ipv4 unicast"
 
 
-async def test_without_a_usable_allow_list_nothing_on_the_wire_is_touched(setting):
-    await setting.relay.announce(request(1, 0))
-    setting.allow_path.write_text("{")
-    setting.exabgp.commands.clear()
-    await setting.restart()
-    assert setting.exabgp.commands == []
-    assert await refused(setting.relay.announce(request(1, 0))) == ("refused", "allow_list")
-    setting.write_allow()
-    await setting.turn()
-    assert setting.relay.state()["in_step"]
-    assert len(setting.exabgp.routes) == 2
-
-
-async def test_a_bad_new_allow_list_leaves_the_last_good_one_in_force_and_says_so(setting):
-    setting.allow_path.write_text("{")
-    assert await setting.relay.announce(request(1, 0)) == {"acked": True}
-    assert "not JSON" in setting.relay.state()["allow_list"]["problem"]
-
-
-async def test_a_narrower_allow_list_takes_back_what_it_no_longer_allows(setting):
-    await setting.relay.announce(request(3, 0))
-    setting.write_allow(max_prepend=2)
-    await setting.turn()
-    assert setting.exabgp.routes == {}
-    assert setting.held() == {}
-    assert ("disallowed", {"prefix": "198.51.100.0/24", "owner": "p-1", "rule": "max_prepend"}) in setting.events
-
-
-async def test_a_neighbor_that_leaves_the_allow_list_is_told_to_forget(setting):
-    await setting.relay.announce(request(1, 0))
-    setting.write_allow(neighbors=ALLOW["neighbors"][:1])
-    await setting.turn()
-    assert set(setting.exabgp.routes) == {("192.0.2.65", "198.51.100.0/24")}
-
-
-async def test_the_budget_and_the_rate_are_kept_and_do_not_stand_in_the_way_of_going_back(setting):
-    setting.write_allow(max_overrides=1, burst=2, changes_per_minute=1)
-    await setting.relay.announce(request(1, 0))
-    six = request(1, 0, prefix=ipaddress.ip_network("2001:db8:100::/44"))
-    assert await refused(setting.relay.announce(six)) == ("refused", "max_overrides")
-    await setting.relay.announce(request(2, 0, owner="p-2", deadline=setting.still.wall() + 60))
-    assert await refused(setting.relay.announce(request(3, 0))) == ("refused", "rate")
-    await setting.relay.announce(request(1, 0, owner="p-1"))
-    assert setting.held() == {"198.51.100.0/24": "p-1"}
-
-
-async def test_a_freeze_refuses_the_new_and_lets_go_back_to_what_was_confirmed(setting):
-    await setting.relay.announce(request(1, 0))
-    await setting.relay.announce(request(2, 0, owner="p-2", deadline=setting.still.wall() + 60))
-    setting.relay.freeze(frozen=True)
-    assert await refused(setting.relay.announce(request(3, 0))) == ("refused", "frozen")
-    assert await setting.relay.announce(request(1, 0, owner="p-1")) == {"acked": True}
-    await setting.relay.withdraw(WithdrawRequest(prefix=PREFIX, owner="p-1"))
-    assert await refused(setting.relay.announce(request(1, 0))) == ("refused", "frozen")
-
-
-async def test_the_freeze_file_refuses_the_new_lets_go_back_and_thaws_when_it_is_gone(setting):
-    await setting.relay.announce(request(1, 0))
-    await setting.relay.announce(request(2, 0, owner="p-2", deadline=setting.still.wall() + 60))
-    file = setting.journal_path.with_name("freeze")
-    file.symlink_to("nowhere")
-    assert await refused(setting.relay.announce(request(3, 0))) == ("refused", "frozen")
-    assert (setting.relay.state()["frozen"], setting.relay.state()["freeze_file"]) == (True, True)
-    assert setting.relay.freeze(frozen=False) == {"frozen": True, "freeze_file": True}
-    assert await setting.relay.announce(request(1, 0, owner="p-1")) == {"acked": True}
-    await setting.relay.withdraw(WithdrawRequest(prefix=PREFIX, owner="p-1"))
-    file.unlink()
-    assert await setting.relay.announce(request(1, 0)) == {"acked": True}
-
-
-async def test_a_deadline_brings_home_while_the_freeze_file_is_there(setting):
-    await setting.relay.announce(request(1, 0, deadline=setting.still.wall() + 60))
-    setting.journal_path.with_name("freeze").touch()
-    setting.still.advance(61)
-    await setting.turn()
-    assert setting.held() == {}
-    assert setting.exabgp.routes == {}
-
-
 async def test_what_exabgp_lost_without_a_word_is_put_back_at_the_next_look(setting):
     await setting.relay.announce(request(1, 0))
     setting.exabgp.routes.clear()
@@ -397,28 +226,6 @@ async def test_what_exabgp_lost_without_a_word_is_put_back_at_the_next_look(sett
     setting.still.advance(LOOK_SECONDS)
     await setting.turn()
     assert {neighbor for neighbor, _ in setting.exabgp.routes} == set(BOTH)
-
-
-async def test_an_allow_list_that_others_could_write_is_not_used_until_they_cannot(setting):
-    setting.write_allow(max_prepend=2)
-    setting.allow_path.chmod(0o666)
-    await setting.turn()
-    assert "others than its owner may write it" in setting.relay.state()["allow_list"]["problem"]
-    assert setting.relay.allow.max_prepend == 3
-    setting.allow_path.chmod(0o644)
-    await setting.turn()
-    assert setting.relay.state()["allow_list"]["problem"] is None
-    assert setting.relay.allow.max_prepend == 2
-
-
-async def test_an_allow_list_is_tried_again_when_the_fault_was_in_its_directory(setting):
-    setting.allow_path.parent.chmod(0o777)
-    setting.write_allow(max_prepend=2)
-    await setting.turn()
-    assert "may write into" in setting.relay.state()["allow_list"]["problem"]
-    setting.allow_path.parent.chmod(0o755)
-    await setting.turn()
-    assert setting.relay.allow.max_prepend == 2
 
 
 async def test_withdrawing_what_is_not_held_is_done_already(setting):

@@ -17,8 +17,8 @@ import pytest
 from teagent.relay.journal import Journal
 from teagent.relay.relay import Relay
 from teagent.relay.server import Clients, Server
-from tests.unit.relay.conftest import StillClock
 from tests.unit.relay.exabgp_double import ExabgpDouble
+from tests.unit.relay.setting import StillClock
 
 REQUEST = b'{"version":1,"id":1,"do":"nonsense"}\n'
 
