@@ -2,7 +2,7 @@
 
 A unit has weights of habits over its slots, and a slot that it is on. What it answers to a vector depends on nothing
 but the prepends of its slots. Among many vectors these are the same few again and again, and for all prefixes that are
-announced alike: each is worked out once, for all units that are asked the same in one product of matrices, and kept.
+announced alike: each is worked out once, for many units in one product of matrices, and kept.
 
 Beside what was learned the graph may have a say: who is not moved by it stays. It knows nothing of habits, but of where
 a sender is now it needs no explanation.
@@ -25,14 +25,10 @@ from teagent.model.announcement import PREPEND_HARD_MAX
 
 DIGITS = PREPEND_HARD_MAX + 2
 """All prepends that can be announced, and one that stands for links that do not announce."""
-_Job = tuple[int, bool, int, tuple[int, ...], tuple[tuple[int, ...], ...]]
-"""The slot that units are on, whether they were seen there, how many answers they gave already; the prepends that their
-slots have, and those that they are asked about.
-"""
 REMEMBERED = 8
 """So many lists of vectors are known again: prefixes that are announced alike are asked about the same ones."""
-BLOCK = 4096
-"""So many units at once: what is worked with stays within a few MiB."""
+BLOCK = 128
+"""So many units at once: the more there are, the more of them are worked out for what only others are asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,8 +125,7 @@ class Answers:
         prepends = np.array(afters, dtype=np.int64).reshape(len(afters), -1)
         if ((prepends < 0) | (prepends >= DIGITS - 1) & (prepends < WITHHELD)).any():
             raise ValueError(f"prepends are 0 to {PREPEND_HARD_MAX}")
-        digits = np.where(prepends >= WITHHELD, DIGITS - 1, prepends)
-        code = _packed(digits[:, self.places], DIGITS)
+        code = _packed(_digits(prepends)[:, self.places], DIGITS)
         row = np.arange(len(self.places))
         missing = np.nonzero(self._column[row, code] < 0)
         combination, number = np.divmod(
@@ -158,8 +153,9 @@ class Answers:
         """At which links `units` (u) have their slots, and their chances to come by these, both (u, S)."""
         (column,) = self.columns([after])
         combination = self.combination[units]
-        chance: Weights = np.minimum(self.chance[units, column[combination]], np.float32(1))
-        return self.places[combination], chance
+        place = units * self.chance.shape[1] + column[combination]
+        chance: Weights = self.chance.reshape(-1, self._width).take(place, axis=0)
+        return self.places.take(combination, axis=0), np.minimum(chance, np.float32(1))
 
     def _work_out(self) -> None:
         """What is missing."""
@@ -169,52 +165,55 @@ class Answers:
         most = int(self.asked.max())
         if most > self.chance.shape[1]:
             self._grow(len(self.at), most)
-        jobs = list(self._jobs(late))
-        said = self._said([job for job, _ in jobs]) if self._graph > 0 else {}
-        for (slot, owned, done, there, todo), rows in jobs:
-            for low in range(0, len(rows), BLOCK):
-                part, columns = rows[low : low + BLOCK], slice(done, done + len(todo))
-                found = _chances(self._weights[self._source[part]], slot, todo, None if owned else there)
-                found = found.reshape(len(part), len(todo), self._width)
-                if self._graph > 0:
-                    told = said[slot, there].of_each(todo)
-                    found += self._graph * (told[self._pattern[part]].reshape(found.shape) - found)
-                self.chance[part, columns] = found
-        self._done[late] = self.asked[self.combination[late]]
+        there = _packed(_digits(np.array(self.before))[self.places], DIGITS)
+        # In this order neighbors are asked much the same, and for the same reason.
+        of_late = self.combination[late]
+        reason = np.where(self._owned[late], 0, there[of_late] + 1)
+        order = np.lexsort((of_late, self._code[of_late, self._done[late]], reason, self.at[late]))
+        late, reason = late[order], reason[order]
+        slot, combination, done = self.at[late], self.combination[late], self._done[late]
+        count = self.asked[combination] - done
+        ends = np.cumsum(count)
+        unit = np.repeat(np.arange(len(late)), count)
+        column = np.arange(len(unit)) + np.repeat(done + count - ends, count)
+        code = self._code[combination[unit], column]
+        found = self._by_habits(self._source[late], slot, reason, ends, code)
+        found /= np.where(reason[unit] > 0, np.einsum("ns->n", found), np.float32(1))[:, None]
+        if self._graph > 0:
+            behind = kinds(self._width).patterns[self._pattern[late]].take(unit, axis=0)
+            was, now = (_prepends(self._width).take(each, axis=0) for each in (there[combination][unit], code))
+            found += self._graph * (by_graph(behind, slot[unit], was, now) - found)
+        self.chance[late[unit], column] = found
+        self._done[late] = done + count
 
-    @staticmethod
-    def _said(jobs: Sequence[_Job]) -> dict[tuple[int, tuple[int, ...]], _Said]:
-        """What the graph says, by slot and the prepends that there are: all that the jobs ask of each at once."""
-        asked: dict[tuple[int, tuple[int, ...]], list[tuple[int, ...]]] = {}
-        for slot, _, _, there, todo in jobs:
-            asked.setdefault((slot, there), []).extend(todo)
-        said = {key: _said(*key) for key in asked}
-        for key, afters in asked.items():
-            said[key].expect(afters)
-        return said
+    def _by_habits(self, source: Ints, slot: Ints, reason: Ints, ends: Ints, code: Ints) -> Weights:
+        """(n, S) of units (u) with weights from `source` (u), ascending by the `slot` (u) that they are on and by
+        `reason` (u): how much goes where under the prepends `code` (n). Those of each unit end at its place in `ends`
+        (u). Who is not owned is there for a reason, the prepends that were there and 1: only those habits count that
+        would have taken it there.
+        """
+        found: Weights = np.empty((len(code), self._width), dtype=np.float32)
+        begins = ends - np.diff(ends, prepend=0)
+        for rows in _blocks(slot):
+            on, part = int(slot[rows.start]), slice(int(begins[rows.start]), int(ends[rows.stop - 1]))
+            weights = self._weights[source[rows]]
+            first = np.flatnonzero(np.diff(reason[rows], prepend=-1))
+            for same, why in zip(np.split(weights, first[1:]), reason[rows][first].tolist(), strict=True):
+                if why > 0:
+                    np.multiply(same, _because(self._width, on, why - 1), out=same)
+            asked, which = np.unique(code[part], return_inverse=True)
+            onto = np.concatenate([_onto(self._width, on, each) for each in asked.tolist()])
+            of_unit = np.repeat(np.arange(len(weights)), ends[rows] - begins[rows])
+            of_all = (weights @ onto.T).reshape(-1, self._width)
+            found[part] = of_all.take(of_unit * len(asked) + which.reshape(-1), axis=0)
+        return found
 
-    def _jobs(self, late: Ints) -> Iterator[tuple[_Job, Ints]]:
-        """Which units are asked the same, on the same slot and for the same reasons."""
-        # Units that differ in nothing that counts are looked at once, then those that are asked the same go together.
-        alike = ((self.combination[late] * self._width + self.at[late]) * 2 + self._owned[late]) * DIGITS**self._width
-        _, first, number = np.unique(alike + self._done[late], return_index=True, return_inverse=True)
-        of_each = late[first]
-        combination, done = self.combination[of_each], self._done[of_each]
-        there = np.array(self.before)[self.places[combination]]
-        codes = self._code[combination, int(done.min()) : int(self.asked.max())]
-        same = np.column_stack((self.at[of_each], self._owned[of_each], done, there, codes))
-        order = np.lexsort(same.T)
-        new = np.append(True, (np.diff(same[order], axis=0) != 0).any(axis=1))
-        job = np.empty(len(order), dtype=np.int64)
-        job[order] = np.cumsum(new) - 1
-        of_late = job[number.reshape(-1)]
-        ends = np.cumsum(np.bincount(of_late))
-        groups = np.split(late[np.argsort(of_late, kind="stable")], ends[:-1])
-        for place, rows in zip(order[new].tolist(), groups, strict=True):
-            unit, known, which = int(of_each[place]), int(done[place]), int(combination[place])
-            asked = self._code[which, known : self.asked[which]].tolist()
-            todo = tuple(_unpacked(number, self._width) for number in asked)
-            yield (int(self.at[unit]), bool(self._owned[unit]), known, tuple(there[place].tolist()), todo), rows
+
+def _blocks(slot: Ints) -> Iterator[slice]:
+    """Up to BLOCK units in a row that are on the same `slot` (u)."""
+    ends = np.append(np.flatnonzero(np.diff(slot)) + 1, len(slot)).tolist()
+    for first, end in zip([0, *ends], ends, strict=False):
+        yield from (slice(low, min(low + BLOCK, end)) for low in range(first, end, BLOCK))
 
 
 class _Numbered:
@@ -240,74 +239,47 @@ class _Numbered:
         return number[back.reshape(-1)], first[new]
 
 
-def _chances(weights: Weights, slot: int, afters: Sequence[tuple[int, ...]], before: tuple[int, ...] | None) -> Weights:
-    """(rows times afters, S) of units on `slot`; with `before`, only as far as they would have been there."""
-    onto = np.concatenate([_onto(after, slot, before) for after in afters])
-    found: Weights = (weights @ onto.T).reshape(-1, len(afters[0]))
-    if before is not None:
-        found /= found.sum(axis=1, keepdims=True)
-    return found
-
-
 @lru_cache(maxsize=4096)
-def _onto(after: tuple[int, ...], slot: int, before: tuple[int, ...] | None) -> Weights:
-    """(S, H) what each habit counts towards each slot; not to be written to. Few are asked, and often."""
-    width = len(after)
-    result: Weights = (answers(width, after, slot) == np.arange(width)[:, None]).astype(np.float32)
-    if before is not None:
-        there = answers(width, before, slot) == slot
-        result *= np.where(there, np.float32(1 - ERROR), np.float32(ERROR))
+def _onto(width: int, slot: int, asked: int) -> Weights:
+    """(S, H) which slot each habit takes under these prepends; not to be written to. Few are asked, and often."""
+    taken = answers(width, _unpacked(asked, width), slot)
+    result: Weights = (taken == np.arange(width)[:, None]).astype(np.float32)
     result.flags.writeable = False
     return result
 
 
-class _Said:
-    """What the graph says of senders on `slot` with each of the patterns that there are: of each vector once."""
-
-    def __init__(self, slot: int, before: tuple[int, ...]) -> None:
-        self._slot, self._before = slot, before
-        self._known: dict[tuple[int, ...], Weights] = {}
-
-    def expect(self, afters: Sequence[tuple[int, ...]]) -> None:
-        """What `of_each` will be asked for is worked out together."""
-        new = list({after: None for after in afters if after not in self._known})
-        if new:
-            found = by_graph(kinds(len(self._before)).patterns, self._slot, self._before, new)
-            self._known.update(zip(new, found.transpose(1, 0, 2).copy(), strict=True))
-
-    def of_each(self, afters: Sequence[tuple[int, ...]]) -> Weights:
-        """(patterns, V * S) for each of V vectors, all of them expected."""
-        return np.concatenate([self._known[after] for after in afters], axis=1)
+@lru_cache(maxsize=4096)
+def _because(width: int, slot: int, there: int) -> Weights:
+    """(H) how likely a unit with each habit would be on `slot` under these prepends; not to be written to."""
+    takes = answers(width, _unpacked(there, width), slot) == slot
+    result: Weights = np.where(takes, np.float32(1 - ERROR), np.float32(ERROR))
+    result.flags.writeable = False
+    return result
 
 
-@lru_cache(maxsize=64)
-def _said(slot: int, before: tuple[int, ...]) -> _Said:
-    """Few are asked, and often."""
-    return _Said(slot, before)
-
-
-def by_graph(behind: Ints, slot: int, before: tuple[int, ...], afters: Sequence[tuple[int, ...]]) -> Weights:
-    """(n, V, S) for units on `slot`, of which each link is so many hops `behind` (n, S) the nearest, as patterns have
-    it: to which slots they go under each of V vectors. A unit stays unless the least of hops and prepends is elsewhere
-    now than it was `before`; then it goes there, to each of the equals alike.
+def by_graph(behind: Ints, slot: Ints, before: Ints, after: Ints) -> Weights:
+    """(n, S) to which slots units on `slot` (n) go, of which each link is so many hops `behind` (n, S) the nearest, as
+    patterns have it. A unit stays unless the least of hops and prepends is elsewhere now, `after` (n, S), than it was
+    `before` (n, S); then it goes there, to each of the equals alike.
     """
     # Slots come first in what is worked with: what is reckoned along a short last axis takes many times as long.
-    here = (np.arange(behind.shape[1]) == slot)[:, None, None]
-    hops = np.where(behind == UNREACHED, WITHHELD // 2, behind).T  # nearer than a link that is withheld
-    was, then = (
-        _taken(hops.astype(np.int16, "C")[:, :, None] + np.array(vectors).T.astype(np.int16, "C")[:, None], here)
-        for vectors in ([before], afters)
-    )
-    goes = (then != was).any(axis=0) & ~then[slot]
+    here = np.arange(behind.shape[1])[:, None] == slot
+    hops = np.where(behind == UNREACHED, WITHHELD // 2, behind)  # nearer than a link that is withheld
+    was, then = (_taken((hops + prepends).T.astype(np.int16, "C"), here) for prepends in (before, after))
+    goes = (then != was).any(axis=0) & ~(then & here).any(axis=0)
     result = np.where(goes, then, here).astype(np.float32)
     result /= result.sum(axis=0)
-    return np.moveaxis(result, 0, 2)
+    return result.T
 
 
 def _taken(cost: npt.NDArray[np.int16], here: Flags) -> Flags:
-    """(S, n, V) the links of the least cost (S, n, V); only the one where a unit is, if that is among them."""
+    """(S, n) the links of the least cost (S, n); only the one where a unit is, if that is among them."""
     least: Flags = cost == cost.min(axis=0)
     return np.where((least & here).any(axis=0), here, least)
+
+
+def _digits(prepends: Ints) -> Ints:
+    return np.where(prepends >= WITHHELD, DIGITS - 1, prepends)
 
 
 def _packed(rows: Ints, base: int) -> Ints:
@@ -316,7 +288,14 @@ def _packed(rows: Ints, base: int) -> Ints:
     return result
 
 
-@lru_cache(maxsize=DIGITS**3)
 def _unpacked(number: int, width: int) -> tuple[int, ...]:
-    digits = [number // DIGITS**slot % DIGITS for slot in range(width)]
-    return tuple(WITHHELD if digit == DIGITS - 1 else digit for digit in digits)
+    return tuple(_prepends(width)[number].tolist())
+
+
+@lru_cache(maxsize=4)
+def _prepends(width: int) -> Ints:
+    """(numbers, S) the prepends that each number stands for; not to be written to."""
+    digits = np.arange(DIGITS**width)[:, None] // DIGITS ** np.arange(width) % DIGITS
+    result: Ints = np.where(digits == DIGITS - 1, WITHHELD, digits)
+    result.flags.writeable = False
+    return result

@@ -93,16 +93,18 @@ def test_no_units_have_no_answers():
 
 
 def by_the_graph(behind: list[int], on: int, before: tuple[int, ...], after: tuple[int, ...]) -> list[float]:
-    chances: list[float] = by_graph(np.array([behind]), on, before, [after])[0, 0].tolist()
+    chances: list[float] = by_graph(*map(np.array, ([behind], [on], [before], [after])))[0].tolist()
     return chances
 
 
 def test_many_senders_under_many_vectors_do_as_each_does_by_itself():
     behind = [[0, 2, 1], [1, 0, UNREACHED], [0, 0, 0], [UNREACHED] * 3, [5, 0, 1]]
-    afters = [(0, 1, 2), (3, 0, 0), (0, WITHHELD, 1), (5, 5, 0)]
-    found = by_graph(np.array(behind), 1, (0, 2, 0), afters)
-    assert found.tolist() == [[by_the_graph(row, 1, (0, 2, 0), after) for after in afters] for row in behind]
-    assert len({tuple(each) for row in found.tolist() for each in row}) >= 3
+    befores = [(0, 2, 0), (0, 0, 0), (1, 0, 0), (0, 2, 0), (0, WITHHELD, 0)]
+    afters = [(0, 1, 2), (3, 0, 0), (0, WITHHELD, 1), (5, 5, 0), (0, 1, 0)]
+    found = by_graph(np.array(behind), np.ones(5, dtype=np.int64), np.array(befores), np.array(afters))
+    each = zip(behind, befores, afters, strict=True)
+    assert found.tolist() == [by_the_graph(row, 1, before, after) for row, before, after in each]
+    assert len(set(map(tuple, found.tolist()))) >= 3
 
 
 def test_who_is_not_where_the_graph_says_stays_unless_the_change_moves_what_the_graph_says():
@@ -133,6 +135,6 @@ def test_the_graph_counts_as_much_as_is_said_beside_what_was_learned():
     learned, mixed = (foretold(units(5, 9, graph), before, afters) for graph in (0.0, 0.3))
     asked = units(5, 9)
     for unit, (places, on) in enumerate(zip(asked.places, asked.at.tolist(), strict=True)):
-        slots = [tuple(np.array(vector)[places].tolist()) for vector in (before, *afters)]
-        graph = by_graph(asked.behind[[unit]], on, slots[0], slots[1:])[0]
+        was, *then = (np.array(vector)[None, places] for vector in (before, *afters))
+        graph = np.concatenate([by_graph(asked.behind[[unit]], np.array([on]), was, each) for each in then])
         assert mixed[:, unit] == pytest.approx(0.7 * learned[:, unit] + 0.3 * graph, abs=1e-6)
