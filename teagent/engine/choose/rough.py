@@ -92,7 +92,7 @@ class Outcome:
     moved_high: Floats
 
     def only(self, plans: Ints) -> Outcome:
-        return Outcome(**{each.name: getattr(self, each.name)[plans] for each in fields(self)})
+        return Outcome(**{each.name: getattr(self, each.name).take(plans, axis=0) for each in fields(self)})
 
 
 class Rough:
@@ -251,9 +251,10 @@ def _and_none(of_parts: Columns) -> Columns:
 
 def _together(of_parts: Columns, plans: Ints) -> Columns:
     """Summed over the parts of each of `plans` (N, depth)."""
-    result = of_parts[plans[:, 0]]
+    # What `take` does with whole rows in a fraction of the time that an index takes.
+    result = of_parts.take(plans[:, 0], axis=0)
     for part in plans.T[1:]:
-        result += of_parts[part]
+        result += of_parts.take(part, axis=0)
     return result
 
 

@@ -62,7 +62,7 @@ class Outcomes:
     most: Floats
 
     def only(self, cases: Ints) -> Outcomes:
-        return Outcomes(**{each.name: getattr(self, each.name)[cases] for each in fields(self)})
+        return Outcomes(**{each.name: getattr(self, each.name).take(cases, axis=0) for each in fields(self)})
 
     def low(self, noise_bps: Floats) -> Floats:
         """(C) 5 % quantiles; `noise_bps` (C) is the 90 % half-width of further noise."""
@@ -130,7 +130,8 @@ def _given(correlation: float) -> _Given:
 
 def _interpolated(table: Floats, probability: Floats) -> Floats:
     level, over = _between(probability)
-    result: Floats = table[level] * (1 - over)[..., None] + table[level + 1] * over[..., None]
+    below, above = (table.take(each, axis=0) for each in (level, level + 1))
+    result: Floats = below * (1 - over)[..., None] + above * over[..., None]
     return result
 
 

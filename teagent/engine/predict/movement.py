@@ -121,15 +121,19 @@ class Cells:
     """Sums of columns by the cell (N) of a table of K times K that each belongs to."""
 
     def __init__(self, cell: Ints, width: int) -> None:
-        self._order = np.argsort(cell, kind="stable")
-        ordered = cell[self._order]
+        self.order = np.argsort(cell, kind="stable")
+        ordered = cell[self.order]
         first: Flags = np.diff(ordered, prepend=-1) > 0
         self._starts, self._width = np.flatnonzero(first), width
         self._cell = ordered[self._starts]
 
     def summed(self, values: Probabilities) -> Floats:
         """(V, K, K) of (V, N)."""
+        return self.summed_in_order(values[:, self.order])
+
+    def summed_in_order(self, values: Probabilities) -> Floats:
+        """As `summed`, of columns in this `order`."""
         result = np.zeros((len(values), self._width * self._width))
         if len(self._starts):
-            result[:, self._cell] = np.add.reduceat(values[:, self._order], self._starts, axis=1)
+            result[:, self._cell] = np.add.reduceat(values, self._starts, axis=1)
         return result.reshape(-1, self._width, self._width)
