@@ -31,7 +31,6 @@ class Senders:
             self.named[:] = False
             self.named[np.argpartition(-columns.bps, NAMED)[:NAMED]] = True
         self.others = np.flatnonzero(~self.named)
-        self.others = self.others[np.argsort(columns.bps[self.others], kind="stable")]
         self._order = np.argsort(unit, kind="stable")
         self._known = unit[self._order]
         self._common: dict[Prefix, tuple[Senders, Ints, Ints]] = {}
@@ -72,8 +71,7 @@ class Crowd:
         self.count = np.bincount(self.group, minlength=groups)
         self._named = senders.named.copy()
         self.rest: Floats = np.zeros(groups)
-        # They are in the order of their loads: the heaviest of each group is the last to be set.
-        self.rest[self.group[senders.others]] = columns.bps[senders.others]
+        np.maximum.at(self.rest, self.group[senders.others], columns.bps[senders.others])
 
     @property
     def names(self) -> int:
