@@ -130,20 +130,23 @@ def _ranks(
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """The names in their own order, and for each row the place of its name in it."""
     if all(map(le, keys, keys[1:])):
-        return [str(name) for name in names], index.astype(np.int64)
+        return list(map(str, names)), index.astype(np.int64)
     order = sorted(range(len(names)), key=keys.__getitem__)
     rank = np.zeros(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
     return [str(names[i]) for i in order], rank[index]
 
 
-@lru_cache(maxsize=4096)
-def _name(prefix: Prefix) -> str:
-    """Each is announced on many links."""
-    return str(prefix)
+@lru_cache(maxsize=256)
+def _compared(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass that are compared."""
+    return tuple(f.name for f in fields(kind) if f.compare)
 
 
 def _plain(value: object) -> object:
+    kind: Any = type(value)
+    if kind is str or kind is int or kind is bool or value is None:  # as most are
+        return value
     match value:
         case Enum():
             return _plain(value.value)
@@ -158,7 +161,8 @@ def _plain(value: object) -> object:
         case IPv4Network() | IPv6Network() | IPv4Address() | IPv6Address():
             return str(value)
         case AnnouncementSet():
-            return [[_name(a.prefix), a.link, a.prepend] for a in value]
+            each = ((str(prefix), value.vector(prefix)) for prefix in value.prefixes())
+            return [[name, link, prepend] for name, vector in each for link, prepend in vector.items()]
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case frozenset() | set():
@@ -168,7 +172,6 @@ def _plain(value: object) -> object:
         case _ if is_dataclass(value):
             # The name tells apart alternatives that have the same fields.
             # What is not compared is derived from the rest.
-            named = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}
-            return {"": type(value).__name__, **named}
+            return {"": kind.__name__, **{name: _plain(getattr(value, name)) for name in _compared(kind)}}
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -90,15 +90,19 @@ def settling(snapshot: Snapshot, scene: Scene, policy: Policy, triggered: Collec
 
 
 def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: float) -> Iterator[Reason]:
-    prefix, heavy = own.prefix, f"{own.prefix} ({format_bps(bps)})"
-    vector = scene.vectors.get(prefix, {})
+    prefix, vector = own.prefix, scene.vectors.get(own.prefix, {})
+
+    def told(why: str) -> str:
+        """Written out only where it is told: of most there is nothing to tell."""
+        return f"{prefix} ({format_bps(bps)}) {why}"
+
     if not matches_prefix(policy, own):
-        yield Reason(rule="match", ok=False, message=f"{heavy} is not a prefix of this policy", value=str(prefix))
+        yield Reason(rule="match", ok=False, message=told("is not a prefix of this policy"), value=str(prefix))
     if not own.engineer:
-        yield Reason(rule="engineer", ok=False, message=f"{heavy} is not to be engineered", value=str(prefix))
+        yield Reason(rule="engineer", ok=False, message=told("is not to be engineered"), value=str(prefix))
     if len(vector) < 2:
         where = f"on {next(iter(vector))} only" if vector else "nowhere"
-        yield Reason(rule="carried", ok=False, message=f"{heavy} is announced {where}", value=len(vector), limit=2)
+        yield Reason(rule="carried", ok=False, message=told(f"is announced {where}"), value=len(vector), limit=2)
     busy = scene.snapshot.busy.get(prefix)
     if busy is not None:  # nothing is against one that is not
         yield from (r for r in busy_reasons(own, busy, policy, now) if not r.ok)
@@ -107,7 +111,7 @@ def _against(scene: Scene, policy: Policy, own: OwnPrefix, now: datetime, bps: f
             yield Reason(
                 rule="telemetry_trusted",
                 ok=False,
-                message=f"{heavy} is carried by {name}, which has no data: {scene.unknown[name].reason}",
+                message=told(f"is carried by {name}, which has no data: {scene.unknown[name].reason}"),
                 value=name,
             )
 

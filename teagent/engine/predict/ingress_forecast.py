@@ -86,7 +86,7 @@ class Learned:
             self._known.clear()
         own = self._model.vector(before)
         if own not in self._known:
-            self._known[own] = ByUnit(self._chances, demands, self._numbers(demands.sources), own)
+            self._known[own] = ByUnit(self._chances, demands, self.numbers(demands.sources), own)
         known, vectors = self._known[own], [self._model.vector(after) for after in afters]
         return (known if known.can_tell(vectors) else None), vectors
 
@@ -117,7 +117,7 @@ class Learned:
             told = self._told[demands.prefix] = self._tell_apart(demands)
         return told
 
-    def _numbers(self, sources: tuple[Source, ...]) -> Ints:
+    def numbers(self, sources: tuple[Source, ...]) -> Ints:
         """(sources) their AS; worked out once for a scene, which has tens of thousands."""
         if self._numbered[0] is not sources:
             self._numbered = sources, np.array([source.asn for source in sources], dtype=np.int64)
@@ -126,7 +126,7 @@ class Learned:
     def _tell_apart(self, demands: DemandColumns) -> _Told:
         model, width = self._model, len(demands.links)
         place = np.array([model.links.index(k) if k in model.links else -1 for k in demands.links], dtype=np.int64)
-        asn = self._numbers(demands.sources)[demands.source_index]
+        asn = self.numbers(demands.sources)[demands.source_index]
         movable = demands.movable
         # An AS that nobody knows, or a link that the model was not made for: nothing is claimed of it.
         rows = np.flatnonzero(movable & (asn > 0) & (place[demands.link_index] >= 0))

@@ -80,9 +80,9 @@ class KnownSenders:
         return both
 
     def _have_numbers(self, sources: tuple[Source, ...]) -> Flags:
-        """(sources) whose AS is known; worked out once for a scene, which has tens of thousands."""
+        """(sources) whose AS is known; worked out once for a scene."""
         if self._numbered[0] is not sources:
-            self._numbered = sources, np.array([source.asn > 0 for source in sources], dtype=bool)
+            self._numbered = sources, self._learned.numbers(sources) > 0
         return self._numbered[1]
 
 

@@ -58,27 +58,29 @@ def outlook(scene: Scene, candidate: Candidate, *, forecaster: Forecaster, topol
     towards = list(_towards(scene, candidate, forecaster, topology))
     if not towards:
         return Outlook()
-    size = (len(scene.matrix.sources), len(scene.links))
-    now, then = np.zeros(size), np.zeros(size)
-    moved, doubt = np.zeros(size[0]), np.zeros(size[0])
+    moved, doubt = np.zeros(len(scene.matrix.sources)), np.zeros(len(scene.matrix.sources))
     for part in towards:
         likeliest = part.shares.max(axis=1)
         leaving = np.clip(1 - part.shares[np.arange(len(part.bps)), part.link_index], 0.0, 1.0)
         in_doubt = np.where(likeliest < SURE, 1 - likeliest, np.where(part.shaken, 1.0, 0.0))
-        np.add.at(now, (part.source_index, part.link_index), part.bps)
-        np.add.at(then, part.source_index, part.bps[:, None] * part.shares)
         np.add.at(moved, part.source_index, part.bps * leaving)
         np.add.at(doubt, part.source_index, part.bps * in_doubt)
 
     def sender(index: int, *doubts: Doubt) -> SourceOutlook:
-        total = float(now[index].sum())
+        now, then = np.zeros(len(scene.links)), np.zeros(len(scene.links))
+        for part in towards:
+            rows = np.flatnonzero(part.source_index == index)
+            np.add.at(now, part.link_index[rows], part.bps[rows])
+            for row in rows:
+                then += part.bps[row] * part.shares[row]
+        total = float(now.sum())
         return SourceOutlook(
             source=scene.matrix.sources[index],
             bps=total,
             moved_bps=float(moved[index]),
             doubt_bps=float(doubt[index]),
-            before=_shares(scene.links, now[index] / total),
-            after=_shares(scene.links, then[index] / total),
+            before=_shares(scene.links, now / total),
+            after=_shares(scene.links, then / total),
             doubts=doubts,
         )
 
@@ -92,7 +94,9 @@ def outlook(scene: Scene, candidate: Candidate, *, forecaster: Forecaster, topol
 def _towards(
     scene: Scene, candidate: Candidate, forecaster: Forecaster, topology: Topology | None
 ) -> Iterator[_Towards]:
-    asns = np.array([source.asn for source in scene.matrix.sources], dtype=np.int64)
+    # Tens of thousands, of which nobody asks without a graph.
+    sources = () if topology is None else scene.matrix.sources
+    asns = np.array([source.asn for source in sources], dtype=np.int64)
     for prefix, vector in candidate.vectors:
         columns, before, after = scene.demands.get(prefix), scene.vectors[prefix], dict(vector)
         if columns is None or not len(columns.bps) or dict(before) == after:
@@ -133,6 +137,8 @@ def _shares(links: tuple[str, ...], shares: Floats) -> tuple[tuple[str, float], 
 
 def _fixed(scene: Scene, towards: list[_Towards]) -> tuple[FixedTraffic, ...]:
     result = []
+    if not any(part.fixed.any() for part in towards):
+        return ()
     for column, name in enumerate(scene.links):
         bps = np.zeros(len(scene.matrix.sources))
         for part in towards:
