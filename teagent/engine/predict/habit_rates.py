@@ -45,7 +45,8 @@ ASSUMED_SENDERS = 100.0
 
 def pattern(hops: Ints, far: int) -> Ints:
     """`hops` (N, S), `far` and more standing for no path: how far behind the nearest link each is, cut off."""
-    behind = np.minimum(hops - hops.min(axis=1, keepdims=True), PATTERN_MAX)
+    # Links come first: the least along a short last axis takes many times as long.
+    behind = np.minimum(hops - np.ascontiguousarray(hops.T).min(axis=0)[:, None], PATTERN_MAX)
     return np.where(hops >= far, UNREACHED, behind)
 
 
@@ -160,8 +161,9 @@ def _beside_none(there: Flags, rate: float) -> Floats:
 def patterns_of(all_patterns: Ints, rows: Ints) -> Ints:
     """(N) the place of each row (N, S) in `all_patterns` (P, S)."""
     base = (UNREACHED + 1) ** np.arange(rows.shape[1])
-    order = np.argsort(all_patterns @ base)
-    found: Ints = order[np.searchsorted((all_patterns @ base)[order], rows @ base)]
+    place = np.zeros((UNREACHED + 1) ** rows.shape[1], dtype=np.int64)
+    place[all_patterns @ base] = np.arange(len(all_patterns))
+    found: Ints = place[rows @ base]
     return found
 
 

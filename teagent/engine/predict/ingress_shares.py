@@ -139,11 +139,12 @@ class Chances:
         others = np.flatnonzero(elsewhere)
         hops = model.distances.hops_of(asn)
         places = np.empty((len(asn), self._width), dtype=np.int64)
-        places[others] = slots(hops[others], link[others])
+        of_others = hops.take(others, axis=0)
+        places[others] = slots(of_others, link[others])
         places[mine] = model.slots[row[mine]]
         at = np.argmax(places == link[:, None], axis=1)
         source = np.empty(len(asn), dtype=np.int64)
-        source[others] = self._like(places[others], hops[others])
+        source[others] = self._like(places[others], of_others)
         # On one of its own slots, each has weights of its own.
         rows = row[mine]
         main = main_slots(model, before)[rows] == at[mine]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,29 +66,41 @@ def outlook(scene: Scene, candidate: Candidate, *, forecaster: Forecaster, topol
         np.add.at(moved, part.source_index, part.bps * leaving)
         np.add.at(doubt, part.source_index, part.bps * in_doubt)
 
+    movers, uncertain = _heaviest(moved), _heaviest(doubt)
+    now, then = _of_senders(scene, towards, {*movers, *uncertain})
+
     def sender(index: int, *doubts: Doubt) -> SourceOutlook:
-        now, then = np.zeros(len(scene.links)), np.zeros(len(scene.links))
-        for part in towards:
-            rows = np.flatnonzero(part.source_index == index)
-            np.add.at(now, part.link_index[rows], part.bps[rows])
-            for row in rows:
-                then += part.bps[row] * part.shares[row]
-        total = float(now.sum())
+        total = float(now[index].sum())
         return SourceOutlook(
             source=scene.matrix.sources[index],
             bps=total,
             moved_bps=float(moved[index]),
             doubt_bps=float(doubt[index]),
-            before=_shares(scene.links, now / total),
-            after=_shares(scene.links, then / total),
+            before=_shares(scene.links, now[index] / total),
+            after=_shares(scene.links, then[index] / total),
             doubts=doubts,
         )
 
     return Outlook(
-        movers=tuple(sender(index) for index in _heaviest(moved)),
-        uncertain=tuple(sender(index, *_doubts(scene, towards, forecaster, index)) for index in _heaviest(doubt)),
+        movers=tuple(sender(index) for index in movers),
+        uncertain=tuple(sender(index, *_doubts(scene, towards, forecaster, index)) for index in uncertain),
         fixed=_fixed(scene, towards),
     )
+
+
+def _of_senders(
+    scene: Scene, towards: Sequence[_Towards], shown: Collection[int]
+) -> tuple[dict[int, Floats], dict[int, Floats]]:
+    """What each of the senders that are shown sends by each link, (K): now, and then."""
+    now, then = ({index: np.zeros(len(scene.links)) for index in shown} for _ in range(2))
+    wanted = np.zeros(len(scene.matrix.sources), dtype=bool)
+    wanted[list(shown)] = True
+    for part in towards:
+        for row in np.flatnonzero(wanted[part.source_index]).tolist():
+            index = int(part.source_index[row])
+            now[index][part.link_index[row]] += part.bps[row]
+            then[index] += part.bps[row] * part.shares[row]
+    return now, then
 
 
 def _towards(

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.distinct import distinct
 from teagent.engine.predict.movement import Movement, nothing, summed
 from teagent.engine.predict.prior import CORRELATION, NEVER_LEAVES, NO_WAY, WEIGHT_OF_DIFFERENCE, destinations
 from teagent.model.bgp import Prefix
@@ -71,13 +72,13 @@ class DemandColumns:
         return self.kinds.movable[self.kind]
 
     def only(self, rows: Ints) -> DemandColumns:
-        used, kind = np.unique(self.kind[rows], return_inverse=True)
+        used, kind = distinct(self.kind[rows], len(self.kinds.movable))
         return replace(
             self,
             link_index=self.link_index[rows],
             source_index=self.source_index[rows],
             bps=self.bps[rows],
-            kind=kind.reshape(-1),
+            kind=kind,
             kinds=Kinds(
                 link_index=self.kinds.link_index[used],
                 at_least=self.kinds.at_least[used],
