@@ -65,20 +65,22 @@ def _destinations(
     from_here, beyond, hazards = (
         table.reshape(-1, costs) for table in (outlook.from_here, outlook.beyond, outlook.hazard)
     )
-    place = bound * outlook.hazard.shape[1] + gain
+    place = np.ascontiguousarray((bound * outlook.hazard.shape[1] + gain).T)
     result = np.empty(bound.shape)
     for begin in range(0, len(result), BLOCK):
-        part = place[begin : begin + BLOCK]
-        hazard = hazards[part]  # (U, M, costs)
-        least, more = np.ones((len(part), costs)), np.ones((len(part), costs))
-        for link in part.T:  # one after the other: to multiply along the middle axis is slow
+        part = place[:, begin : begin + BLOCK]
+        least, more, total = np.ones((part.shape[1], costs)), np.ones((part.shape[1], costs)), 0.0
+        # One link after the other: along the middle axis of (U, M, costs) each of these is slow.
+        hazard = [hazards.take(link, axis=0) for link in part]
+        for link, here in zip(part, hazard, strict=True):
             least *= from_here.take(link, axis=0)
             more *= beyond.take(link, axis=0)
+            total = total + here
         least -= more
-        total = hazard.sum(axis=1)
-        each = np.divide(np.maximum(least, 0.0), total, out=np.zeros_like(total), where=total > 0)
+        each = np.divide(np.maximum(least, 0.0), total, out=np.zeros_like(least), where=total > 0)
         each *= goes[begin : begin + BLOCK, None]
-        result[begin : begin + BLOCK] = np.matmul(hazard, each[:, :, None])[:, :, 0]
+        for m, here in enumerate(hazard):
+            result[begin : begin + BLOCK, m] = np.einsum("uc,uc->u", here, each)
     return result
 
 
