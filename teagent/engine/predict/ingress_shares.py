@@ -11,8 +11,8 @@ import numpy as np
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
 from teagent.engine.predict.ingress import CHANGES, Floats, IngressModel, Ints, Vector
-from teagent.engine.predict.ingress_units import Answers, Units, foretold
-from teagent.engine.predict.pooling import Weights
+from teagent.engine.predict.ingress_units import Answers, Condensed, Units, foretold
+from teagent.engine.predict.pooling import Pooled, Weights
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
 
@@ -44,16 +44,15 @@ class Chances:
         self._width = model.slots.shape[1]
         self._known = kinds(self._width)
         pooled = model.pooled
-        base = self._known.of_habits(self._known.of_ways(self._known.assumed if pooled is None else pooled.rates))
-        self._own: Weights = np.zeros((0, base.shape[1]), dtype=np.float32)
-        parts = [base.astype(np.float32)]
+        rates = self._known.assumed if pooled is None else pooled.rates
+        self._base: Weights = self._known.of_habits(self._known.of_ways(rates)).astype(np.float32)
+        parts, self._count = [self._base], 0
         if pooled is not None:
-            self._own = pooled.posterior * np.float32(1 - CHANGES) + pooled.prior * np.float32(CHANGES)
-            elsewhere = np.float32(1 - OWN_RULES) * self._own + np.float32(OWN_RULES) * pooled.prior
-            parts = [self._own, elsewhere, *parts]
+            own = _own(pooled, slice(None))
+            elsewhere = np.float32(1 - OWN_RULES) * own + np.float32(OWN_RULES) * pooled.prior
+            parts, self._count = [own, elsewhere, *parts], len(own)
         # One after the other: of each sender where it is by itself, of each elsewhere, of patterns.
-        self._weights = np.concatenate(parts)
-        self._own = self._weights[: len(self._own)]
+        self._weights = Condensed(*parts, width=self._width)
         self._asked_of: WeakKeyDictionary[Cases, tuple[Vector, Units]] = WeakKeyDictionary()
 
     def cases(self, asn: Ints, link: Ints) -> Cases:
@@ -114,10 +113,10 @@ class Chances:
         """(H) weights of habits of one sender and (S) its slots, places among the links."""
         row = int(self.model.rows(np.array([asn]))[0])
         if row >= 0 and self.model.pooled is not None:
-            return self._own[row], self.model.slots[row]
+            return _own(self.model.pooled, row), self.model.slots[row]
         hops = self.model.distances.hops_of(np.array([asn]))
         places = slots(hops, np.array([-1]))
-        return self._weights[self._like(places, hops)[0]], places[0]
+        return self._base[self._like(places, hops)[0] - 2 * self._count], places[0]
 
     def without_place(self, asn: int, vector: Vector) -> Floats:
         """(K) for a sender of which nobody knows over which link it comes in."""
@@ -148,7 +147,7 @@ class Chances:
         # On one of its own slots, each has weights of its own.
         rows = row[mine]
         main = main_slots(model, before)[rows] == at[mine]
-        source[mine] = np.where(main, 0, len(self._own)) + rows
+        source[mine] = np.where(main, 0, self._count) + rows
         owned = np.zeros(len(asn), dtype=bool)
         owned[mine] = main
         code = (source * self._width + at) * 2 + owned
@@ -169,7 +168,13 @@ class Chances:
     def _like(self, places: Ints, hops: Ints) -> Ints:
         """(R) the rows in `_weights` for senders over these slots (R, S): by their pattern."""
         behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
-        return 2 * len(self._own) + behind
+        return 2 * self._count + behind
+
+
+def _own(pooled: Pooled, rows: slice | int) -> Weights:
+    """Of senders that were seen where they are: one may have changed its habits since."""
+    result: Weights = pooled.posterior[rows] * np.float32(1 - CHANGES) + pooled.prior[rows] * np.float32(CHANGES)
+    return result
 
 
 def _numbered(rows: Ints) -> Ints:

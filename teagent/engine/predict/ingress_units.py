@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,24 @@ from teagent.model.announcement import PREPEND_HARD_MAX
 
 DIGITS = PREPEND_HARD_MAX + 2
 """All prepends that can be announced, and one that stands for links that do not announce."""
+ROWS = 512
+"""So many rows of weights at once: what is worked with stays in the second-level cache."""
 REMEMBERED = 8
 """So many lists of vectors are known again: prefixes that are announced alike are asked about the same ones."""
 BLOCK = 128
 """So many units at once: the more there are, the more of them are worked out for what only others are asked."""
+
+
+class Condensed:
+    """Weights of habits (W, H), for each slot that a unit may be on: habits that answer alike there, whatever prepends
+    they are asked about, are one, which leaves a few hundred. `of_slot` (S) of (W, these).
+    """
+
+    def __init__(self, *parts: Weights, width: int) -> None:
+        """`parts`: some rows each, one after the other."""
+        self.of_slot: tuple[Weights, ...] = tuple(
+            np.concatenate([alike.summed(part) for part in parts]) for alike in map(_alike, repeat(width), range(width))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +54,7 @@ class Units:
     hops further each link is than the nearest of them, cut off as in patterns. `graph` is how much its word counts.
     """
 
-    weights: Weights
+    weights: Condensed
     source: Ints
     places: Ints
     at: Ints
@@ -66,7 +81,7 @@ class Answers:
     (U) is the slot that a unit is on.
     """
 
-    def __init__(self, weights: Weights, before: Vector, width: int, graph: float) -> None:
+    def __init__(self, weights: Condensed, before: Vector, width: int, graph: float) -> None:
         self.before, self._weights, self._width, self._graph = before, weights, width, np.float32(graph)
         none = np.zeros(0, dtype=np.int64)
         self.places: Ints = np.zeros((0, width), dtype=np.int64)
@@ -196,7 +211,7 @@ class Answers:
         begins = ends - np.diff(ends, prepend=0)
         for rows in _blocks(slot):
             on, part = int(slot[rows.start]), slice(int(begins[rows.start]), int(ends[rows.stop - 1]))
-            weights = self._weights[source[rows]]
+            weights = self._weights.of_slot[on][source[rows]]
             first = np.flatnonzero(np.diff(reason[rows], prepend=-1))
             for same, why in zip(np.split(weights, first[1:]), reason[rows][first].tolist(), strict=True):
                 if why > 0:
@@ -239,10 +254,39 @@ class _Numbered:
         return number[back.reshape(-1)], first[new]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Alike:
+    """Habits that answer alike on one slot. `order` (H) has them one after the other, from their `starts` on;
+    `one_of_each` stands for them.
+    """
+
+    order: Ints
+    starts: Ints
+    one_of_each: Ints
+
+    def summed(self, weights: Weights) -> Weights:
+        """(W, those that are alike) of (W, H)."""
+        result: Weights = np.empty((len(weights), len(self.starts)), dtype=np.float32)
+        for low in range(0, len(weights), ROWS):
+            part = weights[low : low + ROWS].take(self.order, axis=1)
+            np.add.reduceat(part, self.starts, axis=1, out=result[low : low + ROWS])
+        return result
+
+
+@lru_cache(maxsize=8)
+def _alike(width: int, slot: int) -> _Alike:
+    asked = np.stack([answers(width, tuple(prepends), slot) for prepends in _prepends(width).tolist()], axis=1)
+    # Rows of as many octets: by their texts they are told apart in a fraction of the time.
+    _, which = np.unique(asked.view(f"V{asked.shape[1]}").reshape(-1), return_inverse=True)
+    order = np.argsort(which.reshape(-1), kind="stable")
+    starts = np.flatnonzero(np.diff(which.reshape(-1)[order], prepend=-1))
+    return _Alike(order=order, starts=starts, one_of_each=order[starts])
+
+
 @lru_cache(maxsize=4096)
 def _onto(width: int, slot: int, asked: int) -> Weights:
-    """(S, H) which slot each habit takes under these prepends; not to be written to. Few are asked, and often."""
-    taken = answers(width, _unpacked(asked, width), slot)
+    """(S, habits) which slot habits take under these prepends; not to be written to. Few are asked, and often."""
+    taken = answers(width, _unpacked(asked, width), slot)[_alike(width, slot).one_of_each]
     result: Weights = (taken == np.arange(width)[:, None]).astype(np.float32)
     result.flags.writeable = False
     return result
@@ -250,8 +294,8 @@ def _onto(width: int, slot: int, asked: int) -> Weights:
 
 @lru_cache(maxsize=4096)
 def _because(width: int, slot: int, there: int) -> Weights:
-    """(H) how likely a unit with each habit would be on `slot` under these prepends; not to be written to."""
-    takes = answers(width, _unpacked(there, width), slot) == slot
+    """(habits) how likely a unit with each would be on `slot` under these prepends; not to be written to."""
+    takes = answers(width, _unpacked(there, width), slot)[_alike(width, slot).one_of_each] == slot
     result: Weights = np.where(takes, np.float32(1 - ERROR), np.float32(ERROR))
     result.flags.writeable = False
     return result

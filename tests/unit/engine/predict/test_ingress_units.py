@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,17 +11,22 @@ from hypothesis import strategies as st
 from teagent.engine.predict.habit_rates import UNREACHED
 from teagent.engine.predict.habits import WITHHELD, habits
 from teagent.engine.predict.ingress import ERROR
-from teagent.engine.predict.ingress_units import Answers, Units, by_graph, foretold
+from teagent.engine.predict.ingress_units import Answers, Condensed, Units, by_graph, foretold
 
 LINKS = 5
 vectors = st.tuples(*[st.sampled_from([0, 0, 1, 2, 3, WITHHELD])] * LINKS)
 
 
+def weights(seed: int, count: int) -> npt.NDArray[np.float32]:
+    found = np.random.default_rng((seed, 1)).random((count, len(habits(3)))).astype(np.float32) ** 8
+    result: npt.NDArray[np.float32] = found / found.sum(axis=1, keepdims=True)
+    return result
+
+
 def units(seed: int, count: int, graph: float = 0.0) -> Units:
     rng = np.random.default_rng(seed)
-    weights = rng.random((count, len(habits(3)))).astype(np.float32) ** 8
     return Units(
-        weights=weights / weights.sum(axis=1, keepdims=True),
+        weights=Condensed(weights(seed, count), width=3),
         source=np.arange(count)[::-1],
         places=np.sort(rng.permuted(np.tile(np.arange(LINKS), (count, 1)), axis=1)[:, :3], axis=1),
         at=rng.integers(0, 3, count),
@@ -31,11 +37,13 @@ def units(seed: int, count: int, graph: float = 0.0) -> Units:
     )
 
 
-def habit_by_habit(given_: Units, unit: int, before: tuple[int, ...], after: tuple[int, ...]) -> list[float]:
+def habit_by_habit(
+    given_: Units, of_each: npt.NDArray[np.float32], unit: int, before: tuple[int, ...], after: tuple[int, ...]
+) -> list[float]:
     places, at = given_.places[unit], int(given_.at[unit])
     rules = habits(3).rules
     goes = rules.choose(np.array(after)[places], at)
-    weight = given_.weights[given_.source[unit]].astype(float)
+    weight = of_each[given_.source[unit]].astype(float)
     if not given_.owned[unit]:
         weight = weight * np.where(rules.choose(np.array(before)[places], at) == at, 1 - ERROR, ERROR)
     chance = np.bincount(goes, weights=weight, minlength=3)
@@ -47,7 +55,9 @@ def habit_by_habit(given_: Units, unit: int, before: tuple[int, ...], after: tup
 def test_many_units_under_many_vectors_answer_as_each_habit_does(seed, count, before, afters):
     some = units(seed, count)
     found = foretold(some, before, afters)
-    wanted = [[habit_by_habit(some, unit, before, after) for unit in range(count)] for after in afters]
+    wanted = [
+        [habit_by_habit(some, weights(seed, count), unit, before, after) for unit in range(count)] for after in afters
+    ]
     assert found == pytest.approx(np.array(wanted), abs=1e-5)
 
 
