@@ -147,7 +147,8 @@ def cycle(directory: Path, seed: int, repeats: int) -> dict[str, Any]:
 def by_model(taken: Snapshot, learned: KnownSenders) -> tuple[float, int]:
     """CPU seconds of a round, and how many plans it has."""
     decisions: list[Decision] = []
-    cpu, _ = measured(lambda: decisions.extend(decide(taken, rounds()["shipped"], NOW, forecaster=learned)), 1)
+    policies = rounds()["shipped"]
+    cpu, _ = measured(lambda: decisions.extend(decide(taken, policies, NOW, forecaster=learned)), 1)
     return cpu, sum(each.chosen is not None for each in decisions)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.distinct import distinct
+from teagent.engine.predict.distinct import distinct, distinct_rows
 from teagent.engine.predict.prior import NO_WAY
 from teagent.engine.predict.shares import NOT_CARRIED, DemandColumns, Flags, Floats, Ints, Kinds
 from teagent.model.bgp import Prefix
@@ -146,9 +146,9 @@ class Demands(Mapping[Prefix, DemandColumns]):
         own = self._prepends[:, link]
         # What comes in where we do not announce says nothing of path lengths.
         announced = np.flatnonzero(own < NOT_CARRIED)
-        bounds, alike = np.unique(own[announced, None] - self._prepends[announced], axis=0, return_inverse=True)
+        bounds, alike = distinct_rows(own[announced, None] - self._prepends[announced])
         number = np.full(len(own), len(bounds), dtype=np.uint16 if len(bounds) < 2**16 else np.int64)
-        number[announced] = alike.reshape(-1)
+        number[announced] = alike
         first = link * len(own)
         of_row = np.repeat(number, np.diff(self._starts[first : first + len(own) + 1]))
         source = self._source[self._of_link(link)][np.argsort(of_row, kind="stable")]
@@ -179,9 +179,11 @@ def _rows(matrix: TrafficMatrix, links: tuple[str, ...], bps: Floats) -> tuple[I
     cell = link * len(matrix.prefixes) + matrix.prefix_index
     key = cell * len(matrix.sources) + matrix.source_index
     kept = (link >= 0) & (bps > 0)
-    if not kept.all():
-        key, bps = key[kept], bps[kept]
-    if (key[1:] <= key[:-1]).any():
+    ordered = bool((key[1:] > key[:-1]).all())
+    if ordered and kept.all():
+        return cell, matrix.source_index.astype(np.int64), bps
+    key, bps = key[kept], bps[kept]
+    if not ordered:
         order = np.argsort(key, kind="stable")
         key, bps = key[order], bps[order]
         first = np.flatnonzero(np.diff(key, prepend=-1))
