@@ -125,7 +125,9 @@ class _Reader:
 
     def _opaque(self) -> bytes:
         length = self._word()
-        return self._take(length + 3 & ~3)[:length]
+        taken = self._take(length)
+        self._at += -length % 4  # the last padding of a record is missing where an agent leaves it out of its length
+        return taken
 
     def _list(self) -> list[Value]:
         count = self._word()

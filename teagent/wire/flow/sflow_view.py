@@ -165,6 +165,10 @@ def _records(
             return
         kind, length = sflow.PAIR.unpack_from(body, at)
         octets = body[at + 8 : at + 8 + length]
+        if len(octets) < length:
+            text = f"record {_format(kind)} states {length} octets, {len(octets)} are left in the sample"
+            undecoded.append((Undecoded.TRUNCATED, text))
+            return
         at += 8 + (length + 3 & ~3)
         structure = structures.get(kind)
         if structure is None:

@@ -176,6 +176,22 @@ def test_what_cannot_be_read_of_a_sample_is_said_with_its_reason():
     }
 
 
+def test_a_record_whose_length_leaves_out_its_padding_is_read():
+    body = struct.pack(">IIII", 1, 70, 4, 45) + FRAME[:45]
+    record = struct.pack(">II", 1, len(body)) + body + bytes(3)
+    found, undecoded = documents(datagram(flow_sample(record, sflow_record(1001, bytes(16)))))
+    assert found[0]["fields"]["destinationIPv4Address"] == "198.51.100.7"
+    assert [row["structure"] for row in found[0]["records"]] == ["sampled_header", "extended_switch"]
+    assert undecoded == {}
+
+
+def test_a_record_that_goes_past_its_sample_is_said_and_ends_it():
+    [one], undecoded = documents(datagram(flow_sample(struct.pack(">II", 1001, 400) + bytes(16))))
+    assert one["records"] == []
+    [(_, reason, text)] = undecoded
+    assert (reason, text) == ("truncated", "record 0:1001 states 400 octets, 16 are left in the sample")
+
+
 def test_an_ipv6_sample_shows_its_addresses():
     six = ethernet(ipv6("2001:db8::1", "2001:db8:100::7", udp(1, 2)))
     [one], _ = documents(datagram(flow_sample(sampled_header(six)), agent="2001:db8::99"))
