@@ -1,7 +1,7 @@
 """sFlow's record structures, described: names as in sflow.org/sflow_version_5.txt, by `enterprise << 12 | format`.
 
 A member's type is `u` unsigned int, `U` unsigned hyper, `a` address, `4` and `6` ip_v4 and ip_v6, `m` mac in eight
-octets, `s` string, `o` opaque, `l` a list of unsigned int, `p` a list of as_path_type.
+octets, `s` string, `o` opaque at the end, `l` a list of unsigned int, `p` a list of as_path_type.
 """
 
 from __future__ import annotations
@@ -129,6 +129,12 @@ class _Reader:
         self._at += -length % 4  # the last padding of a record is missing where an agent leaves it out of its length
         return taken
 
+    def _header(self) -> bytes:
+        """Ends with its record, where it claims to be longer; what is there of a packet is read all the same."""
+        length = self._word()
+        begin, self._at = self._at, min(self._at + length, len(self._octets))
+        return self._octets[begin : self._at]
+
     def _list(self) -> list[Value]:
         count = self._word()
         return list(struct.unpack(f">{count}I", self._take(4 * count)))
@@ -150,7 +156,7 @@ class _Reader:
             case "s":
                 return self._opaque().decode("utf-8", "replace")
             case "o":
-                return self._opaque().hex()
+                return self._header().hex()
             case "l":
                 return self._list()
             case "p":

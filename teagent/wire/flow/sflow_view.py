@@ -178,6 +178,12 @@ def _records(
             sample.records.append(Record(name=structure.name, members=members_of(structure, octets)))
         except WireError as error:
             undecoded.append((reason_of(error), f"{structure.name}: {error.message}"))
+            continue
+        if structure.name == "sampled_header":
+            claimed, there = int.from_bytes(octets[12:16], "big"), len(octets) - 16
+            if claimed > there:
+                text = f"sampled_header: {claimed} octets are wanted, {there} are left in the record"
+                undecoded.append((Undecoded.TRUNCATED, text))
 
 
 def _look_into_headers(found: Datagram) -> None:

@@ -185,6 +185,14 @@ def test_a_record_whose_length_leaves_out_its_padding_is_read():
     assert undecoded == {}
 
 
+def test_a_header_that_claims_more_than_its_record_holds_is_read_and_said():
+    body = struct.pack(">4I", 1, 66, 4, 4000) + FRAME[:36]
+    [one], undecoded = documents(datagram(flow_sample(sflow_record(1, body))))
+    assert one["fields"]["destinationIPv4Address"] == "198.51.100.7"
+    [(_, reason, text)] = undecoded
+    assert (reason, text) == ("truncated", "sampled_header: 4000 octets are wanted, 36 are left in the record")
+
+
 def test_a_record_that_goes_past_its_sample_is_said_and_ends_it():
     [one], undecoded = documents(datagram(flow_sample(struct.pack(">II", 1001, 400) + bytes(16))))
     assert one["records"] == []
