@@ -88,8 +88,7 @@ def read_sets(state: ExporterState, message: Message, datagram: bytes, at: float
                 records = None
                 continue
             found = record_set(domain, layout, body, exported_at=message.exported_at, boot=message.boot)
-            if found.decoded is not None and found.decoded.cut:
-                state.refuse(Undecoded.TRUNCATED, f"the last record of set {number} goes past the end of the set")
+            _look_for_a_cut(state, found)
             if records is not None:
                 records += found.records
             sets.append(found)
@@ -140,5 +139,13 @@ def _take(state: ExporterState, domain: Domain, found: Found, at: float, sets: l
     else:
         state.template_at = at
         domain, layout = state.define(domain, found)
-        sets.extend(state.release(domain, layout))
+        for released in state.release(domain, layout):
+            _look_for_a_cut(state, released)
+            sets.append(released)
     return domain
+
+
+def _look_for_a_cut(state: ExporterState, found: RecordSet) -> None:
+    if found.decoded is not None and found.decoded.cut:
+        number = found.layout.template.id
+        state.refuse(Undecoded.TRUNCATED, f"the last record of set {number} goes past the end of the set")

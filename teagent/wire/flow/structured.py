@@ -94,5 +94,12 @@ def _records(number: int, octets: bytes, layouts: Layouts, records_of: RecordsOf
     if layout is None:
         raise BadLength(f"a list by template {number}, which is not known")
     template = layout.template
-    decoded = decode_variable(template, octets) if template.variable else Decoded(decode_fixed(template, octets), {})
+    if template.variable:
+        decoded = decode_variable(template, octets)
+        if decoded.cut:
+            raise Truncated(f"the last record by template {number} goes past the end of its list")
+    else:
+        decoded = Decoded(decode_fixed(template, octets), {})
+        if len(octets) % template.least:
+            raise BadLength(f"a list of {len(octets)} octets, its records by template {number} have {template.least}")
     return {"template": number, "records": list(records_of(layout, decoded, depth + 1))}

@@ -219,6 +219,14 @@ def test_a_variable_length_that_leaves_the_set_ends_it_and_keeps_what_was_before
     assert (octets(result), result.undecoded) == ([10], {"truncated": 1})
 
 
+def test_a_record_that_leaves_its_set_is_counted_when_its_template_comes_later(decoder):
+    fields = ((12, 4), (1, 4), (82, 0xFFFF))
+    rows = record(fields, 0xC6336407, 10, b"abc") + record(fields, 0xC6336407, 20, b"")[:-1] + b"\x40"
+    decode(decoder, ipfix(flow_set(300, rows)))
+    result = decode(decoder, ipfix(flow_set(2, template(300, fields))))
+    assert (octets(result), result.undecoded) == ([10], {"truncated": 1})
+
+
 def test_ipfix_templates_can_be_withdrawn_one_by_one_and_all_at_once(decoder):
     decode(decoder, ipfix(flow_set(2, template(300, FIELDS) + template(301, FIELDS) + template(302, FIELDS))))
     decode(decoder, ipfix(flow_set(2, b"\x01\x2c\x00\x00")))

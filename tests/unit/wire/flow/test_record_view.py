@@ -169,7 +169,7 @@ SHOWN_ROWS = [
 def listed(element: int, octets: bytes, length: int = VARIABLE) -> tuple[object, dict]:
     """A list in a record, as it is shown, and what could not be read."""
     fields = ((element, length), (10, 4))
-    told = flow_set(2, template(300, INNER) + template(301, fields))
+    told = flow_set(2, template(300, INNER) + template(301, fields) + template(302, INNER[:1]))
     found, undecoded = documents(ipfix(told, flow_set(301, record(fields, octets, 7))))
     assert found[0]["input_interface"] == 7
     return found[0]["fields"][ELEMENTS[element][0]], undecoded
@@ -238,6 +238,12 @@ def test_a_list_in_a_field_of_fixed_length_is_shown():
         (291, struct.pack(">BHH", 3, 12, 0) + bytes(6), "a basicList of 6 octets, its elements have 0"),
         (291, struct.pack(">BHH", 3, 82, VARIABLE) + b"\x05a", "the last element of a basicList goes past its end"),
         (292, struct.pack(">BH", 3, 999), "a list by template 999, which is not known"),
+        (
+            292,
+            struct.pack(">BH", 3, 300) + ROWS + ROWS[:7],
+            "the last record by template 300 goes past the end of its list",
+        ),
+        (292, struct.pack(">BH", 3, 302) + bytes(9), "a list of 9 octets, its records by template 302 have 4"),
         (293, struct.pack(">BHH", 3, 300, 9), "a list of 9 octets, 4 are left"),
         (293, struct.pack(">BHH", 3, 300, 3), "a list of 3 octets, 4 are left"),
     ],
