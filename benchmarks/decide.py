@@ -44,6 +44,7 @@ from typing import Any
 import numpy as np
 from decision_senders import MATURE, YOUNG, taught
 from decision_world import NOW, Size, loads_bps, matrix, network, snapshot
+from whole_numbers import at_least
 
 from teagent.adapters.store.measurements import pack_matrix, unpack_matrix
 from teagent.config.build import build_policy
@@ -321,10 +322,13 @@ def excess(one: Considered) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for field in dataclasses.fields(Size):
-        parser.add_argument(f"--{field.name}", type=int, default=field.default)
-    parser.add_argument("--instances", type=int, default=24, help="how many small ones are compared with brute force")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
+        least = 2 if field.name == "links" else 1
+        parser.add_argument(f"--{field.name}", type=at_least(least), default=field.default)
+    parser.add_argument(
+        "--instances", type=at_least(0), default=24, help="how many small ones are compared with brute force"
+    )
+    parser.add_argument("--repeats", type=at_least(1), default=5)
+    parser.add_argument("--seed", type=at_least(0), default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cycle-of", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

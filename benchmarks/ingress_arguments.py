@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from hidden_world import Biases
+from whole_numbers import at_least
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("TEAGENT_DATA", ROOT.parent / "shared" / "data"))
@@ -25,15 +26,6 @@ def add_world_options(parser: argparse.ArgumentParser, *, forms: Sequence[str], 
     parser.add_argument("--form", type=some_of(forms), default=forms)
     parser.add_argument("--strength", type=some_of(STRENGTHS), default=STRENGTHS)
     parser.add_argument("--json", action="store_true")
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number of {least} or more")
-        return int(text)
-
-    return number
 
 
 def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:

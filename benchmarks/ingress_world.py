@@ -36,9 +36,10 @@ from typing import Any
 
 import numpy as np
 from hidden_world import FORMS, Biases
-from ingress_arguments import add_world_options, at_least, bias, biases_of, share
+from ingress_arguments import add_world_options, bias, biases_of, share
 from ingress_episode import CHECKPOINTS, Episode, Steps, episode
 from ingress_models import SIMPLE, LearnedModel, Model, SimpleModel
+from whole_numbers import at_least
 
 from teagent.adapters.as_graph import load
 from teagent.engine.predict.as_graph import AsGraph

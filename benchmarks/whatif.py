@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from whole_numbers import at_least
 
 from teagent.adapters.as_graph import load
 from teagent.engine.predict.as_graph import AsGraph, RouteClass
@@ -266,8 +267,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--as-rel", type=Path, default=DATA / "asrel" / "20241001.as-rel2.txt.bz2")
     parser.add_argument("--bgpy-python", default=sys.executable, help="a Python that has bgpy-pkg")
-    parser.add_argument("--variants", type=int, default=4, help="how many of the 64 BGPy runs")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--variants", type=at_least(1), default=4, help="how many of the 64 BGPy runs")
+    parser.add_argument("--seed", type=at_least(0), default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--ours", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

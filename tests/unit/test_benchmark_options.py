@@ -1,4 +1,4 @@
-"""The worlds of benchmarks/ingress_world.py: what makes none is refused, not taken for another."""
+"""The benchmarks of predictions: an option that makes no world is refused, not taken for another."""
 
 from __future__ import annotations
 
@@ -42,6 +42,26 @@ def test_an_option_that_makes_no_world_is_refused(
     monkeypatch.setattr(sys, "argv", ["ingress_world.py", option])
     with pytest.raises(SystemExit) as caught:
         benchmark.main()
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "said"),
+    [
+        ("decide", "--links=1", "1 is no whole number of 2 or more"),
+        ("decide", "--repeats=0", "0 is no whole number of 1 or more"),
+        ("whatif", "--seed=-1", "-1 is no whole number of 0 or more"),
+        ("ingress_oracle", "--form=path", "there is no path, there is source,capped,level"),
+    ],
+)
+def test_the_other_benchmarks_refuse_such_options_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, option: str, said: str
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", option])
+    with pytest.raises(SystemExit) as caught:
+        importlib.import_module(name).main()
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
 
