@@ -34,6 +34,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+KNOWN_SHOWN = 20
+"""So many names are listed to whoever gave one that is not there."""
+
 
 class TeagentError(Exception):
     """Anything that teagent raises on purpose.
@@ -123,7 +126,8 @@ class NotFound(Refused):
         self, what: str, name: str, *, where: str = "", known: Sequence[str] = (), hint: str | None = None
     ) -> None:
         place = f" {where}" if where else ""
-        listed = f", known are {', '.join(sorted(known)[:20])}" if known else ""
+        more = f" and {len(known) - KNOWN_SHOWN} more" if len(known) > KNOWN_SHOWN else ""
+        listed = f", known are {', '.join(sorted(known)[:KNOWN_SHOWN])}{more}" if known else ""
         super().__init__(
             f"there is no {what} {name}{place}{listed}", hint=hint, what=what, name=name, known=list(known)
         )

@@ -80,10 +80,11 @@ def question(
     """
     if (origin is None) == (config is None):
         raise click.UsageError("say who announces: either --origin ASN or --config FILE")
+    # Before the graph is looked for, which a configuration that does not load cannot name.
+    network = None if config is None else load_config(config, environment=None).network
     graph = load_graph(graph_file(as_rel, config))
     strangers: tuple[str, ...] = ()
-    if config is not None:
-        network = load_config(config, environment=None).network
+    if network is not None:
         origin = network.asn
         strangers = tuple(link.name for link in network.links.values() if link.peer_asn not in graph)
         graph, sessions = graft_network(graph, network)

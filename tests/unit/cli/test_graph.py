@@ -229,6 +229,25 @@ def test_mistakes_are_said_in_a_line(graph: Run, arguments: list[str], code: int
     assert "Traceback" not in result.output
 
 
+def test_a_configuration_that_cannot_be_read_is_the_reason_and_not_the_graph_that_it_does_not_name(
+    tmp_path: Path,
+) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = CliRunner().invoke(
+        teagent, ["graph", "propagate", "--config", str(tmp_path / "none.yaml")], env=environment
+    )
+    assert result.exit_code == 3
+    assert "none.yaml" in result.stderr
+    assert "which graph?" not in result.stderr
+
+
+def test_of_many_neighbors_some_are_named_and_the_others_counted(graph: Run, as_rel: Path) -> None:
+    as_rel.write_text("".join(f"64500|{asn}|0\n" for asn in range(1, 31)))
+    said = graph("propagate", "--origin", "64500", "--prepend", "99=1").stderr
+    assert said.count(" AS") == 1 + 20  # ours, and those
+    assert said.endswith(" and 10 more\n")
+
+
 def test_a_bad_file_is_said_with_its_line(graph: Run, as_rel: Path) -> None:
     as_rel.write_text("1|2|-1\nnonsense\n")
     result = graph("info")
