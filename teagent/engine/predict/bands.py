@@ -288,7 +288,8 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Float
     mean = np.add.reduceat(weight * values, first)
     values -= np.repeat(mean, each)
     spread = np.add.reduceat(weight * values**2, first) + (weights.sum(axis=2) * sigma**2).sum(axis=1)
-    x: Floats = np.clip(mean + quantiles(share) * np.sqrt(spread), low, high)
+    normal = np.array([_normal(each) for each in share.tolist()])
+    x: Floats = np.clip(mean + normal * np.sqrt(spread), low, high)
     todo = np.arange(len(x))
     # Single precision from here on is as good as the approximation, and half the work: distances from the mean are in
     # units of the blur.
@@ -316,6 +317,12 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Float
             weight, scaled = weight[left], scaled[left]
             todo, mean, inverse, count = (each[open_still] for each in (todo, mean, inverse, count))
     return x
+
+
+@lru_cache(maxsize=64)
+def _normal(share: float) -> float:
+    """Few are asked, and often."""
+    return float(quantiles(np.array([share]))[0])
 
 
 def _step_quantile(atoms: Floats, weights: Floats, share: float) -> float:

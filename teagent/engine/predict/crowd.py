@@ -35,6 +35,11 @@ class Senders:
         self._known = unit[self._order]
         self._common: dict[Prefix, tuple[Senders, Ints, Ints]] = {}
 
+    def name(self, rows: Ints) -> None:
+        """Those too from now on: who is needed under one division mostly is under the next one."""
+        self.named[rows] = True
+        self.others = np.flatnonzero(~self.named)
+
     def rows_of(self, units: Ints) -> Ints:
         """Which demand is that of each unit; -1 where it has none here."""
         place = np.minimum(np.searchsorted(self._known, units), len(self._known) - 1)
@@ -91,7 +96,9 @@ class Crowd:
         rows = rows[np.lexsort((self.unit[rows], -bps[rows], self.group[rows]))]
         size, named = (np.bincount(self.group[each], minlength=len(self.bps))[groups] for each in (rows, self.named))
         place = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-        self._named[rows[place < np.repeat(MORE * np.maximum(1, named), size)]] = True
+        more = rows[place < np.repeat(MORE * np.maximum(1, named), size)]
+        self._named[more] = True
+        self.senders.name(more)
         others = rows[~self._named[rows]][::-1]
         self.rest[groups] = 0.0
         self.rest[self.group[others]] = bps[others]

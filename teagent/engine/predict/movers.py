@@ -38,7 +38,7 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
     if crowds is None or leaving is None:
         return Movers(seen=False)
     unknown_bps = float(crowds.bps[~crowds.movable].sum())
-    links = tuple(np.unique(crowds.link_index[leaving > 0]).tolist())
+    links = tuple(np.flatnonzero(np.bincount(crowds.link_index[leaving > 0])).tolist())
     moving = leaving > LOW
     if not moving.any():
         return Movers(seen=True, links=links, unknown_bps=unknown_bps)
@@ -85,8 +85,7 @@ def _heaviest(crowd: Crowd, away: Floats) -> tuple[Ints, Ints, Floats]:
     while True:
         rows = crowd.named
         weight = away[crowd.group[rows]] * crowd.columns.bps[rows, None]
-        lightest = np.partition(weight, -SHIFTS_SHOWN, axis=None)[-SHIFTS_SHOWN] if weight.size > SHIFTS_SHOWN else 0.0
-        at, columns = np.nonzero((weight > 0) & (weight >= lightest))
+        at, columns = np.nonzero(weight > 0)
         chosen = np.argsort(-weight[at, columns], kind="stable")[:SHIFTS_SHOWN]
         at, columns = at[chosen], columns[chosen]
         least = weight[at[-1], columns[-1]] if len(at) == SHIFTS_SHOWN else 0.0

@@ -186,7 +186,7 @@ def _quantiles(scene: Scene, moves: Moves, noise: Floats) -> tuple[Floats, Float
     each link without what leaves it. `noise` (K + 1) widens the ends.
     """
     links, own = len(scene.links), moves.crowds.link_index
-    left = np.unique(own[moves.leaving > 0])
+    left = np.flatnonzero(np.bincount(own[moves.leaving > 0]))
     ends, every = links + 1, links + 1 + len(left)
     going = _cases(moves, left)
     if (scene.hidden_high[own] * moves.leaving).any():
