@@ -177,13 +177,15 @@ class Assembled:
 
     def __init__(self) -> None:
         self._senders: dict[Prefix, Senders] = {}
-        self._crowd: dict[Prefix, Crowd] = {}
+        self._crowd: dict[tuple[Prefix, int], Crowd] = {}
         self._crowds: dict[tuple[Prefix, ...], Crowds] = {}
 
     def crowd(self, columns: DemandColumns, shares: Shares) -> Crowd:
-        known = self._crowd.get(columns.prefix)
-        if known is None or known.group is not shares.group:
-            known = self._crowd[columns.prefix] = Crowd(self._senders_of(columns, shares.unit), shares)
+        # A division is told by what it is, not by what is in it: a search comes back to the same ones.
+        key = columns.prefix, id(shares.group)
+        known = self._crowd.get(key)
+        if known is None or known.columns is not columns:
+            known = self._crowd[key] = Crowd(self._senders_of(columns, shares.unit), shares)
         return known
 
     def _senders_of(self, columns: DemandColumns, unit: Ints) -> Senders:
