@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from teagent.engine.predict.ingress import Ints, Vector
-from teagent.engine.predict.ingress_units import Answers
+from teagent.engine.predict.ingress_units import Answers, grown
 from teagent.engine.predict.movement import LIKELY, Cells, Movement, functions
 from teagent.engine.predict.pooling import Weights
 from teagent.engine.predict.shares import Floats
@@ -89,10 +89,10 @@ class Sums:
         if not len(late):
             return
         low, high = int(self._done[late].min()), int(asked.max())
-        room = high - self._sums.shape[2]
-        if room > 0:
-            self._sums = np.pad(self._sums, ((0, 0), (0, 0), (0, room), (0, 0)))
-            self._surely = np.pad(self._surely, ((0, 0), (0, room)))
+        if high > self._sums.shape[2]:
+            kinds, segments, _, width = self._sums.shape
+            self._sums = grown(self._sums, (kinds, segments, high, width))
+            self._surely = grown(self._surely, (segments, high))
         size = np.diff(self._ends)[late]
         rows = np.arange(size.sum()) + np.repeat(self._ends[late] - np.cumsum(size) + size, size)
         units = self.units[rows]

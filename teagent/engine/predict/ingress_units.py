@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
+from itertools import pairwise, repeat
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from teagent.engine.predict.distinct import distinct_rows
+from teagent.engine.predict.distinct import distinct, distinct_rows
 from teagent.engine.predict.habit_rates import UNREACHED, kinds, patterns_of
 from teagent.engine.predict.habits import WITHHELD, answers
 from teagent.engine.predict.ingress import ERROR, Flags, Ints, Vector
@@ -31,8 +32,10 @@ ROWS = 512
 """So many rows of weights at once: what is worked with stays in the second-level cache."""
 REMEMBERED = 8
 """So many lists of vectors are known again: prefixes that are announced alike are asked about the same ones."""
-BLOCK = 128
+BLOCK = 256
 """So many units at once: the more there are, the more of them are worked out for what only others are asked."""
+
+Array = TypeVar("Array", Weights, Ints)
 
 
 class Condensed:
@@ -116,8 +119,7 @@ class Answers:
         return ids
 
     def _grow(self, units: int, columns: int) -> None:
-        more = (0, units - self.chance.shape[0]), (0, columns - self.chance.shape[1]), (0, 0)
-        self.chance = np.pad(self.chance, more)
+        self.chance = grown(self.chance, (units, columns, self._width))
 
     def _take_in(self, places: Ints) -> None:
         count = len(places)
@@ -125,7 +127,7 @@ class Answers:
         self.places = np.concatenate((self.places, places))
         self.asked = np.concatenate((self.asked, np.zeros(count, dtype=np.int64)))
         self._expected = np.concatenate((self._expected, np.zeros(count, dtype=np.int64)))
-        self._code = np.pad(self._code, ((0, count), (0, 0)), constant_values=-1)
+        self._code = grown(self._code, (len(self.places), self._code.shape[1]), -1)
         self._column = np.concatenate((self._column, np.full((count, self._column.shape[1]), -1, dtype=np.int16)))
 
     def expect(self, afters: Sequence[Vector]) -> Ints:
@@ -151,8 +153,7 @@ class Answers:
             new = np.bincount(combination, minlength=len(row))
             place = self._expected[combination] + np.arange(len(number)) - (np.cumsum(new) - new)[combination]
             self._expected += new
-            room = int(self._expected.max()) - self._code.shape[1]
-            self._code = np.pad(self._code, ((0, 0), (0, max(0, room))), constant_values=-1)
+            self._code = grown(self._code, (len(row), max(self._code.shape[1], int(self._expected.max()))), -1)
             self._code[combination, place] = number
             self._column[combination, number] = place
         result: Ints = self._column[row, code].astype(np.int64)
@@ -213,22 +214,31 @@ class Answers:
         for rows in _blocks(slot):
             on, part = int(slot[rows.start]), slice(int(begins[rows.start]), int(ends[rows.stop - 1]))
             weights = self._weights.of_slot[on][source[rows]]
-            first = np.flatnonzero(np.diff(reason[rows], prepend=-1))
-            for same, why in zip(np.split(weights, first[1:]), reason[rows][first].tolist(), strict=True):
-                if why > 0:
-                    np.multiply(same, _because(self._width, on, why - 1), out=same)
-            asked, which = np.unique(code[part], return_inverse=True)
+            why = reason[rows]
+            first = [0, *(np.flatnonzero(why[1:] != why[:-1]) + 1).tolist(), len(why)]
+            for low, high in pairwise(first):
+                if why[low] > 0:
+                    weights[low:high] *= _because(self._width, on, int(why[low]) - 1)
+            asked, which = distinct(code[part].astype(np.int64, copy=False), DIGITS**self._width)
             onto = np.concatenate([_onto(self._width, on, each) for each in asked.tolist()])
             of_unit = np.repeat(np.arange(len(weights)), ends[rows] - begins[rows])
             of_all = (weights @ onto.T).reshape(-1, self._width)
-            found[part] = of_all.take(of_unit * len(asked) + which.reshape(-1), axis=0)
+            found[part] = of_all.take(of_unit * len(asked) + which, axis=0)
         return found
+
+
+def grown(array: Array, shape: tuple[int, ...], value: int = 0) -> Array:
+    """With room at the end of each axis, where the `value` stands; what `np.pad` does, at once."""
+    if array.shape == shape:
+        return array
+    result = np.full_like(array, value, shape=shape)
+    result[tuple(map(slice, array.shape))] = array
+    return result
 
 
 def _blocks(slot: Ints) -> Iterator[slice]:
     """Up to BLOCK units in a row that are on the same `slot` (u)."""
-    ends = np.append(np.flatnonzero(np.diff(slot)) + 1, len(slot)).tolist()
-    for first, end in zip([0, *ends], ends, strict=False):
+    for first, end in pairwise([0, *(np.flatnonzero(np.diff(slot)) + 1).tolist(), len(slot)]):
         yield from (slice(low, min(low + BLOCK, end)) for low in range(first, end, BLOCK))
 
 

@@ -44,8 +44,8 @@ def movers(scene: Scene, crowds: Crowds | None, leaving: Floats | None) -> Mover
         return Movers(seen=True, links=links, unknown_bps=unknown_bps)
     by_source = np.zeros(len(scene.matrix.sources))
     for crowd, part in crowds.parts():
-        bps = crowd.columns.bps * moving[part][crowd.group]
-        by_source += np.bincount(crowd.columns.source_index, weights=bps, minlength=len(by_source))
+        rows = np.flatnonzero(moving[part][crowd.group])
+        np.add.at(by_source, crowd.columns.source_index[rows], crowd.columns.bps[rows])
     heaviest = int(np.argmax(by_source))
     chances = [
         float(leaving[part][crowd.group[row]])
