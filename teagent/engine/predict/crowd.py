@@ -21,7 +21,9 @@ MORE = 8
 
 
 class Senders:
-    """The demands (N) towards one prefix, whatever their groups: by unit, and the heaviest."""
+    """The demands (N) towards one prefix, whatever their groups: by unit, and the heaviest, which are `named`; `others`
+    (N) has the loads of the rest, and 0 for these.
+    """
 
     def __init__(self, columns: DemandColumns, unit: Ints) -> None:
         self.columns, self.unit = columns, unit
@@ -30,7 +32,7 @@ class Senders:
         if len(columns.bps) > NAMED:
             self.named[:] = False
             self.named[np.argpartition(-columns.bps, NAMED)[:NAMED]] = True
-        self.others = np.flatnonzero(~self.named)
+        self.others: Floats = np.where(self.named, 0.0, columns.bps)
         self._order = np.argsort(unit, kind="stable")
         self._known = unit[self._order]
         self._common: dict[Prefix, tuple[Senders, Ints, Ints]] = {}
@@ -38,7 +40,7 @@ class Senders:
     def name(self, rows: Ints) -> None:
         """Those too from now on: who is needed under one division mostly is under the next one."""
         self.named[rows] = True
-        self.others = np.flatnonzero(~self.named)
+        self.others[rows] = 0.0
 
     def rows_of(self, units: Ints) -> Ints:
         """Which demand is that of each unit; -1 where it has none here."""
@@ -67,16 +69,16 @@ class Crowd:
         self.senders, columns = senders, senders.columns
         self.columns, self.group, self.unit = columns, shares.group, senders.unit
         groups = len(shares.expected)
-        self.link_index = np.zeros(groups, dtype=np.int64)
-        self.link_index[self.group] = columns.link_index
-        self.movable = np.zeros(groups, dtype=bool)
-        self.movable[self.group] = columns.movable
+        one_of_each = np.zeros(groups, dtype=np.int64)
+        one_of_each[self.group] = np.arange(len(self.group))
+        self.link_index = columns.link_index[one_of_each]
+        self.movable = columns.kinds.movable[columns.kind[one_of_each]]
         self.bps: Floats = np.bincount(self.group, weights=columns.bps, minlength=groups).astype(np.float64)
         self.square: Floats = np.bincount(self.group, weights=senders.square, minlength=groups).astype(np.float64)
         self.count = np.bincount(self.group, minlength=groups)
         self._named = senders.named.copy()
         self.rest: Floats = np.zeros(groups)
-        np.maximum.at(self.rest, self.group[senders.others], columns.bps[senders.others])
+        np.maximum.at(self.rest, self.group, senders.others)
 
     @property
     def names(self) -> int:
