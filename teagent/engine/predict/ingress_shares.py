@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 
 from teagent.engine.predict.habit_rates import kinds, pattern, patterns_of
 from teagent.engine.predict.habits import WITHHELD
@@ -103,10 +104,7 @@ class Chances:
         np.put_along_axis(result, units.places[units.of][None], told[:, units.of], axis=2)
         withheld = np.array(afters) >= WITHHELD
         for number in np.flatnonzero(withheld.any(axis=1)).tolist():
-            # Who has nothing left that is known of it goes anywhere.
-            kept = np.where(withheld[number], 0.0, result[number])
-            kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld[number])
-            result[number] = kept / kept.sum(axis=1, keepdims=True)
+            result[number] = _where_announced(result[number], withheld[number])
         return result
 
     def weights_of(self, asn: int) -> tuple[Weights, Ints]:
@@ -124,7 +122,8 @@ class Chances:
         chosen = self.model.answers(vector, places, -1)
         result = np.zeros(len(self.model.links))
         result[places] = np.bincount(chosen, weights=weights, minlength=len(places)) / weights.sum()
-        return result
+        left: Floats = _where_announced(result[None], np.array(vector) >= WITHHELD)[0]
+        return left
 
     def units(self, asn: Ints, link: Ints, before: Vector) -> Units:
         """Senders that are where they were seen answer by what was seen of them, others as their like do there."""
@@ -169,6 +168,16 @@ class Chances:
         """(R) the rows in `_weights` for senders over these slots (R, S): by their pattern."""
         behind = patterns_of(self._known.patterns, pattern(np.take_along_axis(hops, places, axis=1), int(FAR)))
         return 2 * self._count + behind
+
+
+def _where_announced(chances: Floats, withheld: npt.NDArray[np.bool_]) -> Floats:
+    """Of `chances` (R, K) none for what is `withheld` (K). Who has nothing left that is known of it goes anywhere
+    that is left, and nowhere where nothing is.
+    """
+    kept = np.where(withheld, 0.0, chances)
+    kept += np.where(kept.sum(axis=1, keepdims=True) > 0, 0.0, ~withheld)
+    result: Floats = kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return result
 
 
 def _own(pooled: Pooled, rows: slice | int) -> Weights:

@@ -334,6 +334,15 @@ def test_a_belief_says_what_the_graph_does_not_know():
     assert not any("graph" in reason for reason in without_graph)
 
 
+def test_nobody_is_believed_to_come_by_a_link_that_does_not_announce():
+    links = ("a", "b", "c", "d", "e")
+    model = empty(links, distances(links, hops=[[1, 2, 3, 4, 5]] * len(SENDERS)))
+    belief = believe(model, Asn(64496), {"d": 3, "e": 1})
+    chances = {part.link: part.probability for part in belief.links}
+    assert chances == pytest.approx({"a": 0, "b": 0, "c": 0, "d": 0.5, "e": 0.5})
+    assert [part.probability for part in believe(model, Asn(64496), {}).links] == [0] * 5
+
+
 def test_a_belief_about_a_link_that_is_not_ours_is_refused():
     with pytest.raises(ValueError, match="c is not among the links a, b"):
         believe(empty(LINKS), Asn(64496), {"a": 0}, link="c")
