@@ -184,10 +184,19 @@ def refuse_expired(proposal: Proposal, now: datetime) -> None:
         raise Expired(
             f"proposal {proposal.id} is expired and cannot be approved "
             f"(expired {format_age(proposal.expires_at, now)} ago, expires_after {lifetime})",
-            hint=f"teagent plan --policy {proposal.policy} --propose",
+            hint=how_to_ask_again(proposal),
             proposal=proposal.id,
             expires_at=proposal.expires_at.isoformat(),
         )
+
+
+def how_to_ask_again(proposal: Proposal) -> str:
+    """The command that makes such a proposal anew."""
+    if proposal.experiment:
+        return "teagent experiment plan --propose"
+    if proposal.history and not proposal.history[0].actor.startswith("policy:"):
+        return f"teagent simulate CHANGE... --propose {proposal.policy}"
+    return f"teagent plan --policy {proposal.policy} --propose"
 
 
 def is_confirm_overdue(proposal: Proposal, now: datetime) -> bool:

@@ -6,7 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from teagent.engine.lifecycle import advance, approval_event, in_the_way, is_confirm_overdue, is_expired, refuse_expired
+from teagent.engine.lifecycle import (
+    advance,
+    approval_event,
+    how_to_ask_again,
+    in_the_way,
+    is_confirm_overdue,
+    is_expired,
+    refuse_expired,
+)
 from teagent.errors import NotFound, Refused, StalePlan
 from teagent.model.maintenance import DailyWindow
 from teagent.model.policy import Policy
@@ -77,7 +85,7 @@ class Approver:
                     approved=proposal.plan.digest,
                     current="inputs moved",
                     differences=differences,
-                    hint=_how_to_ask_again(proposal),
+                    hint=how_to_ask_again(proposal),
                 )
             reason = f"approved plan {proposal.plan.digest[:6]}"
             if event is ProposalEvent.ENDORSE:
@@ -199,11 +207,3 @@ class Approver:
             for proposal in self._book.in_state(ProposalState.CONFIRMING, ProposalState.APPLYING):
                 reverting = await self._book.move(proposal, ProposalEvent.REVERT, actor="daemon", reason=reason)
                 await self._applier.take_back(reverting)
-
-
-def _how_to_ask_again(proposal: Proposal) -> str:
-    if proposal.experiment:
-        return "teagent experiment plan --propose"
-    if proposal.history and not proposal.history[0].actor.startswith("policy:"):
-        return f"teagent simulate CHANGE... --propose {proposal.policy}"
-    return f"teagent plan --policy {proposal.policy} --propose"

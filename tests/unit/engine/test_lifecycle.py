@@ -230,6 +230,18 @@ def test_an_expired_proposal_is_refused_with_when_and_what_to_do() -> None:
     assert caught.value.hint == "teagent plan --policy transit-balance --propose"
 
 
+def test_what_a_person_asked_for_is_asked_for_again_as_it_was() -> None:
+    proposal = example_proposal()
+    by_hand = replace(proposal, history=(replace(proposal.history[0], actor="alice"), *proposal.history[1:]))
+    for one, hint in (
+        (by_hand, "teagent simulate CHANGE... --propose transit-balance"),
+        (replace(by_hand, experiment="a then b, step 1 of 2"), "teagent experiment plan --propose"),
+    ):
+        with pytest.raises(Expired) as caught:
+            refuse_expired(one, NOW + timedelta(minutes=34))
+        assert caught.value.hint == hint
+
+
 def test_a_revert_is_tried_three_times_and_then_is_stuck() -> None:
     proposal = example_proposal(state=S.REVERTING)
     for attempt in range(1, REVERT_ATTEMPTS):
