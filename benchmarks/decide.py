@@ -259,7 +259,7 @@ def best_of_all(
         for group in combinations(options, depth)
         for chosen in product(*(options[prefix] for prefix in group))
     ]
-    allowed = [one for one in needed(task, weighed) if not isinstance(one.verdict, RefusedVerdict)]
+    allowed = [one for one in needed(order(task), weighed) if not isinstance(one.verdict, RefusedVerdict)]
     return task, min(allowed, key=order(task), default=None), len(weighed)
 
 

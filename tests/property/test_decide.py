@@ -194,7 +194,7 @@ def test_no_candidate_is_better_than_the_one_chosen(case: dict[str, Any]) -> Non
         for group in combinations(sorted(options), size)
         for vectors in product(*(options[prefix] for prefix in group))
     ]
-    allowed = [one for one in needed(task, weighed) if not isinstance(one.verdict, RefusedVerdict)]
+    allowed = [one for one in needed(order(task), weighed) if not isinstance(one.verdict, RefusedVerdict)]
     best = min(allowed, key=order(task), default=None)
     assert (best is None) == (chosen is None)
     if best is not None and chosen is not None:

@@ -131,10 +131,11 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
         if every
         else _screened(task, Screening.of_all(yardstick, options, depth), yardstick.grain_bps)
     )
+    key = order(task)
     exact: set[str] = set()
     climbed: set[str] = set()
     while True:
-        ranked = sorted(needed(task, weighed), key=order(task))
+        ranked = sorted(needed(key, weighed), key=key)
         chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
         missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
         if missing:
@@ -251,11 +252,13 @@ def yardstick_of(task: Task) -> Yardstick:
     )
 
 
-def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
-    """Without those that change a prefix for nothing: the same with one prefix less relieves as well, as surely."""
+def needed(key: Callable[[Considered], tuple[bool, Rank]], weighed: Collection[Considered]) -> list[Considered]:
+    """Without those that change a prefix for nothing: the same with one prefix less relieves as well, as surely. `key`
+    is their `order`.
+    """
     best: dict[frozenset[tuple[Prefix, Vector]], tuple[bool, bool, float, bool]] = {}
     for one in weighed:
-        refused, rest = order(task)(one)
+        refused, rest = key(one)
         best[frozenset(candidate_of(one).vectors)] = (refused, *rest[:3])
     kept = []
     for one in weighed:
@@ -267,10 +270,15 @@ def needed(task: Task, weighed: Collection[Considered]) -> list[Considered]:
 
 
 def order(task: Task) -> Callable[[Considered], tuple[bool, Rank]]:
+    """Remembers what it said of each: they are sorted again whenever some were added."""
     network = task.scene.snapshot.network
+    known: dict[int, tuple[Considered, tuple[bool, Rank]]] = {}
 
     def key(one: Considered) -> tuple[bool, Rank]:
-        return isinstance(one.verdict, RefusedVerdict), rank(task.policy, network, task.triggered, one)
+        if id(one) not in known:
+            ranked = rank(task.policy, network, task.triggered, one)
+            known[id(one)] = one, (isinstance(one.verdict, RefusedVerdict), ranked)
+        return known[id(one)][1]
 
     return key
 

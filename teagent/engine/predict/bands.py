@@ -313,8 +313,8 @@ def _smooth_quantile(atoms: Floats, weights: Floats, sigma: Floats, share: Float
         if not open_still.any():
             break
         if not open_still.all():
-            left = np.repeat(open_still, count.sum(axis=1))
-            weight, scaled = weight[left], scaled[left]
+            left = np.flatnonzero(np.repeat(open_still, count.sum(axis=1)))
+            weight, scaled = weight.take(left), scaled.take(left)
             todo, mean, inverse, count = (each[open_still] for each in (todo, mean, inverse, count))
     return x
 
