@@ -80,7 +80,7 @@ class ExporterAccount:
     def feed_in_place(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
         """Like `feed`, and none of the payloads is kept."""
         self._read()
-        self._hear(payloads, port, at)
+        self._last_at, self._port = at, port
         self._read_together(payloads, at)
         self.much_sflow = self._decoder.protocol == SFLOW
 
@@ -88,15 +88,13 @@ class ExporterAccount:
         """Datagrams that came from one port together. They are read when there are many of them."""
         if port != self._port:
             self._read()
-        self._hear(payloads, port, at)
-        self._waiting += payloads
-        if len(self._waiting) >= self._enough:
+            self._port = port
+        self._last_at = at
+        waiting = self._waiting
+        waiting += payloads
+        if len(waiting) >= self._enough:
             self._read()
             self.much_sflow |= self._decoder.protocol == SFLOW
-
-    def _hear(self, payloads: Sequence[bytes], port: int, at: float) -> None:
-        self._last_at, self._port = at, port
-        self._datagrams += len(payloads)
 
     def _read(self) -> None:
         payloads, self._waiting = self._waiting, []
@@ -105,6 +103,7 @@ class ExporterAccount:
         self._read_together(payloads, self._last_at)
 
     def _read_together(self, payloads: Sequence[bytes], at: float) -> None:
+        self._datagrams += len(payloads)
         self._fed += len(payloads)
         begun = time.perf_counter()
         exported_at = export_time(payloads[-1])
