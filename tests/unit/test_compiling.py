@@ -21,7 +21,7 @@ CASES = [
     (
         counting_compiled,
         counting_compiled._count4,
-        ("NOWHERE", "MULTIPLIER", "EVEN", "PART", "LATE", "AS_TRANS", "ASN_MAX"),
+        ("NOWHERE", "MULTIPLIER", "EVEN", "PART", "LATE", "NOBODYS_ASNS"),
     ),
 ]
 TABLE = np.zeros(3)

@@ -187,8 +187,8 @@ def _distinct(plans: Ints, parts: int) -> Ints:
     """Each of the plans (N, depth) once, in their order. One number for each is quicker to sort than the row."""
     if parts ** plans.shape[1] > NUMBER_MAX:
         return np.unique(plans, axis=0)
-    number = np.unique(plans @ parts ** np.arange(plans.shape[1])[::-1])
-    return number[:, None] // parts ** np.arange(plans.shape[1])[::-1] % parts
+    digit = parts ** np.arange(plans.shape[1])[::-1]
+    return np.unique(plans @ digit)[:, None] // digit % parts
 
 
 def _orders(rough: Rough, plans: Ints, most: int | None = None) -> tuple[Ints, Ints]:

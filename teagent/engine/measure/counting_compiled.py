@@ -18,7 +18,7 @@ from teagent.engine.measure.attribution import NOWHERE, Attribution
 from teagent.engine.measure.counting import Counted, count
 from teagent.engine.measure.demand_rows import ADDRESS_BITS, EVEN, MULTIPLIER, DemandTable
 from teagent.engine.measure.record_buffer import BLOCK, Records
-from teagent.model.bgp import AS_TRANS, ASN_MAX
+from teagent.model.bgp import NOBODYS_ASNS
 
 PART = 1_024  # records, so that what is known of them stays in the first-level cache
 DEMAND, OTHERS, REACHED, LATE = range(4)
@@ -103,8 +103,9 @@ def _add(
 def _key(link: Any, width: Any, to: Any, bits: Any, asn: Any, address: Any, other_bits: Any) -> Any:
     """Of the row, as SourceForm.keys makes it."""
     source = asn << np.uint64(1)
-    if asn == np.uint64(0) or asn == np.uint64(AS_TRANS) or asn == np.uint64(0xFFFF) or asn == np.uint64(ASN_MAX):
-        source = address >> other_bits << np.uint64(1) | np.uint64(1)
+    for number in NOBODYS_ASNS:
+        if asn == np.uint64(number):
+            source = address >> other_bits << np.uint64(1) | np.uint64(1)
     return np.uint64(link * width + to) << bits | source
 
 

@@ -58,8 +58,8 @@ class SourceForm:
         """
         asn = asn.take(which)
         keys: Keys = np.left_shift(asn, np.uint64(1), dtype=np.uint64)
-        nobody: npt.NDArray[np.bool_] = asn == 0
-        for number in NOBODYS_ASNS[1:]:
+        nobody = np.zeros(len(asn), dtype=bool)
+        for number in NOBODYS_ASNS:
             nobody |= asn == number
         unknown = np.flatnonzero(nobody)
         if len(unknown):
