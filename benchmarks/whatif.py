@@ -274,6 +274,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.as_rel.is_file():
         print(f"skipped: there is no {arguments.as_rel}; --as-rel names a file of CAIDA's", file=sys.stderr)
+        if arguments.json:
+            print(json.dumps({"name": "whatif", "figures": {}, "targets": {}, "met": {}}))
         return 0
     if arguments.ours:
         print(json.dumps(ours(arguments.as_rel, arguments.seed)))
