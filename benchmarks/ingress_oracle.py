@@ -3,13 +3,14 @@
     python benchmarks/ingress_oracle.py [--seed 1] [--worlds 8] [--form source,capped,level] [--strength medium,strong]
         [--as-rel FILE] [--json]
 
-In the same worlds, side by side with the learned model, two oracles foretell what unseen vectors do. Both know how
+In the same worlds, side by side with the learned model, three oracles foretell what unseen vectors do. All know how
 common each hidden rule is and how rules come about, whose customer every sender is, and where all of them were after
 each announcement, without noise; none of the rules that were drawn. They weigh drawn rules by Bayes: of each upstream,
-by where its customers were, and of each sender. One knows the world's AS graph and what all senders find of each link;
-the other takes the graph that models get for the world's. What the first one misses is luck, as far as enough rules
-were drawn; what lies between the two is the price of a graph that is wrong. A model that has neither the rates nor the
-graph cannot be expected to reach the first.
+by where its customers were, and of each sender. One knows the world's AS graph and what all senders find of each link.
+The second takes the graph that models get for the world's. The third knows too how such a graph goes wrong: it draws
+others around it, as the world's was drawn, and weighs what they say of each sender, and what all may find of a link.
+What the first one misses is luck, as far as enough rules were drawn; what lies between it and the third is the price of
+a graph that is wrong. A model that has neither the rates nor the graph cannot be expected to reach the third.
 """
 
 from __future__ import annotations
@@ -17,37 +18,55 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
-from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias
+from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias, distorted
 from ingress_arguments import add_world_options, biases_of
 from ingress_episode import Episode, Steps, episode_of
 from ingress_models import Band, LearnedModel, Model, Traffic
 from ingress_world import graph_of, judge, of_world
+
+from teagent.engine.predict.as_graph import AsGraph
+from teagent.engine.predict.propagation import FAR, Propagator
+from teagent.engine.predict.sessions import graft
 
 CHANGES = (0, 5)
 FORMS = ("source", "capped", "level")
 """In `path` nobody's rules are costs of its own."""
 GROUP_RULES, OWN_RULES = 2000, 80
 """So many drawn rules of upstreams, and of senders beside them, are weighed."""
+GRAPHS = 16
+"""So many graphs are drawn around the one that models get."""
 FURTHEST = 12
 """Costs further apart than this are as far as this."""
 UNEXPLAINED = 0.01
 """The chance that a sender is where its rule does not take it: it has got another one."""
 
+Shift = tuple[int, ...]
+"""Hops by which all senders find a link further than the graph says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Guess:
+    """`cost` (G, N, K): what each of G graphs, any of which may be the world's, says of N parts of senders. `shifts`:
+    what all may find of the links, and how likely that is.
+    """
+
+    cost: Ints
+    shifts: Mapping[Shift, float]
+
 
 class Oracle:
     """It is told the questions beforehand, to look at the drawn rules once for all of them."""
 
-    def __init__(self, told: Episode, known: Told, world: HiddenWorld, rng: np.random.Generator) -> None:
-        self._told, self._known = told, known
+    def __init__(self, told: Episode, known: Told, guess: Guess, world: HiddenWorld, rng: np.random.Generator) -> None:
+        self._told, self._known, self._guess = told, known, guess
         self._traffic = Traffic(told)
         self._part_of, self._part_share = world.part_of, world.part_share
         self._form = world.form
-        far = np.minimum(known.cost - known.cost.min(axis=1, keepdims=True), FURTHEST)
-        self._patterns, pattern = np.unique(far, axis=0, return_inverse=True)
-        self._pattern = pattern.reshape(-1)
         self._steps = 0
         self._shares: dict[tuple[int, tuple[int, ...]], Floats] = {}
         self._draw(world.biases, rng)
@@ -65,11 +84,11 @@ class Oracle:
         self._tie = (0.5 * tie).astype(np.float32)
         self._sticky = rng.random(OWN_RULES) < b.sticky
 
-    def _chosen(self, pattern: int, vector: tuple[int, ...], previous: int) -> Ints:
-        """(rules of upstreams, rules of senders)"""
+    def _chosen(self, behind: Ints, vector: tuple[int, ...], previous: int) -> Ints:
+        """(rules of upstreams, rules of senders) where the links are so many hops `behind` (K) the nearest."""
         prepends = np.minimum(vector, 2) if self._form == "capped" else np.array(vector)
         counted = np.where(self._ignores, 0, prepends).astype(np.float32)
-        cost = self._patterns[pattern].astype(np.float32) + self._cost + counted + self._tie
+        cost = behind.astype(np.float32) + self._cost + counted + self._tie
         if previous >= 0:
             kept = self._sticky, previous
             cost[:, kept[0], kept[1]] -= self._tie[:, kept[0], kept[1]] + np.float32(0.1)
@@ -77,33 +96,59 @@ class Oracle:
 
     def _foretell(self) -> None:
         """The answers to all questions that follow the steps seen so far."""
-        vectors = [first.vector for first, _ in self._told.steps[: self._steps]]
         asked = [test.vector for test in self._told.tests[self._steps - 1]]
-        homes = self._known.homes[: self._steps].T
-        log = np.zeros((int(self._known.group.max()) + 1, GROUP_RULES))
-        cases = []
-        for pattern in range(len(self._patterns)):
-            chosen = cache(partial(self._chosen, pattern))
-            rows = np.flatnonzero(self._pattern == pattern)
-            histories, which = np.unique(homes[rows], axis=0, return_inverse=True)
-            for number, history in enumerate(histories.tolist()):
-                fits = np.ones((GROUP_RULES, OWN_RULES), dtype=np.float32)
-                for vector, previous, home in zip(vectors, (-1, *history), history, strict=False):
-                    fits *= np.where(chosen(vector, previous) == home, np.float32(1 - UNEXPLAINED), UNEXPLAINED)
-                members, total = rows[which.reshape(-1) == number], fits.sum(axis=1)
-                np.add.at(log, self._known.group[members], np.log(total))
-                ends = (chosen(vector, history[-1]) for vector in asked)
-                goes = [[(fits * (end == k)).sum(axis=1) / total for k in range(LINKS)] for end in ends]
-                cases.append((members, np.array(goes)))
-        weight = np.exp(log - log.max(axis=1, keepdims=True))
-        weight /= weight.sum(axis=1, keepdims=True)
+        found = [self._with(shift, asked) for shift in self._guess.shifts]
+        log = np.array([fit for fit, _ in found]) + np.log(list(self._guess.shifts.values()))
+        weight = np.exp(log - log.max())
+        part = np.tensordot(weight / weight.sum(), np.stack([goes for _, goes in found]), 1)
         for number, vector in enumerate(asked):
-            part = np.zeros((len(self._part_of), LINKS))
-            for members, goes in cases:
-                part[members] = weight[self._known.group[members]] @ goes[number].T
             shares = np.zeros((len(self._told.asns), LINKS))
-            np.add.at(shares, self._part_of, part * self._part_share[:, None])
+            np.add.at(shares, self._part_of, part[number] * self._part_share[:, None])
             self._shares[self._steps, vector] = shares
+
+    def _with(self, shift: Shift, asked: Sequence[tuple[int, ...]]) -> tuple[float, Floats]:
+        """How well all that was seen goes with this shift, as a logarithm, and (questions, N, K) the chances then."""
+        cost = self._guess.cost + np.array(shift)
+        graphs, parts, _ = cost.shape
+        behind = np.minimum(cost - cost.min(axis=2, keepdims=True), FURTHEST)
+        patterns, pattern = np.unique(behind.reshape(-1, LINKS), axis=0, return_inverse=True)
+        histories, history = np.unique(self._known.homes[: self._steps].T, axis=0, return_inverse=True)
+        # Each pair of a part and what a graph says of it, those that are the same in both next to each other.
+        pairs = (pattern.reshape(graphs, parts) * len(histories) + history.reshape(-1)) * parts + np.arange(parts)
+        pairs, times = np.unique(pairs, return_counts=True)
+        fits = np.zeros((parts, GROUP_RULES), dtype=np.float32)
+        goes = np.zeros((parts, len(asked), LINKS, GROUP_RULES), dtype=np.float32)
+        number, begin = -1, 0
+        for end in (*(np.flatnonzero(np.diff(pairs // parts)) + 1).tolist(), len(pairs)):
+            where, old = divmod(int(pairs[begin]) // parts, len(histories))
+            if where != number:
+                number, chosen = where, cache(partial(self._chosen, patterns[where]))
+            fit, going = self._case(chosen, histories[old].tolist(), asked)
+            for part, share in zip((pairs[begin:end] % parts).tolist(), times[begin:end] / graphs, strict=True):
+                fits[part] += np.float32(share) * fit
+                goes[part] += np.float32(share) * going
+            begin = end
+        log = np.zeros((int(self._known.group.max()) + 1, GROUP_RULES))
+        np.add.at(log, self._known.group, np.log(fits))
+        most = log.max(axis=1, keepdims=True)
+        weight = np.exp(log - most)
+        evidence = float((np.log(weight.mean(axis=1)) + most[:, 0]).sum())
+        weight /= weight.sum(axis=1, keepdims=True)
+        rules = (weight[self._known.group] / fits).astype(np.float32)
+        return evidence, np.einsum("ng,nakg->ank", rules, goes, optimize=True)
+
+    def _case(
+        self, chosen: Callable[[tuple[int, ...], int], Ints], history: list[int], asked: Sequence[tuple[int, ...]]
+    ) -> tuple[Floats, Floats]:
+        """Over a sender's own rules: (rules of upstreams) how well each goes with where it was, and that times the
+        chance of each link, (questions, K, rules of upstreams).
+        """
+        vectors = [first.vector for first, _ in self._told.steps[: self._steps]]
+        fits = np.ones((GROUP_RULES, OWN_RULES), dtype=np.float32)
+        for vector, previous, home in zip(vectors, (-1, *history), history, strict=False):
+            fits *= np.where(chosen(vector, previous) == home, np.float32(1 - UNEXPLAINED), UNEXPLAINED)
+        ends = (chosen(vector, history[-1]) for vector in asked)
+        return fits.sum(axis=1), np.array([[(fits * (end == k)).sum(axis=1) for k in range(LINKS)] for end in ends])
 
     def learn(self, seen: Seen) -> None:
         self._steps += seen.vector != self._traffic.vector
@@ -120,14 +165,36 @@ class Oracle:
         return expected, expected, expected
 
 
-def models(told: Episode, world: HiddenWorld, seed: int) -> dict[str, Model]:
-    known = world.told()
-    misled = Told(cost=told.hops[world.part_of], group=known.group, homes=known.homes)
-    return {
-        "learned": LearnedModel(told),
-        "oracle, wrong graph": Oracle(told, misled, world, np.random.default_rng((seed, 2))),
-        "oracle": Oracle(told, known, world, np.random.default_rng((seed, 3))),
+def models(told: Episode, world: HiddenWorld, graph: AsGraph, seed: int) -> dict[str, Model]:
+    known, hops = world.told(), told.hops[world.part_of]
+    sure: dict[Shift, float] = {(0,) * LINKS: 1.0}
+    guesses = {
+        "oracle, wrong graph": Guess(cost=hops[None], shifts=sure),
+        "oracle, doubts its graph": Guess(
+            cost=_drawn(graph, world, np.random.default_rng((seed, 4))), shifts=_shifts(world.biases.provider_bias)
+        ),
+        "oracle": Guess(cost=known.cost[None], shifts=sure),
     }
+    oracles = {
+        name: Oracle(told, known, guess, world, np.random.default_rng((seed, 2))) for name, guess in guesses.items()
+    }
+    return {"learned": LearnedModel(told), **oracles}
+
+
+def _drawn(graph: AsGraph, world: HiddenWorld, rng: np.random.Generator) -> Ints:
+    """(GRAPHS, N, K) hops in graphs that differ from `graph` as the world's does."""
+    result = []
+    for _ in range(GRAPHS):
+        other = graft(distorted(graph, world.biases.graph_error, rng), world.origin, world.sessions)
+        reach = Propagator(other, world.origin, world.sessions).reach(world.links)
+        result.append(np.minimum(reach.hops[:, other.nodes(world.asns)].T.astype(np.int64), FAR)[world.part_of])
+    return np.stack(result)
+
+
+def _shifts(chance: float) -> dict[Shift, float]:
+    """Of none of the links, and of one, which leaves out little."""
+    one = (tuple(hops if k == link else 0 for k in range(LINKS)) for link in range(LINKS) for hops in (-1, 1))
+    return {(0,) * LINKS: (1 - chance) ** LINKS, **dict.fromkeys(one, chance / 2 * (1 - chance) ** (LINKS - 1))}
 
 
 def main() -> int:
@@ -144,13 +211,13 @@ def main() -> int:
                 world = HiddenWorld(graph, form=form, biases=biases_of(strength, {}), senders=2000, seed=seed)
                 told = episode_of(world, steps=Steps(), seed=seed, checkpoints=CHANGES)
                 if told is not None:
-                    rows.append(of_world(judge(told, models(told, world, seed))))
+                    rows.append(of_world(judge(told, models(told, world, graph, seed))))
             for name, changes in rows[0]:
                 top1, moved, error = np.mean([world[name, changes][:3] for world in rows], axis=0).tolist()
                 what = f"{form} {strength}, after {changes}, {name}"
                 figures[what] = {"top1": top1, "moved": moved, "error": error}
                 if not arguments.json:
-                    print(f"{what:45} top-1 {top1:6.1%}  moved {moved:6.1%}  error {error:5.2f}")
+                    print(f"{what:48} top-1 {top1:6.1%}  moved {moved:6.1%}  error {error:5.2f}")
     if arguments.json:
         print(json.dumps({"name": "ingress_oracle", "figures": figures, "targets": {}, "met": {}}))
     return 0

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -80,3 +81,46 @@ def test_any_biases_give_figures(benchmark: ModuleType, changed: dict[str, float
     arguments = argparse.Namespace(seed=3, worlds=1, senders=40, near=0.0, asked_near=0.5)
     found = benchmark.worlds(graph, "source", benchmark.biases_of("strong", changed), arguments)
     assert json.dumps(benchmark.summary(found), allow_nan=False)
+
+
+def test_without_its_data_a_comparison_still_gives_one_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setattr(sys, "argv", ["whatif.py", "--json", f"--as-rel={tmp_path / 'none.bz2'}"])
+    assert importlib.import_module("whatif").main() == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"name": "whatif", "figures": {}, "targets": {}, "met": {}}
+    assert "skipped: there is no" in err
+
+
+def test_an_oracle_that_draws_the_same_graph_twice_foretells_what_one_with_that_graph_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    oracle, hidden, episode = map(importlib.import_module, ("ingress_oracle", "hidden_world", "ingress_episode"))
+    for name, value in (("GROUP_RULES", 60), ("OWN_RULES", 8), ("GRAPHS", 2)):
+        monkeypatch.setattr(oracle, name, value)
+    graph = internet(np.random.default_rng(3), Shape(ases=300, tier1=4, transit=60))
+    for seed in range(20):  # some move nothing, and make no episode
+        world = hidden.HiddenWorld(graph, form="source", biases=hidden.Biases(), senders=40, seed=seed)
+        told = episode.episode_of(world, steps=episode.Steps(), seed=seed, checkpoints=oracle.CHANGES)
+        if told is not None:
+            break
+    known = world.told()
+
+    def foretold(times: int) -> list[np.ndarray]:
+        guess = oracle.Guess(cost=np.stack([known.cost] * times), shifts={(0, 0, 0): 1.0})
+        model = oracle.Oracle(told, known, guess, world, np.random.default_rng(1))
+        model.learn(told.steps[0][0])
+        return [model.predict(test.vector) for test in told.tests[0]]
+
+    once = foretold(1)
+    for share, again in zip(once, foretold(2), strict=True):
+        assert share.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        assert again == pytest.approx(share, abs=1e-5)
+    doubting = oracle.models(told, world, graph, 5)["oracle, doubts its graph"]
+    doubting.learn(told.steps[0][0])
+    doubtful = [doubting.predict(test.vector) for test in told.tests[0]]
+    assert all(share.sum(axis=1) == pytest.approx(1.0, abs=1e-5) for share in doubtful)
+    assert not np.allclose(doubtful, once, atol=0.01)
