@@ -18,6 +18,7 @@ from teagent.config.effective import Config
 from teagent.config.fields import Row
 from teagent.config.policy_schema import PolicyFile
 from teagent.config.problems import problems_of
+from teagent.config.readers import read_path
 from teagent.config.schema import ConfigFile
 from teagent.config.secrets import Secret, resolve, resolve_md5_password
 from teagent.config.show import digest_of
@@ -149,7 +150,12 @@ def _policies(
 def _policies_dir(path: Path, document: Document, file: ConfigFile | None) -> Path:
     default = str(ConfigFile.model_fields["policies"].default)
     given = document.data.get("policies", default) if isinstance(document.data, dict) else default
-    return path.parent / (file.policies if file else given if isinstance(given, str) else default)
+    if file is not None:
+        return path.parent / file.policies
+    try:
+        return path.parent / read_path(given)
+    except ValueError:  # said of the value already
+        return path.parent / default
 
 
 def _duplicates(found: Sequence[_PolicyDocument]) -> list[Problem]:

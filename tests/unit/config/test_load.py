@@ -103,6 +103,14 @@ def test_a_missing_directory_of_policies_is_a_problem_of_the_file(files: Files) 
     assert problem.startswith("config.yaml:26:11: policies: the directory")
 
 
+@pytest.mark.parametrize("value", ['"\\u0007"', "\U00018cd6", "~/policies", "[a]"])
+def test_what_is_no_path_of_policies_is_one_problem_on_one_line(files: Files, value: str) -> None:
+    files.bend("policies: policies", f"policies: {value}")
+    (problem,) = files.problems()
+    assert problem.startswith("config.yaml:26:11: policies: ")
+    assert problem.isprintable()
+
+
 def test_problems_in_policies_alone_are_a_policy_error(files: Files) -> None:
     files.bend("max: 3", "max: 4", policy=True)
     with pytest.raises(PolicyError):
