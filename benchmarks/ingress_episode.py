@@ -105,7 +105,12 @@ def _moved(before: Floats, test: Test) -> float:
 
 def _known(world: HiddenWorld) -> tuple[Ints, tuple[tuple[int, ...], ...]]:
     graph = world.known_graph
-    reach = Propagator(graph, world.origin, world.sessions).reach(world.links)
     nodes = graph.nodes(world.asns)
-    hops = np.minimum(reach.hops[:, nodes].T.astype(np.int64), FAR)
-    return hops, tuple(tuple(graph.asn[graph.providers[int(n)]].tolist()) for n in nodes)
+    return hops_in(graph, world), tuple(tuple(graph.asn[graph.providers[int(n)]].tolist()) for n in nodes)
+
+
+def hops_in(graph: AsGraph, world: HiddenWorld) -> Ints:
+    """(N, K) of the senders, in a graph that our links are grafted on."""
+    reach = Propagator(graph, world.origin, world.sessions).reach(world.links)
+    hops: Ints = np.minimum(reach.hops[:, graph.nodes(world.asns)].T.astype(np.int64), FAR)
+    return hops

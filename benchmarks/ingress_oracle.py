@@ -25,12 +25,11 @@ from functools import cache, partial
 import numpy as np
 from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias, distorted
 from ingress_arguments import add_world_options, biases_of
-from ingress_episode import Episode, Steps, episode_of
+from ingress_episode import Episode, Steps, episode_of, hops_in
 from ingress_models import Band, LearnedModel, Model, Traffic
 from ingress_world import graph_of, judge, of_world
 
 from teagent.engine.predict.as_graph import AsGraph
-from teagent.engine.predict.propagation import FAR, Propagator
 from teagent.engine.predict.sessions import graft
 
 CHANGES = (0, 5)
@@ -183,12 +182,9 @@ def models(told: Episode, world: HiddenWorld, graph: AsGraph, seed: int) -> dict
 
 def _drawn(graph: AsGraph, world: HiddenWorld, rng: np.random.Generator) -> Ints:
     """(GRAPHS, N, K) hops in graphs that differ from `graph` as the world's does."""
-    result = []
-    for _ in range(GRAPHS):
-        other = graft(distorted(graph, world.biases.graph_error, rng), world.origin, world.sessions)
-        reach = Propagator(other, world.origin, world.sessions).reach(world.links)
-        result.append(np.minimum(reach.hops[:, other.nodes(world.asns)].T.astype(np.int64), FAR)[world.part_of])
-    return np.stack(result)
+    error = world.biases.graph_error
+    others = (graft(distorted(graph, error, rng), world.origin, world.sessions) for _ in range(GRAPHS))
+    return np.stack([hops_in(other, world)[world.part_of] for other in others])
 
 
 def _shifts(chance: float) -> dict[Shift, float]:

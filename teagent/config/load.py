@@ -148,10 +148,10 @@ def _policies(
 
 
 def _policies_dir(path: Path, document: Document, file: ConfigFile | None) -> Path:
-    default = str(ConfigFile.model_fields["policies"].default)
-    given = document.data.get("policies", default) if isinstance(document.data, dict) else default
     if file is not None:
         return path.parent / file.policies
+    default = str(ConfigFile.model_fields["policies"].default)
+    given = document.data.get("policies", default) if isinstance(document.data, dict) else default
     try:
         return path.parent / read_path(given)
     except ValueError:  # said of the value already
