@@ -94,6 +94,30 @@ def test_much_compiled_sflow_is_read_where_it_stands_and_nothing_of_it_is_lost()
 
 
 @needs_numba
+def test_bursts_of_an_exporter_between_those_of_another_are_read_where_they_stand_too() -> None:
+    """As long as both have enough of them together; each number is given out once, so nothing seems lost."""
+    found = compiled.loaded()
+    assert not isinstance(found, NotCompiled)
+    others = ["192.0.2.1", "192.0.2.2"]
+    listener = FlowListener(bindings=(), exporters=dict.fromkeys(others, "edge-1"), compile_sflow=False)
+    listener.read_sflow_by(found.new_pass)
+    for exporter in others:
+        listener._decode([Chunk(10.0, [Arrivals(exporter, 1, chunk(0, READ_AT_ONCE).arrivals[0].payloads)])])
+    listener.take()
+    parts = [chunk(READ_AT_ONCE + 16 * i, 16).arrivals[0].payloads for i in range(LEAST_IN_PLACE // 16)]
+    in_turns = Chunk(11.0, [Arrivals(exporter, 1, part) for part in parts for exporter in others])
+    assert listener._in_place(in_turns)
+    assert not listener._in_place(Chunk(11.0, in_turns.arrivals[1:]))
+    assert listener._decode_in_place(in_turns)
+    for found_parts in parts:
+        found_parts.clear()  # the socket is read again
+    assert sum(map(len, listener.take())) == 2 * LEAST_IN_PLACE
+    assert [(health.datagrams, health.lost) for health in listener.exporters()] == [
+        (READ_AT_ONCE + LEAST_IN_PLACE, 0)
+    ] * 2
+
+
+@needs_numba
 def test_what_could_not_be_read_quickly_where_it_stands_is_left_alone() -> None:
     listener = compiled_listener()
     few = chunk(READ_AT_ONCE, LEAST_IN_PLACE - 1)

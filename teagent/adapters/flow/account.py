@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from teagent.engine.measure.spans import RecordSpans
 from teagent.model.traffic import FlowBatch
 from teagent.ports import ExporterHealth
+from teagent.wire.flow.datagrams import together
 from teagent.wire.flow.decoder import FlowDecoder
 from teagent.wire.flow.export_time import export_time
 from teagent.wire.flow.limits import Limits
@@ -48,10 +49,10 @@ class ExporterAccount:
         self._records = 0
         self._lost = 0
         self.pending = 0  # records that were read and wait for `collect`
-        self._waiting: list[bytes] = []
+        self._waiting: dict[int, list[Sequence[bytes]]] = {}  # by the port that they came from
+        self._held = 0  # datagrams that wait
         self._at_once = READ_AT_ONCE
-        self._enough = READ_AT_ONCE  # datagrams that wait
-        self._port = 0  # that they came from
+        self._enough = READ_AT_ONCE  # of those that wait
         self._fed = 0  # datagrams read since `collect`
         self._gaps = 0
         self._expected = 0
@@ -73,53 +74,57 @@ class ExporterAccount:
         self._new_pass = new_pass
         self._decoder.read_sflow_by(new_pass())
 
-    def reads_in_place(self, payloads: Sequence[bytes]) -> bool:
-        """Whether to read so many of these at once takes little more than to keep them."""
-        return self._new_pass is not None and self.much_sflow and LEAST_IN_PLACE <= len(payloads) <= self._at_once
-
-    def feed_in_place(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
-        """Like `feed`, and none of the payloads is kept."""
-        self._read()
-        self._last_at, self._port = at, port
-        self._read_together(payloads, at)
-        self.much_sflow = self._decoder.protocol == SFLOW
+    def reads_in_place(self, datagrams: int) -> bool:
+        """Whether to read so many at once takes little more than to keep them."""
+        compiled = self._new_pass is not None and self.much_sflow and self._decoder.protocol == SFLOW
+        return compiled and LEAST_IN_PLACE <= datagrams <= self._at_once
 
     def feed(self, payloads: Sequence[bytes], *, port: int, at: float) -> None:
-        """Datagrams that came from one port together. They are read when there are many of them."""
-        if port != self._port:
-            self._read()
-            self._port = port
+        """Datagrams that came from one port together. They are read when there are many of them, and by `settle`: for
+        so long they have to stand where they are. What comes from several ports in turns is read port by port, as it
+        comes in no certain order anyway.
+        """
+        count = len(payloads)
+        if not count:
+            return
         self._last_at = at
-        waiting = self._waiting
-        waiting += payloads
-        if len(waiting) >= self._enough:
-            self._read()
+        self._held += count
+        parts = self._waiting.get(port)
+        if parts is None:
+            self._waiting[port] = [payloads]
+        else:
+            parts.append(payloads)
+        if self._held >= self._enough:
+            self.settle()
             self.much_sflow |= self._decoder.protocol == SFLOW
 
-    def _read(self) -> None:
-        payloads, self._waiting = self._waiting, []
-        if not payloads or self._last_at is None:
+    def settle(self) -> None:
+        """Reads what waits."""
+        if not self._held or self._last_at is None:
             return
-        self._read_together(payloads, self._last_at)
-
-    def _read_together(self, payloads: Sequence[bytes], at: float) -> None:
-        self._datagrams += len(payloads)
-        self._fed += len(payloads)
+        waiting, held = self._waiting, self._held
+        self._waiting, self._held = {}, 0
         begun = time.perf_counter()
-        exported_at = export_time(payloads[-1])
-        self._skew = None if exported_at is None else exported_at - at
-        try:
-            self._decoder.feed(payloads, at=at, stream=self._port)
-            self.pending = self._decoder.pending
-        except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
-            self._begin_anew()
-        self._at_once = next_at_once(self._at_once, len(payloads), time.perf_counter() - begun)
+        for port, parts in waiting.items():
+            self._read(together(parts), port, self._last_at)
+        self._at_once = next_at_once(self._at_once, held, time.perf_counter() - begun)
         compiled = self._new_pass is not None and self._decoder.protocol == SFLOW
         self._enough = min(self._at_once, COMPILED_AT_ONCE) if compiled else self._at_once
 
+    def _read(self, payloads: Sequence[bytes], port: int, at: float) -> None:
+        self._datagrams += len(payloads)
+        self._fed += len(payloads)
+        exported_at = export_time(payloads[-1])
+        self._skew = None if exported_at is None else exported_at - at
+        try:
+            self._decoder.feed(payloads, at=at, stream=port)
+            self.pending = self._decoder.pending
+        except Exception:  # noqa: BLE001  a fault of ours must not end the intake of all: it is counted, and starts anew
+            self._begin_anew()
+
     def collect(self) -> Sequence[FlowBatch]:
         """What was fed since the last time. Many records at once take less work than few."""
-        self._read()
+        self.settle()
         if self._fed == 0:
             return ()
         self.pending = 0

@@ -8,6 +8,7 @@ batches that nobody takes.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -173,8 +174,11 @@ class FlowListener:
                         self._keep(account.collect())
 
     def _in_place(self, chunk: Chunk) -> bool:
-        """Whether all of it is compiled sFlow, and enough."""
-        return all(self._accounts[exporter].reads_in_place(payloads) for exporter, _, payloads in chunk.arrivals)
+        """Whether all of it is compiled sFlow, and enough of each exporter."""
+        datagrams: Counter[str] = Counter()
+        for exporter, _, payloads in chunk.arrivals:
+            datagrams[exporter] += len(payloads)
+        return all(self._accounts[exporter].reads_in_place(count) for exporter, count in datagrams.items())
 
     def _decode_in_place(self, chunk: Chunk) -> bool:
         """Not while another thread has the accounts: who waited for it would not read the sockets meanwhile."""
@@ -182,8 +186,10 @@ class FlowListener:
             return False
         try:
             for exporter, port, payloads in chunk.arrivals:
+                self._accounts[exporter].feed(payloads, port=port, at=chunk.at)
+            for exporter in {found.exporter for found in chunk.arrivals}:
                 account = self._accounts[exporter]
-                account.feed_in_place(payloads, port=port, at=chunk.at)
+                account.settle()
                 if account.pending >= BLOCK:
                     self._keep(account.collect())
         finally:

@@ -162,7 +162,7 @@ class OneByOne:
         self._most = most
 
     def read(self) -> list[tuple[str, int, list[bytes]]]:
-        found: list[tuple[str, int, list[bytes]]] = []
+        found: dict[tuple[str, int], list[bytes]] = {}
         for _ in range(self._most):
             try:
                 payload, sender = self._source.recvfrom(LARGEST_DATAGRAM)
@@ -170,11 +170,8 @@ class OneByOne:
                 break
             except OSError:
                 continue
-            if found and found[-1][:2] == sender[:2]:
-                found[-1][2].append(payload)
-            else:
-                found.append((sender[0], sender[1], [payload]))
-        return found
+            found.setdefault(sender[:2], []).append(payload)
+        return [(*sender, payloads) for sender, payloads in found.items()]
 
 
 def opened(binding: Binding) -> socket.socket:

@@ -14,7 +14,6 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -105,9 +104,8 @@ class DatagramReader:
         self._name_lengths = _words(fields, _Message.name_length.offset)
 
     def read(self) -> list[tuple[str, int, Sequence[bytes]]]:
-        """(host, port, payloads) of those that wait, in order; one after the other of one sender are together. Empty
-        where none waits. The payloads stand there until it is read again. Raises OSError, as for an ICMP error of an
-        earlier packet.
+        """(host, port, payloads) of those that wait, sender by sender, those of each in order. Empty where none waits.
+        The payloads stand there until it is read again. Raises OSError, as for an ICMP error of an earlier packet.
         """
         count = self._call(self._most)
         lengths = self._lengths[:count].astype(np.int64)
@@ -135,10 +133,12 @@ class DatagramReader:
         raise OSError(number, os.strerror(number))
 
     def _by_sender(self, names: bytes, payloads: Sequence[bytes]) -> list[tuple[str, int, Sequence[bytes]]]:
-        each = [names[at : at + NAME_OCTETS] for at in range(0, len(names), NAME_OCTETS)]
-        begins = [i for i, name in enumerate(each) if i == 0 or name != each[i - 1]]
-        edges = pairwise((*begins, len(each)))
-        return [(*_sender(each[begin]), payloads[begin:end]) for begin, end in edges]
+        positions: dict[bytes, list[int]] = {}
+        for position, at in enumerate(range(0, len(names), NAME_OCTETS)):
+            positions.setdefault(names[at : at + NAME_OCTETS], []).append(position)
+        if isinstance(payloads, Datagrams):
+            return [(*_sender(name), payloads.those(np.array(its))) for name, its in positions.items()]
+        return [(*_sender(name), [payloads[position] for position in its]) for name, its in positions.items()]
 
 
 def _words(rows: Any, at: int) -> Any:

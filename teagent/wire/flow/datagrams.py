@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from mmap import mmap
 from typing import overload
 
@@ -46,11 +47,27 @@ class Datagrams(Sequence[bytes]):
 
     def __getitem__(self, which: int | slice) -> bytes | Datagrams:
         if isinstance(which, slice):
-            return Datagrams(self.octets, self.begins[which], self.lengths[which])
+            return self.those(which)
         begin = self.begins.item(which)
         return self.octets[begin : begin + self.lengths.item(which)]
+
+    def those(self, which: slice | Places) -> Datagrams:
+        """Some of them, where they stand."""
+        return Datagrams(self.octets, self.begins[which], self.lengths[which])
 
     def __iter__(self) -> Iterator[bytes]:
         octets = self.octets
         places = zip(self.begins.tolist(), self.lengths.tolist(), strict=True)
         return iter([octets[begin : begin + length] for begin, length in places])
+
+
+def together(parts: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+    """All of them, at least one, in their order; they are left where they stand if that is one buffer."""
+    if len(parts) == 1:
+        return parts[0]
+    standing = [part for part in parts if isinstance(part, Datagrams)]
+    octets = [part.octets for part in standing]
+    if len(octets) < len(parts) or octets.count(octets[0]) < len(parts):
+        return list(chain.from_iterable(parts))
+    begins, lengths = [part.begins for part in standing], [part.lengths for part in standing]
+    return Datagrams(octets[0], np.concatenate(begins), np.concatenate(lengths))

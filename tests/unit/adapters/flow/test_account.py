@@ -83,6 +83,36 @@ def test_what_takes_long_is_read_in_smaller_parts_and_in_larger_ones_when_it_no_
     assert next_at_once(512, 3, LONGEST_READ_SECONDS / 10) == 512  # of a few nothing follows
 
 
+def numbered(sequence: int) -> bytes:
+    return netflow5(record5(src=sequence, dst=2), sequence=sequence)
+
+
+@pytest.mark.parametrize("standing", [False, True])
+def test_what_comes_from_ports_in_turns_is_read_port_by_port_and_nothing_is_lost(standing: bool) -> None:
+    """Each of them numbers its own, from another number on."""
+    account = ExporterAccount(exporter="192.0.2.1", router="edge1", limits=Limits(), sampling_rate=None)
+    of_port = {port: [numbered(1000 * port + number) for number in range(20)] for port in (1, 2, 3)}
+    in_turns = [(port, datagrams[at]) for at in range(20) for port, datagrams in of_port.items()]
+    all_of_them = Datagrams.of([datagram for _, datagram in in_turns])
+    for place, (port, datagram) in enumerate(in_turns):
+        account.feed(all_of_them[place : place + 1] if standing else [datagram], port=port, at=AT)
+    assert account.health().datagrams == 0  # all wait
+    account.settle()
+    [batch] = account.collect()
+    assert batch.src.tolist() == [1000 * port + number for port in of_port for number in range(20)]
+    assert (account.health().datagrams, account.health().lost, account.health().undecoded) == (60, 0, {})
+
+
+def test_as_soon_as_enough_wait_they_are_read_whatever_ports_they_came_from() -> None:
+    account = ExporterAccount(exporter="192.0.2.1", router="edge1", limits=Limits(), sampling_rate=None)
+    for number in range(READ_AT_ONCE - 1):
+        account.feed([numbered(number)], port=number % 7, at=AT)
+    assert account.pending == 0
+    account.feed([], port=1, at=AT)
+    account.feed([numbered(READ_AT_ONCE)], port=8, at=AT)
+    assert account.pending == READ_AT_ONCE
+
+
 class LeavesAll:
     """A pass that leaves all to others."""
 
