@@ -11,7 +11,7 @@ PREDICTION ?=
 TOPOLOGY := labs/two-transit/two-transit.clab.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-prediction test check faults format lab-up lab-down clean
+.PHONY: help setup wireshark demo lab-prediction test check faults format lab-up lab-down clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ check: setup  ## the fast part: format, lint, types, imports, unit tests (under 
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q -n auto -m "not lab and not slow" tests
 
-test: check  ## everything: check, then what is slow and the labs on real routers (as root)
+wireshark:
+	@scripts/setup tshark || echo "make: tshark is not to be had here, its tests are skipped"
+
+test: wireshark check  ## everything: check, then what is slow and the labs on real routers (as root)
 	@timeout 300 scripts/real-ollama || echo "make: a real Ollama is not to be had here, its tests are skipped"
 	$(ROOT) $(PY) -m pytest -q -n auto -p no:cacheprovider -m "slow and not lab" tests
 	$(ROOT) $(PY) -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m lab tests
