@@ -170,6 +170,7 @@ def _flows(file: ConfigFile, path: Path, secrets: Mapping[str, Secret]) -> e.Flo
             bmp=origins.bmp,
             reload_seconds=origins.reload,
         ),
+        source_as=e.SourceAs(file.flows.source_as),
         trust=build_trust(file.flows.trust),
         source_prefix_ipv4=file.flows.source_prefix.ipv4,
         source_prefix_ipv6=file.flows.source_prefix.ipv6,

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from teagent.config.clickhouse import check_clickhouse
 from teagent.config.document import Keys
+from teagent.config.effective import SourceAs
 from teagent.config.finding import Finding
 from teagent.config.flow_schema import Flows
 from teagent.config.readers import WITHHOLD, listed
@@ -285,6 +286,8 @@ def _flows(file: ConfigFile) -> Iterator[Finding]:
         message = f"{_t(short)} is shorter than poll.interval, which is {_t(file.poll.interval)}"
         yield Finding(("flows", "short_window"), message)
     if file.flows.origins is None:
+        if file.flows.source_as == SourceAs.ORIGINS:
+            yield Finding(("flows", "source_as"), "origins alone are to tell it, and flows.origins is missing")
         return
     if file.flows.origins.path is None and not file.flows.origins.bmp:
         yield Finding(("flows", "origins"), "neither a path nor bmp: true, nobody says which AS originates what")

@@ -139,6 +139,13 @@ class FlowTable(StrEnum):
     CUSTOM = "custom"
 
 
+class SourceAs(StrEnum):
+    """Who tells the AS of a sender: the flow record and, where it has none, the origins; or those alone."""
+
+    RECORD = "record"
+    ORIGINS = "origins"
+
+
 class InterfaceKey(StrEnum):
     NAME = "name"
     INDEX = "index"
@@ -216,6 +223,7 @@ class FlowsConfig:
     window_seconds: float
     short_window_seconds: float
     origins: OriginsConfig | None
+    source_as: SourceAs
     trust: FlowTrustConfig
     source_prefix_ipv4: int
     source_prefix_ipv6: int

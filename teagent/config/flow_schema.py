@@ -10,6 +10,7 @@ from teagent.config.effective import (
     FlowProtocol,
     FlowTable,
     InterfaceKey,
+    SourceAs,
 )
 from teagent.config.fields import (
     FilePath,
@@ -214,6 +215,11 @@ class Flows(Row):
         default=None,
         description="Tells the AS of senders that the exporter does not name. Without it: nobody does.",
         examples=["{path: bview.gz}"],
+    )
+    source_as: Annotated[str, one_of(*SourceAs, what="way to tell the AS of a sender")] = Field(
+        default="record",
+        description="Who tells the AS of a sender: the flow `record`, and `origins` where it has none; or `origins` "
+        "alone, for exporters that write the AS of the neighbor (peer-as) instead of the origin's.",
     )
     trust: FlowTrust = Field(default_factory=FlowTrust, description="When flows are not to be trusted.")
     source_prefix: SourcePrefix = Field(

@@ -94,6 +94,7 @@ def document_of(config: Config) -> dict[str, Any]:
             "window": duration_text(config.flows.window_seconds),
             "short_window": duration_text(config.flows.short_window_seconds),
             **_given(origins=config.flows.origins, write=_origins),
+            "source_as": str(config.flows.source_as),
             "trust": _flow_trust(config.flows.trust),
             "source_prefix": {"ipv4": config.flows.source_prefix_ipv4, "ipv6": config.flows.source_prefix_ipv6},
             "max_sources": config.flows.max_sources,

@@ -22,7 +22,7 @@ from teagent.config.derived import (
     exporters,
     speaking_routers,
 )
-from teagent.config.effective import Config
+from teagent.config.effective import Config, SourceAs
 from teagent.daemon.build import (
     advisor,
     allow,
@@ -132,6 +132,7 @@ class App:
             coverage_limits=(config.flows.trust.coverage_low, config.flows.trust.coverage_high),
             source_prefix_ipv4=config.flows.source_prefix_ipv4,
             source_prefix_ipv6=config.flows.source_prefix_ipv6,
+            records_tell_as=config.flows.source_as is SourceAs.RECORD,
         )
         home = network.home()
         self.book = ProposalBook(store=self.store, clock=self.clock)

@@ -28,6 +28,7 @@ from teagent.config.effective import (
     PollConfig,
     RouterConfig,
     SnmpV2c,
+    SourceAs,
 )
 from teagent.engine.measure.exporter_trust import ExporterBounds
 from teagent.errors import Refused, TeagentError
@@ -98,8 +99,10 @@ def clickhouse_source(config: Config, *, observer: Observer, clock: Clock) -> Cl
         ca_cert=None if wanted.ca_cert is None else str(wanted.ca_cert),
         timeout_seconds=wanted.timeout_seconds,
     )
+    by_record = config.flows.source_as is SourceAs.RECORD
+    told = {name: column for name, column in wanted.columns.items() if by_record or name != "src_as"}
     return ClickHouseSource(
-        Reader(server, Columns(**wanted.columns)),
+        Reader(server, Columns(**told)),
         exporters=from_clickhouse(config),
         interfaces=lambda: named_interfaces(config, observer),
         prefixes=[own.prefix for own in config.network.prefixes],

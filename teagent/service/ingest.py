@@ -61,6 +61,7 @@ class Ingest:
         coverage_limits: tuple[float, float] = COVERAGE_LIMITS,
         source_prefix_ipv4: int = 24,
         source_prefix_ipv6: int = 48,
+        records_tell_as: bool = True,
     ) -> None:
         self._source = source
         self._links = tuple(links)
@@ -83,6 +84,7 @@ class Ingest:
             max_rows=max_rows,
             source_prefix_ipv4=source_prefix_ipv4,
             source_prefix_ipv6=source_prefix_ipv6,
+            records_tell_as=records_tell_as,
         )
         self._opened_at = clock.now()
         self._started_at = clock.now()

@@ -229,6 +229,7 @@ def configs(draw: st.DrawFn) -> e.Config:
     network = draw(networks(router_names).map(_relievable))
     engineered = [own for own in network.prefixes if own.engineer]
     bmp = draw(st.none() | bmps())
+    origins = draw(st.none() | origin_configs(bmp=bmp is not None))
     config = e.Config(
         path=Path(),
         router_id=IPv4Address("192.0.2.250"),
@@ -260,7 +261,7 @@ def configs(draw: st.DrawFn) -> e.Config:
             clickhouse=draw(st.none() | clickhouses(router_names[:1])) if len(router_names) > 1 else None,
             window_seconds=300.0,
             short_window_seconds=draw(st.sampled_from([30.0, 60.0, 150.0, 300.0])),
-            origins=draw(st.none() | origin_configs(bmp=bmp is not None)),
+            origins=origins,
             trust=e.FlowTrustConfig(
                 silent_seconds=180.0,
                 active_timeout_seconds=draw(st.integers(1, 86400).map(float)),
@@ -272,6 +273,7 @@ def configs(draw: st.DrawFn) -> e.Config:
                 coverage_low=0.5,
                 coverage_high=draw(st.integers(100, 1000)) / 100,
             ),
+            source_as=e.SourceAs.RECORD if origins is None else draw(st.sampled_from(e.SourceAs)),
             source_prefix_ipv4=draw(st.integers(24, 32)),
             source_prefix_ipv6=draw(st.integers(48, 64)),
             max_sources=draw(st.integers(10, 10**6)),

@@ -133,7 +133,14 @@ def sampled(family: int, count: int, prefixes: list[IPv4Network | IPv6Network], 
     )
 
 
-def alike(compiled: CompiledCount, prefixes, batches: list[FlowBatch], max_rows: int, cuts: list[bool]) -> None:
+def alike(
+    compiled: CompiledCount,
+    prefixes,
+    batches: list[FlowBatch],
+    max_rows: int,
+    cuts: list[bool],
+    records_tell_as: bool = True,
+) -> None:
     found = []
     for one_count in (None, compiled):
         attribution = Attribution(
@@ -142,7 +149,7 @@ def alike(compiled: CompiledCount, prefixes, batches: list[FlowBatch], max_rows:
             prefixes=prefixes,
             routers={"192.0.2.1": "edge"},
         )
-        builder = MatrixBuilder(attribution, max_rows=max_rows)
+        builder = MatrixBuilder(attribution, max_rows=max_rows, records_tell_as=records_tell_as)
         if one_count is not None:
             builder.count_by(one_count)
         counts = []
@@ -182,6 +189,7 @@ def test_many_records_with_many_sources_are_counted_alike(compiled, family, max_
     batches = [made(family, BLOCK * 2 + 77, prefixes, rng) for _ in range(3)]
     batches += [sampled(family, MANY * 5, prefixes, rng) for _ in range(5)]
     alike(compiled, prefixes, batches, max_rows, [False] * 8)
+    alike(compiled, prefixes, batches, max_rows, [False] * 8, records_tell_as=False)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -60,15 +60,17 @@ class MatrixBuilder:
         frame_overhead_octets: int = ETHERNET_OVERHEAD_OCTETS,
         source_prefix_ipv4: int = 24,
         source_prefix_ipv6: int = 48,
+        records_tell_as: bool = True,
     ) -> None:
         """`source_prefix_ipv4` (up to 32) and `source_prefix_ipv6` (up to 64): to what length senders are gathered
-        whose AS is not known.
+        whose AS is not known. Where records do not tell it, whatever they say, only the origins do.
         """
         self._attribution = attribution
         self._max_rows = max_rows
         self._source_length = {4: source_prefix_ipv4, 6: source_prefix_ipv6}
         self._buffers = {family: RecordBuffer(family) for family in FAMILIES}
         self._origins: OriginTable | None = None
+        self._records_tell_as = records_tell_as
         self._overhead = float(frame_overhead_octets)
         self._one_count: Count = count
         self.sieve = EgressSieve(attribution.links)
@@ -103,12 +105,16 @@ class MatrixBuilder:
             link = self.sieve.sift(batch, link, 0.0 if batch.layer2 else self._overhead)
         if total >= MANY:
             for here in parts(total):
-                self._count(batch.family, records_of(batch, link, here, self._overhead))
+                self._count(batch.family, self._records(batch, link, here))
             return
         buffer = self._buffers[batch.family]
         if total > buffer.free:
             self._flush_family(batch.family)
-        buffer.put(records_of(batch, link, slice(total), self._overhead))
+        buffer.put(self._records(batch, link, slice(total)))
+
+    def _records(self, batch: FlowBatch, link: Column, here: slice) -> Records:
+        records = records_of(batch, link, here, self._overhead)
+        return records if self._records_tell_as else records._replace(asn=np.zeros(len(records.octets), np.uint32))
 
     def use(self, attribution: Attribution) -> None:
         """Links, interfaces or prefixes have changed, within the window. What was counted so far was attributed by

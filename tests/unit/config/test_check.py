@@ -8,6 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from teagent.config.derived import bmp_station
+from teagent.config.effective import SourceAs
 from teagent.config.load import load
 from tests.unit.config.conftest import SECRETS, Files
 
@@ -213,6 +214,13 @@ def test_where_every_address_is_listened_on_routers_connect_to_the_one_that_exab
 def test_origins_need_somebody_who_says_them(bent: Bent, origins: str, problem: str) -> None:
     (found,) = bent('2055"}]\n', f'2055"}}]\n  origins: {origins}\n')
     assert problem in found
+
+
+def test_origins_alone_tell_the_as_of_senders_where_there_are_some(bent: Bent, files: Files) -> None:
+    (found,) = bent('2055"}]\n', '2055"}]\n  source_as: origins\n')
+    assert found.endswith("flows.source_as: origins alone are to tell it, and flows.origins is missing")
+    files.bend("  source_as: origins\n", "  source_as: origins\n  origins: {path: bview.gz}\n")
+    assert load(files.config, environment=SECRETS).flows.source_as is SourceAs.ORIGINS
 
 
 def test_origins_may_come_from_routers_alone(files: Files) -> None:

@@ -33,6 +33,7 @@ class WindowWorld(DecidingWorld):
     """Short windows of a minute in windows of five."""
 
     count: Count | None = None
+    records_tell_as = True
 
     def build(self) -> None:
         super().build()
@@ -50,6 +51,7 @@ class WindowWorld(DecidingWorld):
             max_rows=1000,
             origins=self.origins,
             count=lambda: self.count,
+            records_tell_as=self.records_tell_as,
         )
 
     async def minutes(self, *heavy_mbps: float) -> None:
@@ -147,16 +149,37 @@ async def test_looking_back_where_nothing_closed_is_no_data(world: WindowWorld) 
     assert isinstance(found, NoData)
 
 
-async def test_origins_name_senders_from_the_drain_after_they_were_read(world: WindowWorld) -> None:
-    ranges = OriginRanges(
-        first=np.array([10 << 24], "u8"), last=np.array([11 << 24], "u8"), asn=np.array([64999], dtype="u4")
+ORIGINS = OriginTable(
+    OriginRoutes(
+        ipv4=OriginRanges(
+            first=np.array([10 << 24], "u8"), last=np.array([11 << 24], "u8"), asn=np.array([64999], dtype="u4")
+        ),
+        ipv6=OriginRanges(first=np.zeros(0, "u8"), last=np.zeros(0, "u8"), asn=np.zeros(0, "u4")),
+        skipped={},
     )
-    none = OriginRanges(first=np.zeros(0, "u8"), last=np.zeros(0, "u8"), asn=np.zeros(0, "u4"))
-    world.origins.value = OriginTable(OriginRoutes(ipv4=ranges, ipv6=none, skipped={}))
+)
+
+
+async def test_origins_name_senders_from_the_drain_after_they_were_read(world: WindowWorld) -> None:
+    world.origins.value = ORIGINS
     await world.run(SHORT_SECONDS)
     world.send(SHORT_SECONDS, asn=0)
     await world.ingest.close_window()
     assert [source.asn for source in world.latest(MatrixSpan.SHORT).sources] == [64999]
+
+
+@pytest.mark.parametrize(("records_tell_as", "expected"), [(True, {64496, 64497}), (False, {64999})])
+async def test_origins_are_asked_for_all_where_records_do_not_tell(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, records_tell_as: bool, expected: set[int]
+) -> None:
+    monkeypatch.setattr(WindowWorld, "records_tell_as", records_tell_as)
+    world = WindowWorld(clock)
+    await world.store.start()
+    world.origins.value = ORIGINS
+    await world.run(SHORT_SECONDS)
+    world.send(SHORT_SECONDS, asn=64496)
+    await world.ingest.close_window()
+    assert {source.asn for source in world.latest(MatrixSpan.SHORT).sources} == expected
 
 
 async def test_records_are_counted_by_the_quicker_way_as_soon_as_there_is_one(world: WindowWorld) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from teagent.engine.measure.attribution import Attribution
 from teagent.engine.measure.matrix import MatrixBuilder
+from teagent.engine.measure.origin import OriginTable
+from teagent.engine.measure.record_buffer import MANY
 from teagent.model.link import NoData
+from teagent.model.origin import OriginRanges, OriginRoutes
 from teagent.model.traffic import Source
 from tests.fakes.flows import Flow, batch
 
@@ -95,6 +98,22 @@ def test_a_number_that_is_nobodys_is_no_as_and_its_senders_go_by_their_prefix(bu
     assert rows(build(builder)) == {
         ("transit-a", "198.51.100.0/24", "192.0.2.0/24"): 800.0,
         ("transit-a", "198.51.100.0/24", "192.0.3.0/24"): 800.0,
+    }
+
+
+@pytest.mark.parametrize("records", [1, MANY])
+def test_where_records_tell_no_as_their_senders_go_by_their_prefix_and_by_its_origin(records):
+    ranges = OriginRanges(
+        first=np.array([0xC0000200], "u8"), last=np.array([0xC00002FF], "u8"), asn=np.array([64999], "u4")
+    )
+    none = OriginRanges(first=np.zeros(0, "u8"), last=np.zeros(0, "u8"), asn=np.zeros(0, "u4"))
+    builder = MatrixBuilder(attribution(), records_tell_as=False)
+    builder.use_origins(OriginTable(OriginRoutes(ipv4=ranges, ipv6=none, skipped={})))
+    from_transit = [inbound(octets=986, src_asn=64496), inbound(octets=986, src_asn=64496, src="192.0.3.1")]
+    builder.add(batch(from_transit * records))
+    assert rows(build(builder)) == {
+        ("transit-a", "198.51.100.0/24", "AS64999"): 800.0 * records,
+        ("transit-a", "198.51.100.0/24", "192.0.3.0/24"): 800.0 * records,
     }
 
 
