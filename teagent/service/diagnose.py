@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
+from teagent.engine.measure.senders import sender_shares
 from teagent.engine.measure.trust import disagreements
 from teagent.model.bgp import Address, Prefix
 from teagent.model.diagnosis import Diagnosis, Verdict
-from teagent.model.link import Link, NoData
+from teagent.model.link import Link, LinkKind, NoData
 from teagent.model.network import Network
 from teagent.model.units import format_bps, format_duration, format_share
 from teagent.model.witness import ProofState, WitnessKind
@@ -25,6 +26,9 @@ from teagent.service.reconcile import Routes
 
 PORT_TOLERANCE = 0.01
 """Between a configured capacity and the speed of its port, which both are round figures."""
+MOST_BY_NEIGHBOR = 0.9
+"""Of what is of a known AS. A transit that has customers sends less of it by itself."""
+LEAST_NAMED = 0.5
 BY_TEXT = "teagent doctor --router-config {router}=FILE, with what the router's `show running-config` says"
 SHARED_HINT = "docs/how-to/connect-a-router.md"
 CHECK = {WitnessKind.BMP: "bmp", WitnessKind.IBGP: "witness_session"}
@@ -95,6 +99,8 @@ class Doctor:
             yield _say("snmp", link.router, link.name, self._counted(link, now))
             yield _say("capacity", link.router, link.name, self._capacity(link))
             yield _say("flows", link.router, link.name, self._flows(link, now))
+            if link.kind is LinkKind.TRANSIT:
+                yield _say("senders", link.router, link.name, self._senders(link, now))
         yield from self._clocks()
 
     # --- the way out -----------------------------------------------------------------------------------------------
@@ -207,6 +213,29 @@ class Doctor:
             why = matrix.reason if isinstance(matrix, NoData) else "it carries too little"
             return Verdict.ASSUMED, f"its flows cannot be held against its counters: {why}", "wait for one flows.window"
         return Verdict.PROVEN, f"its flows are {format_share(share)} of what its interface counts", ""
+
+    def _senders(self, link: Link, now: datetime) -> Finding:
+        """A transit link that nobody but the transit sends by is rather one whose router writes the neighbor's AS."""
+        matrix = self._ingest.latest(now)
+        if isinstance(matrix, NoData):
+            return Verdict.ASSUMED, f"who sends by it cannot be told: {matrix.reason}", "wait for one flows.window"
+        shares = sender_shares(matrix, link.name, link.peer_asn)
+        if shares is None:
+            return Verdict.ASSUMED, "who sends by it cannot be told: nothing comes in", "teagent exporter"
+        if shares.neighbor > MOST_BY_NEIGHBOR * shares.named:
+            sent = f"{format_share(shares.neighbor)} of it is sent by AS{int(link.peer_asn)} itself, say its flows"
+            return (
+                Verdict.ASSUMED,
+                f"{sent}: does {link.router} write the neighbor's AS in place of the origin's (peer-as)?",
+                f"flows.source_as: origins; {SHARED_HINT}",
+            )
+        if shares.named < LEAST_NAMED:
+            return (
+                Verdict.ASSUMED,
+                f"the AS of its sender is known of {format_share(shares.named)} of it: predictions are by prefix",
+                "flows.origins",
+            )
+        return Verdict.PROVEN, f"the AS of its sender is known of {format_share(shares.named)} of it", ""
 
     def _clocks(self) -> Iterator[Diagnosis]:
         routers = {health.exporter: health.router for health in self._ingest.exporters()}

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from teagent.model.diagnosis import Diagnosis, Verdict
+from teagent.model.link import LinkKind
 from teagent.model.witness import WitnessKind
 from teagent.service.diagnose import Doctor
 from tests.fakes.clock import FakeClock
@@ -190,6 +191,33 @@ async def test_flows_that_are_not_what_the_interface_counts_are_wrong(world: Dec
     world.send(60, towards={"198.51.100.7": 9e6})
     await world.ingest.close_window()
     assert "flows are 10% of what the interface of a counts" in (await wrong(world))["flows", "a"]
+
+
+async def test_a_transit_link_that_the_transit_alone_sends_by_is_asked_about(world: DecidingWorld) -> None:
+    neighbor = int(world.network.links["a"].peer_asn)
+    assert (await examine(world))["senders", "a"].verdict is Verdict.ASSUMED
+    for asn, towards, verdict, words in (
+        (
+            neighbor,
+            {"198.51.100.7": 60e6},
+            Verdict.ASSUMED,
+            f"100% of it is sent by AS{neighbor} itself, say its flows",
+        ),
+        (neighbor, {"198.51.100.7": 50e6, "203.0.113.7": 40e6}, Verdict.PROVEN, "is known of 100% of it"),
+        (0, {"198.51.100.7": 60e6}, Verdict.ASSUMED, "is known of 0% of it: predictions are by prefix"),
+    ):
+        await world.run(60)
+        world.send(60, towards=towards, asn=asn)
+        await world.ingest.close_window()
+        found = await examine(world)
+        assert (found["senders", "a"].verdict, words in found["senders", "a"].message) == (verdict, True)
+        assert "nothing comes in" in found["senders", "b"].message
+
+
+async def test_who_sends_by_a_peering_is_not_asked_about(world: DecidingWorld) -> None:
+    links = {name: replace(link, kind=LinkKind.PEERING) for name, link in world.network.links.items()}
+    world.network = replace(world.network, links=links)
+    assert not {key for key in await examine(world) if key[0] == "senders"}
 
 
 async def test_counters_that_are_not_read_any_more_are_wrong(world: DecidingWorld) -> None:
