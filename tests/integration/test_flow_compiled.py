@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,6 +20,7 @@ from teagent.adapters.flow.listener import FlowListener
 from teagent.adapters.flow.receiver import Arrivals, Chunk
 from tests.fakes.netflow import netflow5, record5
 from tests.fakes.sflow import datagram, ethernet, flow_sample, ipv4, sampled_header, udp
+from tests.integration.test_flow_listener import heard, running
 
 WITHIN_SECONDS = 120.0
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
@@ -115,6 +118,48 @@ def test_bursts_of_an_exporter_between_those_of_another_are_read_where_they_stan
     assert [(health.datagrams, health.lost) for health in listener.exporters()] == [
         (READ_AT_ONCE + LEAST_IN_PLACE, 0)
     ] * 2
+
+
+def watched(listener: FlowListener) -> list[bool]:
+    """Of each chunk that was offered to be read where it stands, whether it was."""
+    outcomes: list[bool] = []
+    intake = listener._intake
+    original = intake._decode_in_place
+
+    def decode_in_place(chunk: Chunk) -> bool:
+        outcomes.append(original(chunk))
+        return outcomes[-1]
+
+    intake._decode_in_place = decode_in_place
+    return outcomes
+
+
+@needs_numba
+def test_what_exporters_and_their_line_cards_send_in_turns_comes_whole_off_a_socket() -> None:
+    """Two exporters, each from two ports as a sub-agent each; every sender and data source numbers its own."""
+    found = compiled.loaded()
+    assert not isinstance(found, NotCompiled)
+    hosts, rounds, each = ("127.0.0.2", "127.0.0.3"), 30, 40
+    with ExitStack() as opened, running("0.0.0.0", exporters=dict.fromkeys(hosts, "edge-1")) as listener:
+        listener.read_sflow_by(found.new_pass)
+        for host in hosts:
+            listener._decode([Chunk(10.0, [Arrivals(host, 1, chunk(0, READ_AT_ONCE).arrivals[0].payloads)])])
+        in_place = watched(listener)
+        senders = [opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(4)]
+        for number, sender in enumerate(senders):
+            sender.bind((hosts[number % 2], 0))
+            sender.connect((hosts[number % 2], listener.ports()[0]))
+        for done in range(0, rounds * each, each):
+            for sequence in range(done, done + each):
+                for card, sender in enumerate(senders):
+                    sample = flow_sample(SAMPLE, sequence=sequence, source=card + 1)
+                    sender.send(datagram(sample, sequence=sequence, sub_agent=card))
+            heard(listener, 2 * READ_AT_ONCE + 4 * (done + each))
+        taken = sum(map(len, listener.take()))
+        told = [(h.datagrams, h.records, h.lost, h.samples_lost, h.undecoded) for h in listener.exporters()]
+    assert taken == 2 * READ_AT_ONCE + 4 * rounds * each
+    assert told == [(READ_AT_ONCE + 2 * rounds * each, READ_AT_ONCE + 2 * rounds * each, 0, 0, {})] * 2
+    assert any(in_place)
 
 
 @needs_numba
