@@ -11,6 +11,7 @@ PREDICTION ?=
 TOPOLOGY := labs/two-transit/two-transit.clab.yml
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup wireshark demo lab-prediction test check faults format lab-up lab-down clean
 
 help:  ## this list

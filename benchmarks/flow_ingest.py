@@ -101,6 +101,10 @@ def numbered(exported: Export) -> Iterator[tuple[list[bytes], int]]:
         yield segment, records
 
 
+def in_bursts(datagrams: Sequence[bytes]) -> list[Sequence[bytes]]:
+    return [datagrams[i : i + BURST] for i in range(0, len(datagrams), BURST)]
+
+
 class Slots:
     """Datagrams as recvmmsg leaves them, until the next ones come."""
 
@@ -108,11 +112,10 @@ class Slots:
         self._octets = mmap.mmap(-1, SEGMENT * SLOT)
         self._begins = np.arange(0, SEGMENT * SLOT, SLOT)
 
-    def bursts(self, segment: list[bytes]) -> list[Datagrams]:
+    def bursts(self, segment: list[bytes]) -> list[Sequence[bytes]]:
         for place, datagram in enumerate(segment):
             self._octets[place * SLOT : place * SLOT + len(datagram)] = datagram
-        all_of_them = Datagrams(self._octets, self._begins, np.array([len(datagram) for datagram in segment]))
-        return [all_of_them[i : i + BURST] for i in range(0, SEGMENT, BURST)]
+        return in_bursts(Datagrams(self._octets, self._begins, np.array([len(datagram) for datagram in segment])))
 
 
 def in_process(exported: Export, seconds: float, by: Compiled | None = None, slots: Slots | None = None) -> float:
@@ -127,9 +130,7 @@ def in_process(exported: Export, seconds: float, by: Compiled | None = None, slo
     rates: list[float] = []
     spent, done, until = 0.0, 0, time.perf_counter() + seconds
     for segment, records in numbered(exported):
-        bursts: Sequence[Sequence[bytes]] = [segment[i : i + BURST] for i in range(0, len(segment), BURST)]
-        if slots is not None:
-            bursts = slots.bursts(segment)
+        bursts = in_bursts(segment) if slots is None else slots.bursts(segment)
         begun = time.process_time()
         for burst in bursts:
             account.feed(burst, port=1, at=NOW)
