@@ -13,6 +13,7 @@ The world has its own AS graph, other than the one that the model gets. Senders 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -40,14 +41,14 @@ class Biases:
     local_pref: float = 0.14
     upstream_pref: float = 0.08
     ignored_prepends: float = 0.08
-    provider_bias: float = 0.12
+    provider_bias: float = 0.4
     """The chance, for each link, that all senders find it one hop longer or shorter than the graph says."""
     own_tie_break: float = 0.3
     sticky: float = 0.35
     split: float = 0.05
     drift: float = 0.004
     """Senders that get new rules, per change."""
-    graph_error: float = 0.005
+    graph_error: float = 0.01
     """Of the edges, so many are missing, so many more than the model knows, and a third as many are of another kind."""
     noise: float = 0.03
     """Senders of which an observation attributes a part to a wrong link."""
@@ -77,7 +78,11 @@ class Seen:
 
 
 def distorted(graph: AsGraph, error: float, rng: np.random.Generator) -> AsGraph:
-    """Another graph: edges missing, edges more, relations that are others."""
+    """Another graph: edges missing, edges more, relations that are others.
+
+    Whoever comes to sell is the higher one of the two, as everybody else who sells: were a large network made the
+    customer of a small one, all that is behind it would go through chains of customers, ten hops and more long.
+    """
     sellers, buyers = graph.transit_pairs()
     one, other = graph.peering_pairs()
     stub = graph.is_stub()
@@ -92,10 +97,10 @@ def distorted(graph: AsGraph, error: float, rng: np.random.Generator) -> AsGraph
     sellers, buyers = sellers[keep & ~turned], buyers[keep & ~turned]
     keep = rng.random(len(one)) > error
     turned = rng.random(len(one)) < error / 3
-    to_transit = (one[keep & turned], other[keep & turned])
+    to_transit = _seller_first(graph, one[keep & turned], other[keep & turned])
     one, other = one[keep & ~turned], other[keep & ~turned]
     some = rng.integers(0, len(graph), int(len(sellers) * error / 2))
-    more_transit = (rng.choice(core, len(some), p=weight / weight.sum()), graph.asn[some])
+    more_transit = _seller_first(graph, rng.choice(core, len(some), p=weight / weight.sum()), graph.asn[some])
     count = int(len(one) * error)
     more_peers = (rng.choice(core, count, p=weight / weight.sum()), rng.choice(core, count, p=weight / weight.sum()))
     transit = _distinct(
@@ -109,6 +114,21 @@ def distorted(graph: AsGraph, error: float, rng: np.random.Generator) -> AsGraph
     pairs = np.sort(np.stack(transit), axis=0)
     free = ~np.isin((low << 32) | high, (pairs[0] << 32) | pairs[1])
     return AsGraph.of(transit=transit, peering=_distinct(low[free], high[free]), alone=graph.asn)
+
+
+def _seller_first(graph: AsGraph, one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Each pair of AS numbers, the higher one first: by rank, then by how many neighbors it has."""
+    height = _height(graph)
+    higher = height[graph.nodes(one)] > height[graph.nodes(other)]
+    return np.where(higher, one, other), np.where(higher, other, one)
+
+
+@lru_cache(maxsize=2)
+def _height(graph: AsGraph) -> Ints:
+    """(n) the place of each node from the edge upwards: who sells to another is behind it."""
+    neighbors = graph.customers.counts() + graph.peers.counts()
+    height: Ints = np.argsort(np.lexsort((neighbors, graph.ranks())))
+    return height
 
 
 def _distinct(a: Ints, b: Ints) -> tuple[Ints, Ints]:

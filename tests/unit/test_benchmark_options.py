@@ -127,3 +127,16 @@ def test_an_oracle_that_draws_the_same_graph_twice_foretells_what_one_with_that_
     doubts = np.array(foretold(models["oracle, doubts its graph"]))
     assert doubts.sum(axis=2) == pytest.approx(1.0, abs=1e-5)
     assert np.abs(doubts - foretold(models["oracle, wrong graph"])).max() > 0.01
+
+
+def test_in_a_world_nobody_sells_to_whoever_sells_to_him(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else large networks would be customers of small ones, and paths through chains of customers 20 hops long."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    hidden = importlib.import_module("hidden_world")
+    graph = internet(np.random.default_rng(4), Shape(ases=2000, tier1=6, transit=300))
+    world = hidden.distorted(graph, 0.3, np.random.default_rng(5))
+    assert (graph.cycles(), world.cycles()) == ((), ())
+    # And it is another one: it lacks some of who sells to whom, and has others.
+    known, drawn = ({*zip(*map(np.ndarray.tolist, g.transit_pairs()), strict=True)} for g in (graph, world))
+    assert len(known - drawn) > 100
+    assert len(drawn - known) > 100
