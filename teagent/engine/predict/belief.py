@@ -88,7 +88,7 @@ def believe(model: IngressModel, asn: Asn, vector: Mapping[str, int], *, link: s
         sticky=float(weights @ model.habits.rules.sticky),
         why=(),
     )
-    return _with_reasons(result, _strange(model, asn))
+    return _with_reasons(result, _strange(model, asn), _turned_out(model))
 
 
 def _strange(model: IngressModel, asn: Asn) -> str:
@@ -100,8 +100,20 @@ def _strange(model: IngressModel, asn: Asn) -> str:
     return "" if (model.distances.hops_of(np.array([asn])) < FAR).any() else "in the AS graph it has no way to us"
 
 
+def _turned_out(model: IngressModel) -> tuple[str, ...]:
+    """Which links are not as far as the AS graph says."""
+    moved = zip(model.links, model.distances.further, strict=False)
+    return tuple(
+        f"for most senders {name} turned out to be {abs(by)} AS{'es' * (abs(by) > 1)} "
+        f"{'further' if by > 0 else 'nearer'} than that"
+        for name, by in moved
+        if by
+    )
+
+
 def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Floats, slots: Ints) -> LinkBelief:
-    hops = int(model.distances.hops_of(np.array([asn]))[0, k]) if model.distances.knows(asn) else int(FAR)
+    graph = model.distances.as_in_graph()
+    hops = int(graph.hops_of(np.array([asn]))[0, k]) if graph.knows(asn) else int(FAR)
     at = np.flatnonzero(slots == k)
     takes = model.habits.takes
     if len(at):
@@ -133,7 +145,7 @@ def _shared_upstreams(model: IngressModel, row: int) -> tuple[Asn, ...]:
     return tuple(Asn(int(a)) for a, group in zip(upstream, mine, strict=True) if group in shared)
 
 
-def _with_reasons(belief: Belief, strange: str) -> Belief:
+def _with_reasons(belief: Belief, strange: str, turned_out: tuple[str, ...]) -> Belief:
     why = []
     little = "little" if belief.vectors else "nothing"
     match belief.tier:
@@ -148,6 +160,7 @@ def _with_reasons(belief: Belief, strange: str) -> Belief:
     if nearest:
         what = "is" if len(nearest) == 1 else "are"
         why.append(f"in the AS graph {', '.join(nearest)} {what} nearest, {_least(belief)} ASes away")
+        why.extend(turned_out)
     elif strange:
         why.append(strange)
     for part in belief.links:

@@ -25,6 +25,7 @@ from teagent.engine.predict.ingress import (
 )
 from teagent.engine.predict.ingress_scores import misses_of
 from teagent.engine.predict.ingress_shares import Chances
+from teagent.engine.predict.nearness import further
 from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -71,8 +72,25 @@ def with_evidence(model: IngressModel, rates: Rates | None = None) -> IngressMod
 
 
 def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> IngressModel:
+    explains = _weigh(model)
+    model, moved = _at_distances(model, explains)
+    if moved and rates is None:
+        rounds = ROUNDS_FIRST
     known = kinds(model.slots.shape[1])
-    return replace(model, pooled=pool(known, model.ties, _weigh(model), rates or model.pooled, rounds))
+    return replace(model, pooled=pool(known, model.ties, explains, rates or model.pooled, rounds))
+
+
+def _at_distances(model: IngressModel, explains: Weights) -> tuple[IngressModel, bool]:
+    """With links as far as they turn out to be, and whether that is news: what was learned of all begins again then."""
+    graph = model.distances.as_in_graph()
+    if not len(graph.asn):
+        return model, False
+    hops = np.take_along_axis(graph.hops_of(model.asn), model.slots, axis=1)
+    found = further(hops, model.slots, len(model.links), explains, model.ties.independent())
+    if found == (model.distances.further or (0,) * len(model.links)):
+        return model, False
+    result = replace(model, distances=replace(graph, further=found), pooled=None)
+    return replace(result, ties=_ties(result)), True
 
 
 # --- who is known -----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from teagent.engine.predict.normal import density_and_share, quantiles
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
-GRAPH_AT_FIRST = 0.2
+GRAPH_AT_FIRST = 0.1
 """How much the graph's word counts beside what was learned, until a first vector was scored."""
 
 CORRELATION = 0.4

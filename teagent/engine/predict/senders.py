@@ -5,13 +5,14 @@ are from it, and from whom it buys.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from teagent.engine.predict.as_graph import AsGraph
 from teagent.engine.predict.habits import SLOTS_MAX
+from teagent.engine.predict.nearness import Shift, shifted
 from teagent.engine.predict.propagation import FAR, Propagator
 
 Ints = npt.NDArray[np.integer]
@@ -25,7 +26,8 @@ UPSTREAMS_MAX = 8
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Distances:
     """What a graph says of many ASes: `asn` (n, ascending), `hops` (n, K) to each of `links`, FAR and more where there
-    is no path; row i's upstreams are `upstream[start[i] : start[i + 1]]`, AS numbers.
+    is no path; row i's upstreams are `upstream[start[i] : start[i + 1]]`, AS numbers. `further` (K, or nothing): by how
+    many hops each link turned out to be further than the graph says, for everybody (`nearness`).
     """
 
     links: tuple[str, ...]
@@ -33,6 +35,7 @@ class Distances:
     hops: Ints
     start: Ints
     upstream: Ints
+    further: Shift = ()
 
     @classmethod
     def unknown(cls, links: Sequence[str]) -> Distances:
@@ -74,14 +77,18 @@ class Distances:
     def knows(self, asn: int) -> bool:
         return bool(self.rows(np.array([asn]))[0] >= 0)
 
+    def as_in_graph(self) -> Distances:
+        """As if nothing had turned out to be otherwise."""
+        return replace(self, further=())
+
     def hops_of(self, asns: Ints) -> Ints:
-        """(N, K); of an AS that nobody knows, all links are taken to be equally far."""
+        """(N, K) as they turned out; of an AS that the graph does not know, all links are taken to be equally far."""
         rows = self.rows(asns)
         if not len(self.asn):
             return np.zeros((len(asns), len(self.links)), dtype=np.int64)
         hops: Ints = self.hops.take(rows, axis=0)
         hops[rows < 0] = 0
-        return hops
+        return shifted(hops, np.array(self.further)) if any(self.further) else hops
 
     def upstreams_of(self, asns: Ints) -> tuple[Ints, Ints]:
         """Pairs (place in `asns`, AS number of an upstream)."""
