@@ -89,7 +89,7 @@ def _at_distances(model: IngressModel, explains: Weights) -> tuple[IngressModel,
     found = further(hops, model.slots, len(model.links), explains, model.ties.independent())
     if found == (model.distances.further or (0,) * len(model.links)):
         return model, False
-    result = replace(model, distances=replace(graph, further=found), pooled=None)
+    result = replace(model, distances=graph.turned_out(found), pooled=None)
     return replace(result, ties=_ties(result)), True
 
 

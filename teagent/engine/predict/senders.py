@@ -79,7 +79,14 @@ class Distances:
 
     def as_in_graph(self) -> Distances:
         """As if nothing had turned out to be otherwise."""
-        return replace(self, further=())
+        if not any(self.further):
+            return self
+        return replace(self, hops=shifted(self.hops, -np.array(self.further)), further=())
+
+    def turned_out(self, further: Shift) -> Distances:
+        """With links `further` (K) away than the graph says."""
+        graph = self.as_in_graph()
+        return replace(graph, hops=shifted(graph.hops, np.array(further)), further=further) if any(further) else graph
 
     def hops_of(self, asns: Ints) -> Ints:
         """(N, K) as they turned out; of an AS that the graph does not know, all links are taken to be equally far."""
@@ -87,8 +94,8 @@ class Distances:
         if not len(self.asn):
             return np.zeros((len(asns), len(self.links)), dtype=np.int64)
         hops: Ints = self.hops.take(rows, axis=0)
-        hops[rows < 0] = 0
-        return shifted(hops, np.array(self.further)) if any(self.further) else hops
+        hops[rows < 0] = self.further or 0
+        return hops
 
     def upstreams_of(self, asns: Ints) -> tuple[Ints, Ints]:
         """Pairs (place in `asns`, AS number of an upstream)."""
