@@ -105,15 +105,15 @@ def _turned_out(model: IngressModel) -> tuple[str, ...]:
     moved = zip(model.links, model.distances.further, strict=False)
     return tuple(
         f"for most senders {name} turned out to be {abs(by)} AS{'es' * (abs(by) > 1)} "
-        f"{'further' if by > 0 else 'nearer'} than that"
+        f"{'further' if by > 0 else 'nearer'} than the AS graph says"
         for name, by in moved
         if by
     )
 
 
 def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Floats, slots: Ints) -> LinkBelief:
-    graph = model.distances.as_in_graph()
-    hops = int(graph.hops_of(np.array([asn]))[0, k]) if graph.knows(asn) else int(FAR)
+    hops = int(model.distances.hops_of(np.array([asn]))[0, k]) if model.distances.knows(asn) else int(FAR)
+    turned_out = model.distances.further[k] if model.distances.further else 0
     at = np.flatnonzero(slots == k)
     takes = model.habits.takes
     if len(at):
@@ -126,7 +126,7 @@ def _of_link(model: IngressModel, asn: Asn, k: int, share: float, weights: Float
     return LinkBelief(
         link=model.links[k],
         probability=share,
-        hops=hops if hops < FAR else None,
+        hops=hops - turned_out if hops < FAR else None,
         ignores_prepends=ignores,
         never=never,
         only=only,

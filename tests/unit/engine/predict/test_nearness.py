@@ -70,9 +70,9 @@ def test_two_links_may_be_further_at_once():
     assert min(others) > first
 
 
-@pytest.mark.parametrize("far", [6, 9])
+@pytest.mark.parametrize("far", [3, 4])
 def test_a_link_is_taken_to_be_further_by_a_few_hops_at_most(far):
-    assert abs(np.array(taught(0, [far, 1]).distances.further or 0)).max() <= FURTHEST
+    assert max(map(abs, taught(0, [far, 1]).distances.further)) == FURTHEST
 
 
 def test_a_link_that_cannot_be_reached_stays_so():
