@@ -128,6 +128,16 @@ class Rough:
         result: Flags = (outcome.gains | self._hot | (self._matched & evenly)) & self._known
         return result
 
+    def steps(self, outcome: Outcome) -> Floats:
+        """(N) what is left to relieve, in steps of relief: only whole ones tell plans apart in the rank."""
+        if self._yardstick.policy.objective is Objective.MINIMISE_MAX_UTILISATION:
+            shares = (outcome.after / self._yardstick.scene.capacity_bps)[:, self._matched]
+            fullest: Floats = shares.max(axis=1, initial=0.0) / UTILISATION_GRAIN
+            return fullest
+        left = np.maximum(0.0, outcome.after - self._aims)
+        result: Floats = np.where(outcome.gains | self._hot, left, 0.0).sum(axis=1) / self._yardstick.grain_bps
+        return result
+
     def orders(self, plans: Ints, outcome: Outcome, most: int) -> tuple[Ints, Ints]:
         """The first of the two that follow, up to `most` of each."""
         key = self._key(plans, outcome)
@@ -164,16 +174,12 @@ class Rough:
         over = np.where(gains, np.maximum(over, worst), 0.0).sum(axis=1)
         if policy.limits.shift_per_plan_bps is not None:
             over += np.maximum(0.0, outcome.moved_high - (1 + slack) * policy.limits.shift_per_plan_bps)
-        left, need = np.maximum(0.0, after - self._aims), np.maximum(0.0, load - self._aims)
-        fullest = (after / capacity)[:, self._matched].max(axis=1, initial=0.0)
-        grain = self._yardstick.grain_bps
+        need, steps = np.maximum(0.0, load - self._aims), self.steps(outcome)
         if policy.objective is Objective.MINIMISE_MAX_UTILISATION:
             now = float((load / capacity)[self._matched].max(initial=0.0))
-            little = fullest > now - relief * UTILISATION_GRAIN
-            steps = np.floor(fullest / (coarse * UTILISATION_GRAIN))
+            little = steps > now / UTILISATION_GRAIN - relief
         else:
-            little = (left > (1 - relief * RELIEF_AT_LEAST) * need)[:, hot].any(axis=1)
-            steps = np.floor(np.where(gains | hot, left, 0.0).sum(axis=1) / (coarse * grain))
+            little = (after - self._aims > (1 - relief * RELIEF_AT_LEAST) * need)[:, hot].any(axis=1)
         added = np.maximum(after, self._commit) - np.maximum(load, self._commit)
         changed = _together(self._changes, plans)
         broken = little + (changed > policy.limits.changes_per_plan)
@@ -181,9 +187,9 @@ class Rough:
         return (
             broken,
             over,
-            (broken > 0) | (over >= grain),
+            (broken > 0) | (over >= self._yardstick.grain_bps),
             _any(after[:, hot] < IDLE * capacity[hot]),
-            steps,
+            np.floor(steps / coarse),
             unsure & (not lenient),
             np.round((self._price * np.where(gains, np.maximum(0.0, added), 0.0)).sum(axis=1) / 1e6, 6),
             np.round(np.maximum(0.0, outcome.moved - need[hot].sum())),

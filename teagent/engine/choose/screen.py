@@ -7,6 +7,8 @@ plans that have a part in common: by what they say it is set right for the other
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -23,6 +25,10 @@ OF_EACH = 4
 SCREENED = 384
 """So many plans, those that look best, are candidates for a dry run."""
 NUMBER_MAX = 2**62
+BEHIND, MISSES = 1, 2
+"""A plan is surely behind another one that is so many steps of relief ahead, and so many times more by which the look
+misses.
+"""
 EVEN = 0.01
 """So much counts what a dry run says of plans that have no part in common with its own."""
 
@@ -63,6 +69,11 @@ class Screening:
         self._allowed = False
         self.misses_by_bps = 0.0
         """On the link where it is furthest off, in the mean of the last candidates: looked at as well as was known."""
+        self._misses_by_steps = 0.0
+
+    @property
+    def count(self) -> int:
+        return len(self._plans)
 
     @classmethod
     def of_all(cls, yardstick: Yardstick, options: Mapping[Prefix, Options], depth: int) -> Screening:
@@ -86,30 +97,57 @@ class Screening:
         """Up to so many that were not given before."""
         # While nothing is allowed, those come too that look nearest to the rules; then those that the look may wrong.
         other = self._rough.leniently if self._allowed else self._rough.by_rules
-        ranked = self._rough.by_rank(self._plans, self._outcome), other(self._plans, self._outcome)
-        mixed = dict.fromkeys(np.stack(ranked, axis=1).reshape(-1).tolist())
-        rows = [tuple(self._plans[number].tolist()) for number in mixed]
+        by_rank = self._rough.by_rank(self._plans, self._outcome)
+        ranked = by_rank, other(self._plans, self._outcome), self._alone(by_rank)
+        mixed = dict.fromkeys(number for numbers in zip_longest(*map(np.ndarray.tolist, ranked)) for number in numbers)
+        rows = [tuple(self._plans[number].tolist()) for number in mixed if number is not None]
         chosen = [row for row in rows if row not in self._given][:count]
         self._given.update(chosen)
         return [Candidate(vectors=tuple(self._rough.parts[part] for part in row if part != NO_PART)) for row in chosen]
 
+    def _alone(self, ranked: Ints) -> Ints:
+        """Of the plans (in their order) the first of each prefix alone of which none was given: where the look is off
+        for a prefix, it is for all of its vectors, and only a dry run of one of them says so.
+        """
+        first = self._plans[ranked, 0]
+        tried = [self._rough.prefix[row[0]] for row in self._given if row[1:] == (NO_PART,) * (len(row) - 1)]
+        alone = (self._plans[ranked, 1:] == NO_PART).all(axis=1) & ~np.isin(self._rough.prefix[first], tried)
+        _, at = np.unique(self._rough.prefix[first[alone]], return_index=True)
+        result: Ints = ranked[alone][np.sort(at)]
+        return result
+
     def learn(self, weighed: Mapping[Candidate, Considered]) -> None:
         """What dry runs say of candidates; of their prefixes all have options here."""
-        missed, off = [], []
+        missed, steps, off = [], [], []
         for candidate, one in weighed.items():
             self._allowed = self._allowed or not isinstance(one.verdict, RefusedVerdict)
             places = [self._place[part] for part in candidate.vectors]
             row = np.array([places + [NO_PART] * (self._plans.shape[1] - len(places))])
             looked = self._rough.outcome(row)
             now = self._set_right(row, looked)
-            missing = np.abs(_off(now, one.dry_run, self._rough.links).after)
-            missed.append(float(np.nanmax(np.where(self._rough.counting(now), missing, 0.0))))
+            missing = _off(now, one.dry_run, self._rough.links).after
+            missed.append(float(np.nanmax(np.where(self._rough.counting(now), np.abs(missing), 0.0))))
+            real = replace(now, after=now.after + np.nan_to_num(missing))
+            steps.append(abs(float((self._rough.steps(real) - self._rough.steps(now))[0])))
             off.append((row, _off(looked, one.dry_run, self._rough.links)))
         self.misses_by_bps = sum(missed) / max(1, len(missed))
+        self._misses_by_steps = sum(steps) / max(1, len(steps))
         for row, each in off:
             self._weighed.append(row)
             self._off.append(each)
         self._outcome = self._set_right(self._plans, self._looked)
+
+    def surely_behind(self, one: Candidate, other: Candidate) -> bool:
+        """Whether `one` relieves less than `other`, by more than the look is likely to be off; False where it has not
+        looked at both.
+        """
+        parts = [[self._place.get(part) for part in candidate.vectors] for candidate in (one, other)]
+        depth = self._plans.shape[1]
+        if not self._weighed or any(None in places or len(places) > depth for places in parts):
+            return False
+        rows = np.array([[*places, *[NO_PART] * (depth - len(places))] for places in parts], dtype=np.int64)
+        steps = self._rough.steps(self._set_right(rows, self._rough.outcome(rows)))
+        return float(steps[0] - steps[1]) > BEHIND + MISSES * self._misses_by_steps
 
     def _set_right(self, plans: Ints, looked: Outcome) -> Outcome:
         """By what dry runs had more, each as it has parts in common with a plan."""

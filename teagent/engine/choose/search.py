@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, product
@@ -21,7 +21,7 @@ from teagent.engine.choose.candidates import (
     vectors,
 )
 from teagent.engine.choose.digest import plan_digest
-from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, rank, score, targets
+from teagent.engine.choose.optimise import Rank, excess_before, grain_bps, idle, rank, score, targets
 from teagent.engine.choose.rough import Options, Yardstick
 from teagent.engine.choose.screen import Screening, promising
 from teagent.engine.choose.verdict import Case, judge
@@ -44,6 +44,8 @@ AT_A_TIME, PATIENCE, GROPING, HOPELESS = 6, 9, 48, 18
 """No others get one when so many brought nothing better; or so many where the look misses by more than a step of
 relief, as it does where single senders decide. Nor when so many were all refused.
 """
+NEAR = 4
+"""So many more of what is near the best one get a dry run; and again, near one that is better."""
 SHOWN = 8
 """So many are shown, the best: for these all is weighed that `needed` compares them with."""
 
@@ -126,25 +128,26 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     yardstick = yardstick_of(task)
     options = _widened(task, yardstick, eligible, options, most)
     every = _every(options, depth)
-    weighed = (
-        _consider_all(task, every)
-        if every
-        else _screened(task, Screening.of_all(yardstick, options, depth), yardstick.grain_bps)
-    )
+    screenings = [] if every else [Screening.of_all(yardstick, options, depth)]
+    weighed = _consider_all(task, every) if every else _screened(task, screenings[0], yardstick.grain_bps)
     key = order(task)
     exact: set[str] = set()
     climbed: set[str] = set()
     while True:
         ranked = sorted(needed(key, weighed), key=key)
         chosen = [one for one in ranked[:1] if not isinstance(one.verdict, RefusedVerdict)]
-        missing = _not_among(weighed, [*_one_prefix_less(ranked[:SHOWN]), *_one_prepend_less(chosen, options)])
-        if missing:
+        if missing := _not_among(weighed, _one_prefix_less(task, ranked[:SHOWN], screenings)):
             weighed += _consider_all(task, missing)
         elif chosen and (digest := chosen[0].plan.digest) not in climbed:
             climbed.add(digest)
             near = _around(task, yardstick, eligible, chosen[0])
             if near is not None:
-                weighed += _consider_all(task, _not_among(weighed, near.following(AT_A_TIME)))
+                found = _not_among(weighed, near.following(near.count))[:NEAR]
+                weighed += (more := _consider_all(task, found))
+                near.learn(dict(zip(found, more, strict=True)))
+                screenings.append(near)
+        elif missing := _not_among(weighed, _one_prepend_less(task, chosen, options, screenings)):
+            weighed += _consider_all(task, missing)
         elif ranked[0].plan.digest not in exact:
             at = weighed.index(ranked[0])
             weighed[at] = consider(task, candidate_of(ranked[0]))
@@ -163,31 +166,45 @@ def _consider_all(task: Task, candidates: Sequence[Candidate]) -> list[Considere
     return [consider(task, candidate, roughly=True) for candidate in candidates]
 
 
-def _not_among(weighed: Sequence[Considered], candidates: Sequence[Candidate]) -> list[Candidate]:
+def _not_among(weighed: Sequence[Considered], candidates: Iterable[Candidate]) -> list[Candidate]:
     """Each once."""
     known = {frozenset(candidate_of(one).vectors) for one in weighed}
     found = {frozenset(candidate.vectors): candidate for candidate in candidates}
     return [candidate for vectors, candidate in found.items() if vectors not in known]
 
 
-def _one_prefix_less(shown: Sequence[Considered]) -> Iterator[Candidate]:
+def _one_prefix_less(task: Task, shown: Sequence[Considered], screenings: Collection[Screening]) -> Iterator[Candidate]:
     """What `needed` compares them with."""
     for one in shown:
         parts = candidate_of(one).vectors
-        for at in range(len(parts) if len(parts) > 1 else 0):
-            yield Candidate(vectors=parts[:at] + parts[at + 1 :])
+        less = [Candidate(vectors=parts[:at] + parts[at + 1 :]) for at in range(len(parts) if len(parts) > 1 else 0)]
+        yield from _perhaps_as_good(task, one, less, screenings)
 
 
-def _one_prepend_less(chosen: Sequence[Considered], options: Mapping[Prefix, Options]) -> Iterator[Candidate]:
+def _one_prepend_less(
+    task: Task, chosen: Sequence[Considered], options: Mapping[Prefix, Options], screenings: Collection[Screening]
+) -> Iterator[Candidate]:
     """Where the rougher look saw a difference and the dry run sees none, the lesser change would be missed."""
     for one in chosen:
-        parts = candidate_of(one).vectors
+        parts, lesser = candidate_of(one).vectors, []
         for at, (prefix, vector) in enumerate(parts):
             worth = set(options[prefix].vectors)
             for link, prepend in vector:
                 less = tuple((name, n - (name == link)) for name, n in vector)
                 if prepend and less in worth:
-                    yield Candidate(vectors=(*parts[:at], (prefix, less), *parts[at + 1 :]))
+                    lesser.append(Candidate(vectors=(*parts[:at], (prefix, less), *parts[at + 1 :])))
+        yield from _perhaps_as_good(task, one, lesser, screenings)
+
+
+def _perhaps_as_good(
+    task: Task, one: Considered, others: Iterable[Candidate], screenings: Collection[Screening]
+) -> Iterator[Candidate]:
+    """Of the others those that do not surely relieve less than the one, if nothing is wrong with that."""
+    whole = candidate_of(one)
+    wrong = isinstance(one.verdict, RefusedVerdict) or idle(task.triggered, one.dry_run)
+    for other in others:
+        if wrong or not any(screening.surely_behind(other, whole) for screening in screenings):
+            yield other
 
 
 def _every(options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:

@@ -132,3 +132,27 @@ def test_around_a_plan_are_those_with_another_vector_for_one_of_its_prefixes(tas
     for one in found:
         assert len(set(one.vectors) & set(plan.vectors)) == 1
         assert {prefix for prefix, _ in one.vectors} == {prefix for prefix, _ in plan.vectors}
+
+
+def alone(task: Task, prefix: str) -> Candidate:
+    """The vector of that prefix which looks best by itself."""
+    return next(one for one in all_of(screening(task, 1)) if str(one.vectors[0][0]) == prefix)
+
+
+def test_of_every_prefix_one_vector_alone_is_among_the_first(task: Task) -> None:
+    first = screening(task, 2).following(3 * len(PREFIXES))
+    assert {str(one.vectors[0][0]) for one in first if len(one.vectors) == 1} == set(PREFIXES)
+
+
+def test_what_relieves_less_is_behind_as_far_as_the_look_is_right(task: Task) -> None:
+    least, most = (alone(task, PREFIXES[k]) for k in (0, 2))
+    both = Candidate(vectors=(*least.vectors, *most.vectors))
+    screened = screening(task, 2)
+    assert not screened.surely_behind(least, both)  # nothing was compared with a dry run yet
+    screened.learn({both: consider(task, both)})
+    assert screened.surely_behind(least, both)
+    assert not screened.surely_behind(both, least)
+    stranger = Candidate(vectors=((parse_prefix("13.0.0.0/24"), least.vectors[0][1]),))
+    assert not screened.surely_behind(stranger, both)
+    screened.learn({most: with_more(consider(task, most), 5e6)})  # it is off by more than what lies between them
+    assert not screened.surely_behind(least, both)
