@@ -70,6 +70,15 @@ def test_who_stayed_at_three_prepends_is_believed_to_stay_at_two():
     assert chances(model, SENDERS[0], 0, (3, 0), (2, 0))[0] > 0.9
 
 
+@pytest.mark.parametrize("elsewhere", [0.0, 0.25])
+def test_who_stayed_is_believed_to_stay_though_a_part_of_it_was_attributed_to_another_link(elsewhere):
+    apart = empty(LINKS, distances(upstream=np.arange(1, 17)))
+    stayed = seen([1, 0], 0, before=0, day=1)
+    stayed.share[0] = 1 - elsewhere, elsewhere
+    model = taught(seen([0, 0], 0), stayed, seen([0, 0], 0, before=0, day=2), model=apart)
+    assert chances(model, SENDERS[0], 0, (0, 0), (1, 0))[0] > 0.8
+
+
 def test_nobody_leaves_for_a_link_that_does_not_announce():
     model = taught(seen([0, 0], 0))
     after = model.vector({"a": 3})
