@@ -38,11 +38,14 @@ from teagent.model.policy import Policy
 
 PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
-EXHAUSTIVE = 200
-"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time."""
+EXHAUSTIVE, FEW = 200, 600
+"""Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time. Of
+FEW it takes longer to lose patience.
+"""
 AT_A_TIME, PATIENCE, GROPING, HOPELESS = 6, 9, 48, 18
-"""No others get one when so many brought nothing better; or so many where the look misses by more than a step of
-relief, as it does where single senders decide. Nor when so many were all refused.
+"""No others get one when so many brought nothing better; or so many where there are few, or where the look misses by
+more than a step of relief, as it does where single senders decide. Nor, unless there are few, when so many were all
+refused.
 """
 NEAR = 4
 """So many more of what is near the best one get a dry run; and again, near one that is better."""
@@ -127,9 +130,13 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
     depth = max(1, min(task.policy.limits.prefixes_per_plan, len(options)))
     yardstick = yardstick_of(task)
     options = _widened(task, yardstick, eligible, options, most)
-    every = _every(options, depth)
-    screenings = [] if every else [Screening.of_all(yardstick, options, depth)]
-    weighed = _consider_all(task, every) if every else _screened(task, screenings[0], yardstick.grain_bps)
+    count = _combinations(options, depth)
+    screenings = [Screening.of_all(yardstick, options, depth)] if count > EXHAUSTIVE else []
+    weighed = (
+        _screened(task, screenings[0], yardstick.grain_bps, few=count <= FEW)
+        if screenings
+        else _consider_all(task, _every(options, depth))
+    )
     key = order(task)
     exact: set[str] = set()
     climbed: set[str] = set()
@@ -207,11 +214,14 @@ def _perhaps_as_good(
             yield other
 
 
-def _every(options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
-    """All combinations; none where they are more than EXHAUSTIVE."""
+def _combinations(options: Mapping[Prefix, Options], depth: int) -> int:
+    """How many there are at most, of up to `depth` prefixes."""
     most = max(len(found.vectors) for found in options.values())
-    if sum(comb(len(options), size) * most**size for size in range(1, depth + 1)) > EXHAUSTIVE:
-        return []
+    return sum(comb(len(options), size) * most**size for size in range(1, depth + 1))
+
+
+def _every(options: Mapping[Prefix, Options], depth: int) -> list[Candidate]:
+    """All combinations."""
     return [
         Candidate(vectors=tuple(zip(group, chosen, strict=True)))
         for size in range(1, depth + 1)
@@ -239,20 +249,20 @@ def _around(task: Task, yardstick: Yardstick, eligible: Collection[OwnPrefix], c
     return Screening.around(yardstick, plan, chosen, near)
 
 
-def _screened(task: Task, screening: Screening, step_bps: float) -> list[Considered]:
+def _screened(task: Task, screening: Screening, step_bps: float, *, few: bool) -> list[Considered]:
     weighed: list[Considered] = []
     best: tuple[bool, Rank] | None = None
     waited, patience = 0, PATIENCE
     while waited < patience and (batch := screening.following(AT_A_TIME)):
         found = dict(zip(batch, _consider_all(task, batch), strict=True))
         screening.learn(found)
-        patience = GROPING if screening.misses_by_bps > step_bps else PATIENCE
+        patience = GROPING if few or screening.misses_by_bps > step_bps else PATIENCE
         weighed += found.values()
         for one in found.values():
             key = order(task)(one)
             better = not key[0] and (best is None or key < best)
             best, waited = (key, 0) if better else (best, waited + 1)
-        if best is None:
+        if best is None and not few:
             patience = min(patience, HOPELESS)
     return weighed
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from teagent.engine.choose import search
 from teagent.engine.choose.candidates import vectors
 from teagent.engine.choose.rough import Options, Rough
 from teagent.engine.choose.screen import Screening
@@ -17,7 +18,7 @@ from teagent.engine.predict.looks import look
 from teagent.engine.predict.scene import prepare
 from teagent.engine.predict.shares import TIES_STICK
 from teagent.model.bgp import Prefix, parse_prefix
-from teagent.model.plan import Band, Candidate, Considered
+from teagent.model.plan import Band, Candidate, Considered, RefusedVerdict
 from tests.golden.case import NOW, policies_of, snapshot_of
 
 PREFIXES = ("10.0.0.0/24", "11.0.0.0/24", "12.0.0.0/24")
@@ -156,3 +157,15 @@ def test_what_relieves_less_is_behind_as_far_as_the_look_is_right(task: Task) ->
     assert not screened.surely_behind(stranger, both)
     screened.learn({most: with_more(consider(task, most), 5e6)})  # it is off by more than what lies between them
     assert not screened.surely_behind(least, both)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_where_there_are_few_more_is_tried_before_all_is_taken_to_be_refused(
+    task: Task, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    for name, value in {"EXHAUSTIVE": 0, "FEW": 10_000 if few else 0, "AT_A_TIME": 3, "HOPELESS": 6}.items():
+        monkeypatch.setattr(search, name, value)
+    strict = replace(task, policy=replace(task.policy, limits=replace(task.policy.limits, headroom=0.99)))
+    found, weighed = search.search(strict, task.scene.snapshot.network.prefixes)
+    assert all(isinstance(one.verdict, RefusedVerdict) for one in found)
+    assert (weighed > search.HOPELESS) == few
