@@ -38,7 +38,7 @@ from teagent.model.policy import Policy
 
 PREFIXES = 24
 """So many prefixes are weighed: half the heaviest, half those nearest to what relief takes."""
-EXHAUSTIVE, FEW = 200, 600
+EXHAUSTIVE, FEW = 200, 400
 """Up to so many combinations all get a dry run; beyond that those that look best on a quick look, some at a time. Of
 FEW it takes longer to lose patience.
 """
