@@ -117,7 +117,7 @@ class Screening:
         return result
 
     def learn(self, weighed: Mapping[Candidate, Considered]) -> None:
-        """What dry runs say of candidates; of their prefixes all have options here."""
+        """What dry runs say of candidates, one or more; of their prefixes all have options here."""
         missed, steps, off = [], [], []
         for candidate, one in weighed.items():
             self._allowed = self._allowed or not isinstance(one.verdict, RefusedVerdict)

@@ -50,7 +50,7 @@ refused.
 NEAR = 4
 """So many more of what is near the best one get a dry run; and again, near one that is better."""
 SHOWN = 8
-"""So many are shown, the best: for these all is weighed that `needed` compares them with."""
+"""So many are shown, the best: for these all is weighed that `needed` compares them with and that may be as good."""
 
 ROUNDS, WIDENED, OF_EACH = 4, 3, 2
 """So often the neighbors of so many vectors are looked at, of each of so many prefixes."""
@@ -149,10 +149,10 @@ def search(task: Task, eligible: Collection[OwnPrefix]) -> tuple[tuple[Considere
             climbed.add(digest)
             near = _around(task, yardstick, eligible, chosen[0])
             if near is not None:
-                found = _not_among(weighed, near.following(near.count))[:NEAR]
-                weighed += (more := _consider_all(task, found))
-                near.learn(dict(zip(found, more, strict=True)))
                 screenings.append(near)
+                if found := _not_among(weighed, near.following(near.count))[:NEAR]:
+                    weighed += (more := _consider_all(task, found))
+                    near.learn(dict(zip(found, more, strict=True)))
         elif missing := _not_among(weighed, _one_prepend_less(task, chosen, options, screenings)):
             weighed += _consider_all(task, missing)
         elif ranked[0].plan.digest not in exact:
