@@ -121,8 +121,7 @@ class Screening:
         missed, steps, off = [], [], []
         for candidate, one in weighed.items():
             self._allowed = self._allowed or not isinstance(one.verdict, RefusedVerdict)
-            places = [self._place[part] for part in candidate.vectors]
-            row = np.array([places + [NO_PART] * (self._plans.shape[1] - len(places))])
+            row = np.array([self._row(candidate)])
             looked = self._rough.outcome(row)
             now = self._set_right(row, looked)
             missing = _off(now, one.dry_run, self._rough.links).after
@@ -137,15 +136,19 @@ class Screening:
             self._off.append(each)
         self._outcome = self._set_right(self._plans, self._looked)
 
+    def _row(self, candidate: Candidate) -> list[int]:
+        """As a row of plans."""
+        places = [self._place[part] for part in candidate.vectors]
+        return places + [NO_PART] * (self._plans.shape[1] - len(places))
+
     def surely_behind(self, one: Candidate, other: Candidate) -> bool:
         """Whether `one` relieves less than `other`, by more than the look is likely to be off; False where it has not
         looked at both.
         """
-        parts = [[self._place.get(part) for part in candidate.vectors] for candidate in (one, other)]
-        depth = self._plans.shape[1]
-        if not self._weighed or any(None in places or len(places) > depth for places in parts):
+        strange = any(part not in self._place for part in one.vectors + other.vectors)
+        if not self._weighed or strange or max(len(one.vectors), len(other.vectors)) > self._plans.shape[1]:
             return False
-        rows = np.array([[*places, *[NO_PART] * (depth - len(places))] for places in parts], dtype=np.int64)
+        rows = np.array([self._row(one), self._row(other)])
         steps = self._rough.steps(self._set_right(rows, self._rough.outcome(rows)))
         return float(steps[0] - steps[1]) > BEHIND + MISSES * self._misses_by_steps
 

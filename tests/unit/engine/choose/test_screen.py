@@ -169,3 +169,36 @@ def test_where_there_are_few_more_is_tried_before_all_is_taken_to_be_refused(
     found, weighed = search.search(strict, task.scene.snapshot.network.prefixes)
     assert all(isinstance(one.verdict, RefusedVerdict) for one in found)
     assert (weighed > search.HOPELESS) == few
+
+
+QUICKLY = {"EXHAUSTIVE": 0, "FEW": 0, "AT_A_TIME": 1, "PATIENCE": 1, "GROPING": 1}
+"""Patience is lost after one dry run: most of what is looked at afterwards is not known yet."""
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_what_is_behind_is_spared_only_where_nothing_is_wrong_with_the_whole(
+    task: Task, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    for name, value in QUICKLY.items():
+        monkeypatch.setattr(search, name, value)
+    snapshot, much = replace(task.scene.snapshot, frozen=refused), replace(task.policy.when, clear_below=0.5)
+    asked, weighed = replace(task, scene=prepare(snapshot), policy=replace(task.policy, when=much)), []
+    for behind in (False, True):
+        monkeypatch.setattr(Screening, "surely_behind", lambda *_, behind=behind: behind)
+        found, count = search.search(asked, snapshot.network.prefixes)
+        assert {isinstance(one.verdict, RefusedVerdict) for one in found} >= {refused}
+        weighed.append(count)
+    every, spared = weighed
+    assert (spared < every) == (not refused)
+
+
+def test_near_the_best_plan_so_many_more_are_tried_beside_what_is_known(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in QUICKLY.items():
+        monkeypatch.setattr(search, name, value)
+    weighed = []
+    for near in (0, 1, 2):
+        monkeypatch.setattr(search, "NEAR", near)
+        weighed.append(search.search(task, task.scene.snapshot.network.prefixes)[1])
+    assert weighed[0] < weighed[1] < weighed[2]
