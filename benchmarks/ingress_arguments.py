@@ -25,6 +25,7 @@ def add_world_options(parser: argparse.ArgumentParser, *, forms: Sequence[str], 
     parser.add_argument("--worlds", type=at_least(1), default=worlds, help="of each form and strength")
     parser.add_argument("--form", type=some_of(forms), default=forms)
     parser.add_argument("--strength", type=some_of(STRENGTHS), default=STRENGTHS)
+    parser.add_argument("--bias", type=bias, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--json", action="store_true")
 
 

@@ -1,7 +1,7 @@
 """What could be known at all: a bound for what `ingress_world.py` shows after 0 and 5 changes.
 
     python benchmarks/ingress_oracle.py [--seed 1] [--worlds 8] [--form source,capped,level] [--strength medium,strong]
-        [--as-rel FILE] [--json]
+        [--bias NAME=VALUE]... [--as-rel FILE] [--json]
 
 In the same worlds, side by side with the learned model, three oracles foretell what unseen vectors do. All know how
 common each hidden rule is and how rules come about, whose customer every sender is, and where all of them were after
@@ -201,10 +201,10 @@ def main() -> int:
     figures = {}
     for form in arguments.form:
         for strength in arguments.strength:
-            rows, seed = [], arguments.seed * 100_000
+            rows, seed, biases = [], arguments.seed * 100_000, biases_of(strength, dict(arguments.bias))
             while len(rows) < arguments.worlds:
                 seed += 1
-                world = HiddenWorld(graph, form=form, biases=biases_of(strength, {}), senders=2000, seed=seed)
+                world = HiddenWorld(graph, form=form, biases=biases, senders=2000, seed=seed)
                 told = episode_of(world, steps=Steps(), seed=seed, checkpoints=CHANGES)
                 if told is not None:
                     rows.append(of_world(judge(told, models(told, world, graph, seed))))

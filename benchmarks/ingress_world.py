@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 from hidden_world import FORMS, Biases
-from ingress_arguments import add_world_options, bias, biases_of, share
+from ingress_arguments import add_world_options, biases_of, share
 from ingress_episode import CHECKPOINTS, Episode, Steps, episode
 from ingress_models import SIMPLE, LearnedModel, Model, SimpleModel
 from whole_numbers import at_least
@@ -195,7 +195,6 @@ def main() -> int:
     parser.add_argument(
         "--asked-near", type=share, default=Steps().asked, help="the same of the vectors that are foretold"
     )
-    parser.add_argument("--bias", type=bias, action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     graph = graph_of(arguments)
     figures: dict[str, Any] = {}

@@ -55,6 +55,7 @@ def test_an_option_that_makes_no_world_is_refused(
         ("decide", "--repeats=0", "0 is no whole number of 1 or more"),
         ("whatif", "--seed=-1", "-1 is no whole number of 0 or more"),
         ("ingress_oracle", "--form=path", "there is no path, there is source,capped,level"),
+        ("ingress_oracle", "--bias=luck=1", "there is no luck, there is diurnal, drift, "),
     ],
 )
 def test_the_other_benchmarks_refuse_such_options_too(
