@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from hidden_world import LINKS, Biases, Floats, HiddenWorld, Ints, Seen
+from hidden_world import FORMS, LINKS, Biases, Floats, HiddenWorld, Ints, Seen
 
 from teagent.engine.predict.as_graph import AsGraph
 from teagent.engine.predict.propagation import FAR, Propagator
@@ -16,6 +17,11 @@ TESTS = 8
 PREPENDS_MAX = 3
 MOVES_LEAST = 0.05
 """A world in which unseen vectors move less than this share of the bytes, in the mean, teaches nothing."""
+
+ATTEMPTS = 12
+"""So many origins are tried for each world: some move nothing whatever they announce."""
+APART, FURTHER = 4, 1_000_003
+"""Seeds of worlds are so far apart; attempts beyond that go further away."""
 
 VECTORS = [v for v in itertools.product(range(PREPENDS_MAX + 1), repeat=LINKS) if min(v) == 0]
 """Without those that prepend on every link, which say the same as others."""
@@ -54,14 +60,23 @@ class Steps:
     asked: float = 0.5
 
 
-def episode(graph: AsGraph, *, form: str, biases: Biases, senders: int, steps: Steps, seed: int) -> Episode | None:
-    """None where prepending moves nothing."""
-    world = HiddenWorld(graph, form=form, biases=biases, senders=senders, seed=seed)
-    return episode_of(world, steps=steps, seed=seed, checkpoints=CHECKPOINTS)
+def episodes(
+    graph: AsGraph, *, form: str, biases: Biases, senders: int, steps: Steps, seed: int, worlds: int
+) -> Iterator[tuple[HiddenWorld, Episode]]:
+    """Worlds, each with what happened in it; fewer where none of `ATTEMPTS` moved anything."""
+    for number in range(worlds):
+        first = ((seed * 1000 + number) * len(FORMS) + FORMS.index(form)) * APART
+        for attempt in range(ATTEMPTS):
+            own = first + attempt % APART + attempt // APART * FURTHER
+            world = HiddenWorld(graph, form=form, biases=biases, senders=senders, seed=own)
+            told = episode_of(world, steps=steps, seed=own, checkpoints=CHECKPOINTS)
+            if told is not None:
+                yield world, told
+                break
 
 
 def episode_of(world: HiddenWorld, *, steps: Steps, seed: int, checkpoints: tuple[int, ...]) -> Episode | None:
-    """As `episode`, in a world that was made and has not announced anything."""
+    """None where prepending moves nothing. The world was made and has not announced anything."""
     rng = np.random.default_rng((seed, 1))
     vector = (0,) * LINKS
     announced, seen, tests, before = {vector}, [], {}, {}

@@ -1,16 +1,17 @@
-"""What could be known at all: a bound for what `ingress_world.py` shows after 0 and 5 changes.
+"""What could be known at all: a bound for what `ingress_world.py` shows. After twenty changes it takes minutes a world.
 
     python benchmarks/ingress_oracle.py [--seed 1] [--worlds 8] [--form source,capped,level] [--strength medium,strong]
-        [--bias NAME=VALUE]... [--as-rel FILE] [--json]
+        [--bias NAME=VALUE]... [--after 0,5] [--as-rel FILE] [--json]
 
-In the same worlds, side by side with the learned model, three oracles foretell what unseen vectors do. All know how
-common each hidden rule is and how rules come about, whose customer every sender is, and where all of them were after
-each announcement, without noise; none of the rules that were drawn. They weigh drawn rules by Bayes: of each upstream,
-by where its customers were, and of each sender. One knows the world's AS graph and what all senders find of each link.
-The second takes the graph that models get for the world's. The third knows too how such a graph goes wrong: it draws
-others around it, as the world's was drawn, and weighs what they say of each sender, and what all may find of a link.
-What the first one misses is luck, as far as enough rules were drawn; what lies between it and the third is the price of
-a graph that is wrong. A model that has neither the rates nor the graph cannot be expected to reach the third.
+In the worlds that `ingress_world.py` makes of that seed, side by side with the learned model, three oracles foretell
+what unseen vectors do. All know how common each hidden rule is and how rules come about, whose customer every sender
+is, and where all of them were after each announcement, without noise; none of the rules that were drawn. They weigh
+drawn rules by Bayes: of each upstream, by where its customers were, and of each sender. One knows the world's AS graph
+and what all senders find of each link. The second takes the graph that models get for the world's. The third knows too
+how such a graph goes wrong: it draws others around it, as the world's was drawn, and weighs what they say of each
+sender, and what all may find of a link. What the first one misses is luck, as far as enough rules were drawn; what lies
+between it and the third is the price of a graph that is wrong. A model that has neither the rates nor the graph cannot
+be expected to reach the third.
 """
 
 from __future__ import annotations
@@ -19,20 +20,19 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
 from hidden_world import LINKS, NEVER, Biases, Floats, HiddenWorld, Ints, Seen, Told, bias, distorted
-from ingress_arguments import add_world_options, biases_of
-from ingress_episode import Episode, Steps, episode_of, hops_in
+from ingress_arguments import add_world_options, biases_of, some_of
+from ingress_episode import CHECKPOINTS, Episode, Steps, episodes, hops_in
 from ingress_models import Band, LearnedModel, Model, Traffic
 from ingress_world import graph_of, judge, of_world
 
 from teagent.engine.predict.as_graph import AsGraph
 from teagent.engine.predict.sessions import graft
 
-CHANGES = (0, 5)
 FORMS = ("source", "capped", "level")
 """In `path` nobody's rules are costs of its own."""
 GROUP_RULES, OWN_RULES = 2000, 80
@@ -196,18 +196,25 @@ def _shifts(chance: float) -> dict[Shift, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_world_options(parser, forms=FORMS, worlds=8)
+    known = tuple(map(str, CHECKPOINTS))
+    parser.add_argument("--after", type=some_of(known), default=known[:-1], help="changes, of " + ",".join(known))
     arguments = parser.parse_args()
     graph = graph_of(arguments)
     figures = {}
+    after = sorted(map(int, arguments.after))
     for form in arguments.form:
         for strength in arguments.strength:
-            rows, seed, biases = [], arguments.seed * 100_000, biases_of(strength, dict(arguments.bias))
-            while len(rows) < arguments.worlds:
-                seed += 1
-                world = HiddenWorld(graph, form=form, biases=biases, senders=2000, seed=seed)
-                told = episode_of(world, steps=Steps(), seed=seed, checkpoints=CHANGES)
-                if told is not None:
-                    rows.append(of_world(judge(told, models(told, world, graph, seed))))
+            biases = biases_of(strength, dict(arguments.bias))
+            seed, worlds = arguments.seed, arguments.worlds
+            rows = []
+            for world, told in episodes(
+                graph, form=form, biases=biases, senders=2000, steps=Steps(), seed=seed, worlds=worlds
+            ):
+                asked = replace(told, steps=told.steps[: after[-1] + 1], tests={n: told.tests[n] for n in after})
+                rows.append(of_world(judge(asked, models(asked, world, graph, seed * 1000 + len(rows)))))
+                print(f"{form} {strength}: {len(rows)} of {worlds} worlds", file=sys.stderr)
+            if not rows:
+                raise SystemExit(f"{form} {strength}: in none of the worlds anything moved")
             for name, changes in rows[0]:
                 top1, moved, error = np.mean([world[name, changes][:3] for world in rows], axis=0).tolist()
                 what = f"{form} {strength}, after {changes}, {name}"
