@@ -166,7 +166,7 @@ class HiddenWorld:
     """One origin with three links, N senders, and the rules they choose by. `observe` is the only way to look in."""
 
     def __init__(self, graph: AsGraph, *, form: str, biases: Biases, senders: int, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
         self.form, self.biases = form, biases
         self.origin, self.sessions = self._origin(graph)
         self.links = tuple(s.link for s in self.sessions)

@@ -164,19 +164,18 @@ class Oracle:
         return expected, expected, expected
 
 
-def models(told: Episode, world: HiddenWorld, graph: AsGraph, seed: int) -> dict[str, Model]:
+def models(told: Episode, world: HiddenWorld, graph: AsGraph) -> dict[str, Model]:
     known, hops = world.told(), told.hops[world.part_of]
     sure: dict[Shift, float] = {(0,) * LINKS: 1.0}
+    graphs, rules = (partial(np.random.default_rng, (world.seed, number)) for number in (4, 2))
     guesses = {
         "oracle, wrong graph": Guess(cost=hops[None], shifts=sure),
         "oracle, doubts its graph": Guess(
-            cost=_drawn(graph, world, np.random.default_rng((seed, 4))), shifts=_shifts(world.biases.provider_bias)
+            cost=_drawn(graph, world, graphs()), shifts=_shifts(world.biases.provider_bias)
         ),
         "oracle": Guess(cost=known.cost[None], shifts=sure),
     }
-    oracles = {
-        name: Oracle(told, known, guess, world, np.random.default_rng((seed, 2))) for name, guess in guesses.items()
-    }
+    oracles = {name: Oracle(told, known, guess, world, rules()) for name, guess in guesses.items()}
     return {"learned": LearnedModel(told), **oracles}
 
 
@@ -211,7 +210,7 @@ def main() -> int:
                 graph, form=form, biases=biases, senders=2000, steps=Steps(), seed=seed, worlds=worlds
             ):
                 asked = replace(told, steps=told.steps[: after[-1] + 1], tests={n: told.tests[n] for n in after})
-                rows.append(of_world(judge(asked, models(asked, world, graph, seed * 1000 + len(rows)))))
+                rows.append(of_world(judge(asked, models(asked, world, graph))))
                 print(f"{form} {strength}: {len(rows)} of {worlds} worlds", file=sys.stderr)
             if not rows:
                 raise SystemExit(f"{form} {strength}: in none of the worlds anything moved")

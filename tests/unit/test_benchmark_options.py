@@ -125,7 +125,7 @@ def test_an_oracle_that_draws_the_same_graph_twice_foretells_what_one_with_that_
     assert np.sum(once, axis=2) == pytest.approx(1.0, abs=1e-5)
     assert np.array(with_graphs(2)) == pytest.approx(np.array(once), abs=1e-5)
     # The same rules are drawn for all of them: what differs comes of the graphs.
-    models = oracle.models(told, world, graph, 5)
+    models = oracle.models(told, world, graph)
     doubts = np.array(foretold(models["oracle, doubts its graph"]))
     assert doubts.sum(axis=2) == pytest.approx(1.0, abs=1e-5)
     assert np.abs(doubts - foretold(models["oracle, wrong graph"])).max() > 0.01
