@@ -1,4 +1,4 @@
-"""What could be known at all: a bound for what `ingress_world.py` shows. After twenty changes it takes minutes a world.
+"""What could be known: a measure for what `ingress_world.py` shows. After twenty changes it takes minutes a world.
 
     python benchmarks/ingress_oracle.py [--seed 1] [--worlds 8] [--form source,capped,level] [--strength medium,strong]
         [--bias NAME=VALUE]... [--after 0,5] [--as-rel FILE] [--json]
@@ -9,9 +9,9 @@ is, and where all of them were after each announcement, without noise; none of t
 drawn rules by Bayes: of each upstream, by where its customers were, and of each sender. One knows the world's AS graph
 and what all senders find of each link. The second takes the graph that models get for the world's. The third knows too
 how such a graph goes wrong: it draws others around it, as the world's was drawn, and weighs what they say of each
-sender, and what all may find of a link. What the first one misses is luck, as far as enough rules were drawn; what lies
-between it and the third is the price of a graph that is wrong. A model that has neither the rates nor the graph cannot
-be expected to reach the third.
+sender, and what all may find of a link. What the first one misses is luck, as far as enough rules were drawn and rules
+stay as they are: one that changes they take for a surprise in a hundred, so after many changes they are no bound. What
+lies between it and the third is the price of a graph that is wrong.
 """
 
 from __future__ import annotations
