@@ -74,19 +74,25 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kinds:
-    """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all.
-
-    `onto_habits` (G, H), sparse, sums ways up.
+    """Of P patterns: which of the C biases each of the G ways has, `bias_of` (P, G); and the rates assumed of all,
+    `doubled` where rules against following prepends are twice as common. `onto_habits` (G, H), sparse, sums ways up.
     """
 
     habits: Habits
     patterns: Ints
     bias_of: Ints
     assumed: Rates
+    doubled: Rates
     onto_habits: csr_array
 
     def only(self, rows: Ints) -> Kinds:
         return replace(self, patterns=self.patterns[rows], bias_of=self.bias_of[rows])
+
+    def with_more(self, more: float) -> Kinds:
+        """Where rules against following prepends are assumed to be 1 + `more` times as common, `more` being 0 to 1."""
+        known, doubled = self.assumed.flat(), self.doubled.flat()
+        between = self.assumed.of_flat(known + more * (doubled - known))
+        return self if between is None else replace(self, assumed=between)
 
     def of_ways(self, rates: Rates) -> Floats:
         """(P, G) how likely each way is; each row sums to 1."""
@@ -133,17 +139,21 @@ def kinds(slots: int) -> Kinds:
     distinct = rows[first]
     cap_at = np.searchsorted(CAPS, known.ways.cap)
     ignores = np.bincount(known.ways.ignores, minlength=1 << slots) > 0
-    assumed = Rates(
-        bias=_weight(distinct[:, :slots], distinct[:, slots:] > 0),
-        sticky=np.array([1 - STICKY, STICKY]),
-        ignores=_beside_none(ignores, IGNORES),
-        cap=_beside_none(np.bincount(cap_at, minlength=len(CAPS)) > 0, CAPPED),
-    )
+
+    def assumed(times: float) -> Rates:
+        return Rates(
+            bias=_weight(distinct[:, :slots], distinct[:, slots:] > 0, times),
+            sticky=np.array([1 - STICKY * times, STICKY * times]),
+            ignores=_beside_none(ignores, IGNORES * times),
+            cap=_beside_none(np.bincount(cap_at, minlength=len(CAPS)) > 0, CAPPED * times),
+        )
+
     return Kinds(
         habits=known,
         patterns=patterns,
         bias_of=bias_of.reshape(len(patterns), len(costs))[:, cost_of.reshape(-1)],
-        assumed=assumed,
+        assumed=assumed(1),
+        doubled=assumed(2),
         onto_habits=csr_array(
             (np.ones(len(known.ways)), (np.arange(len(known.ways)), known.habit_of)),
             shape=(len(known.ways), len(known)),
@@ -188,14 +198,15 @@ def _biases(cost: Ints, row: Ints) -> Ints:
     return np.concatenate([result, np.broadcast_to(unreached, cost.shape)], axis=1)
 
 
-def _weight(bias: Ints, unreached: Flags) -> Floats:
+def _weight(bias: Ints, unreached: Flags, times: float) -> Floats:
+    """Of links that are out of the question, `times` as common."""
     never = bias >= NEVER
     far = max(OFF_BY)
     table = np.array([OFF_BY[min(n, far)] for n in range(NEVER + 1)])
-    table[NEVER] = NEVER_TAKEN
+    table[NEVER] = NEVER_TAKEN * times
     finite = 1 - UNREACHED_IS_NEVER
     here = np.where(unreached, np.where(never, UNREACHED_IS_NEVER, finite / (2 * far + 1)), table[np.abs(bias)])
     result: Floats = here.prod(axis=1)
     # All others excluded is one decision, not several.
     alone = (bias.shape[1] - never.sum(axis=1) == 1) & (bias.shape[1] > 2) & ~unreached.any(axis=1)
-    return np.where(alone, ALWAYS_TAKEN, result)
+    return np.where(alone, ALWAYS_TAKEN * times, result)

@@ -135,5 +135,5 @@ def empty(links: Sequence[str], distances: Distances | None = None) -> IngressMo
         bps=np.zeros(0),
         seen=none,
         evidence=np.zeros((0, len(habits(width))), dtype=np.float32),
-        ties=Ties(pattern_of=none, member=none, upstream_of=none),
+        ties=Ties(patterns=none[None], chances=(1.0,), member=none, upstream_of=none),
     )

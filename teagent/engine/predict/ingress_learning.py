@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from teagent.engine.predict.choosers import own_choice
 from teagent.engine.predict.habit_rates import Rates, kinds, pattern, patterns_of
 from teagent.engine.predict.ingress import (
     CHANGES,
@@ -25,7 +26,7 @@ from teagent.engine.predict.ingress import (
 )
 from teagent.engine.predict.ingress_scores import misses_of
 from teagent.engine.predict.ingress_shares import Chances
-from teagent.engine.predict.nearness import further
+from teagent.engine.predict.nearness import likely, shifted
 from teagent.engine.predict.pooling import Pooled, Ties, Weights, pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import slots
@@ -77,24 +78,38 @@ def with_evidence(model: IngressModel, rates: Rates | None = None) -> IngressMod
 
 def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> IngressModel:
     explains = _weigh(model)
-    model, moved = _at_distances(model, explains)
+    own = _own_choice(model)
+    model, moved = _at_distances(model, explains, own)
     if moved and rates is None:
         rounds = ROUNDS_FIRST
-    known = kinds(model.slots.shape[1])
+    # Who stays whatever we prepend cannot be seen before a change: the more choose for themselves, the more rules.
+    known = kinds(model.slots.shape[1]).with_more(0.0 if model.scores.misses else own)
     return replace(model, pooled=pool(known, model.ties, explains, rates or model.pooled, rounds))
 
 
-def _at_distances(model: IngressModel, explains: Weights) -> tuple[IngressModel, bool]:
-    """With links as far as they turn out to be, and whether that is news: what was learned of all begins again then."""
+def _own_choice(model: IngressModel) -> float:
+    """By distances as the graph has them: how far links turn out to be depends on it."""
+    hops = np.take_along_axis(model.distances.as_in_graph().hops_of(model.asn), model.slots, axis=1)
+    ties = replace(model.ties, patterns=_patterns(hops)[None], chances=(1.0,))
+    homes = [np.where(q.seen > 0, q.answers.argmax(axis=1), -1) for q in model.open if q.seen.any()]
+    return own_choice(ties, homes, model.slots.shape[1])
+
+
+def _at_distances(model: IngressModel, explains: Weights, own: float) -> tuple[IngressModel, bool]:
+    """With links as far as they turn out to be, where senders choose for themselves as far as `own`; and whether the
+    likeliest is news: what was learned of all begins again then.
+    """
     graph = model.distances.as_in_graph()
     if not len(graph.asn):
         return model, False
     hops = np.take_along_axis(graph.hops_of(model.asn), model.slots, axis=1)
-    found = further(hops, model.slots, len(model.links), explains, model.ties.independent())
-    if found == (model.distances.further or (0,) * len(model.links)):
-        return model, False
-    result = replace(model, distances=graph.turned_out(found), pooled=None)
-    return replace(result, ties=_ties(result)), True
+    shifts, chances = likely(hops, model.slots, len(model.links), explains, own * model.ties.independent())
+    patterns = np.stack([_patterns(shifted(hops, np.array(shift)[model.slots])) for shift in shifts])
+    found = shifts[0] if any(shifts[0]) else ()
+    moved = found != model.distances.further
+    if moved:
+        model = replace(model, distances=graph.turned_out(found), pooled=None)
+    return replace(model, ties=replace(model.ties, patterns=patterns, chances=chances)), moved
 
 
 # --- who is known -----------------------------------------------------------------------------------------------------
@@ -180,11 +195,15 @@ def _ties(model: IngressModel) -> Ties:
     """Who is like whom, as `pooling` wants it."""
     width = model.slots.shape[1]
     hops = np.take_along_axis(model.distances.hops_of(model.asn), model.slots, axis=1)
-    pattern_of = patterns_of(kinds(width).patterns, pattern(hops, int(FAR)))
     over = model.slots @ len(model.links) ** np.arange(width)
     member, upstream = model.distances.upstreams_of(model.asn)
     _, upstream_of = np.unique(np.stack([over[member], upstream]), axis=1, return_inverse=True)
-    return Ties(pattern_of=pattern_of, member=member, upstream_of=upstream_of.reshape(-1))
+    return Ties(patterns=_patterns(hops)[None], chances=(1.0,), member=member, upstream_of=upstream_of.reshape(-1))
+
+
+def _patterns(hops: Ints) -> Ints:
+    """(N) of `hops` (N, S), their places among all patterns."""
+    return patterns_of(kinds(hops.shape[1]).patterns, pattern(hops, int(FAR)))
 
 
 # --- whether that was foretold ----------------------------------------------------------------------------------------

@@ -34,19 +34,28 @@ BLOCK = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ties:
-    """Who is like whom. `pattern_of` (N): which of the patterns. `member`, `upstream_of` (M): pairs of a sender and a
-    group that buys from one upstream over the same links, ascending in the sender.
+    """Who is like whom. `patterns` (A, N): which of the patterns each sender has, if links are as far as in each of A
+    cases, the likeliest first; `chances` (A) of these. `member`, `upstream_of` (M): pairs of a sender and a group that
+    buys from one upstream over the same links, ascending in the sender.
     """
 
-    pattern_of: Ints
+    patterns: Ints
+    chances: tuple[float, ...]
     member: Ints
     upstream_of: Ints
+
+    @property
+    def pattern_of(self) -> Ints:
+        """(N) in the likeliest case."""
+        result: Ints = self.patterns[0]
+        return result
 
     def independent(self) -> Weights:
         """(N) for how many senders each counts that nothing is shared with: those behind one upstream are one."""
         behind = np.bincount(self.upstream_of)
-        alone = np.bincount(self.member, weights=1 / behind[self.upstream_of], minlength=len(self.pattern_of))
-        upstreams = np.bincount(self.member, minlength=len(self.pattern_of))
+        count = self.patterns.shape[1]
+        alone = np.bincount(self.member, weights=1 / behind[self.upstream_of], minlength=count)
+        upstreams = np.bincount(self.member, minlength=count)
         return np.where(upstreams > 0, alone / np.maximum(upstreams, 1), 1.0).astype(np.float32)
 
 
@@ -63,26 +72,64 @@ def pool(kinds: Kinds, ties: Ties, explains: Weights, last: Pooled | Rates | Non
     """`explains` (N, H): how well each habit goes with what was seen of each sender, in any unit of its own row. `last`
     is where the rounds begin, the more of it is known the better.
     """
-    used, pattern_of = np.unique(ties.pattern_of, return_inverse=True)
-    kinds, ties = kinds.only(used), replace(ties, pattern_of=pattern_of.reshape(-1))
+    combined = _Combined.of_ties(ties)
+    used, patterns = np.unique(combined.patterns, return_inverse=True)
+    kinds, combined = kinds.only(used), replace(combined, patterns=patterns.reshape(combined.patterns.shape))
     rates = kinds.assumed if last is None else last.rates if isinstance(last, Pooled) else last
     ways = kinds.of_ways(rates)
+    base = kinds.of_habits(ways).astype(np.float32)
     if isinstance(last, Pooled) and last.posterior.shape == explains.shape:
         prior = last.prior
     else:
-        prior = kinds.of_habits(ways).astype(np.float32)[ties.pattern_of]
+        prior = combined.believed(base)[combined.of]
     posterior = _normal(prior * explains)
     counts = ties.independent()[:, None]
     for _ in range(rounds):
-        rates = kinds.learned(ways, _sums(ties.pattern_of, posterior * counts, len(kinds.patterns)))
+        rates = kinds.learned(ways, combined.by_pattern(base, posterior * counts))
         ways = kinds.of_ways(rates)
-        prior = _told(kinds.of_habits(ways).astype(np.float32), ties, explains, posterior)
+        base = kinds.of_habits(ways).astype(np.float32)
+        prior = _told(combined.believed(base), combined.of, ties, explains, posterior)
         posterior = _normal(prior * explains)
     return Pooled(rates=rates, prior=prior, posterior=posterior)
 
 
-def _told(base: Weights, ties: Ties, explains: Weights, posterior: Weights) -> Weights:
-    """(N, H) what is believed of each sender without its own evidence, where `base` is believed of each pattern."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Combined:
+    """Senders that have the same pattern in every case are one of C combinations: `of` (N) says which each is,
+    `patterns` (A, C) what its pattern is in each of A cases, `chances` (A) how likely those are.
+    """
+
+    of: Ints
+    patterns: Ints
+    chances: tuple[float, ...]
+
+    @classmethod
+    def of_ties(cls, ties: Ties) -> _Combined:
+        patterns, of = np.unique(ties.patterns, axis=1, return_inverse=True)
+        return cls(of=of.reshape(-1), patterns=patterns, chances=ties.chances)
+
+    def believed(self, base: Weights) -> Weights:
+        """(C, H), where `base` (P, H) is believed of patterns: the mean over the cases."""
+        result = np.zeros((self.patterns.shape[1], base.shape[1]), dtype=np.float32)
+        for chance, pattern_of in zip(self.chances, self.patterns, strict=True):
+            result += np.float32(chance) * base[pattern_of]
+        return result
+
+    def by_pattern(self, base: Weights, seen: Weights) -> Weights:
+        """(P, H) sums of what was `seen` (N, H), in each case as far as that explains it."""
+        in_all = _sums(self.of, seen, self.patterns.shape[1])
+        part = np.divide(in_all, np.maximum(self.believed(base), np.float32(1e-30)), dtype=np.float32)
+        result: Weights = np.zeros_like(base)
+        for chance, pattern_of in zip(self.chances, self.patterns, strict=True):
+            result += np.float32(chance) * _sums(pattern_of, part, len(base))
+        result *= base
+        return result
+
+
+def _told(alike: Weights, alike_of: Ints, ties: Ties, explains: Weights, posterior: Weights) -> Weights:
+    """(N, H) what is believed of each sender without its own evidence, where `alike` (C, H) is believed of senders at
+    the same distances, and `alike_of` (N) says which of those each is.
+    """
     count = len(posterior)
     groups = int(ties.upstream_of.max(initial=-1)) + 1
     part = _parts(ties, count)
@@ -94,7 +141,7 @@ def _told(base: Weights, ties: Ties, explains: Weights, posterior: Weights) -> W
     first = np.searchsorted(ties.member, np.arange(0, count + BLOCK, BLOCK))
     for number, start in enumerate(range(0, count, BLOCK)):
         rows = slice(start, min(start + BLOCK, count))
-        own, alone, seen = posterior[rows], base[ties.pattern_of[rows]], explains[rows]
+        own, alone, seen = posterior[rows], alike[alike_of[rows]], explains[rows]
         pairs = slice(first[number], first[number + 1])
         who, group, share = ties.member[pairs] - start, ties.upstream_of[pairs], part[pairs]
         # A pair expects (near * alone + told - share * own) / counted; of the sum over a sender's pairs, only what is

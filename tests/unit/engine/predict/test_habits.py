@@ -107,3 +107,21 @@ def test_rates_follow_what_is_seen():
     sticky = known.habits.rules.sticky.astype(float)
     seen = np.outer(np.ones(len(known.patterns)), sticky / sticky.sum()) * 1000
     assert known.learned(ways, seen).sticky[1] > 0.95
+
+
+@pytest.mark.parametrize("more", [0.0, 0.5, 1.0])
+def test_rules_against_following_prepends_may_be_more_common(more):
+    known = kinds(3)
+    rates, usual = known.with_more(more).assumed, known.assumed
+    assert rates.sticky[1] == pytest.approx((1 + more) * usual.sticky[1])
+    assert rates.cap[1:].tolist() == pytest.approx(((1 + more) * usual.cap[1:]).tolist())
+    assert rates.ignores[1:].tolist() == pytest.approx(((1 + more) * usual.ignores[1:]).tolist())
+    assert [part.sum() for part in (rates.sticky, rates.ignores, rates.cap)] == pytest.approx([1, 1, 1])
+    assert (rates.bias >= usual.bias).all()
+    here = patterns_of(known.patterns, np.array([[0, 1, 2]]))
+    chosen = [known.habits.rules.choose(np.array([prepends, 0, 0]), 0) for prepends in range(4)]
+    before, after = (
+        k.of_habits(k.of_ways(k.assumed))[here[0]] @ np.all(np.array(chosen) == 0, axis=0)
+        for k in (known, known.with_more(more))
+    )
+    assert after > before if more else after == pytest.approx(before)

@@ -173,7 +173,12 @@ def test_those_behind_one_upstream_are_one_witness_to_what_senders_do_in_general
 
 
 def test_those_that_share_one_of_two_upstreams_count_for_more_than_those_that_share_both():
-    ties = Ties(pattern_of=np.zeros(4, int), member=np.array([0, 0, 1, 1, 2]), upstream_of=np.array([0, 1, 0, 2, 0]))
+    ties = Ties(
+        patterns=np.zeros((1, 4), int),
+        chances=(1.0,),
+        member=np.array([0, 0, 1, 1, 2]),
+        upstream_of=np.array([0, 1, 0, 2, 0]),
+    )
     assert ties.independent().tolist() == pytest.approx([(1 / 3 + 1) / 2, (1 / 3 + 1) / 2, 1 / 3, 1.0])
 
 
@@ -355,3 +360,19 @@ def test_nobody_is_believed_to_come_by_a_link_that_does_not_announce():
 def test_a_belief_about_a_link_that_is_not_ours_is_refused():
     with pytest.raises(ValueError, match="c is not among the links a, b"):
         believe(empty(LINKS), Asn(64496), {"a": 0}, link="c")
+
+
+def test_before_any_change_more_are_believed_to_stay_where_those_behind_one_upstream_part():
+    many = 64496 + np.arange(400)
+    by_pair = np.arange(400) // 2 % 4 == 0
+    rng = np.random.default_rng(3)
+    hops = np.column_stack([np.full(400, 3), np.full(400, 4)])
+    pairs = empty(LINKS, distances(asn=many, hops=hops, upstream=10_000 + np.arange(400) // 2))
+
+    def staying_where(on, *later):
+        model = taught(seen([0, 0], on.astype(int), asn=many), *later, model=pairs)
+        there = many[~on]
+        return np.mean([chances(model, asn, 0, (0, 0), (3, 0))[0] for asn in there[:20]])
+
+    alike, parted = by_pair, rng.permutation(by_pair)
+    assert staying_where(parted) > staying_where(alike) + 0.02

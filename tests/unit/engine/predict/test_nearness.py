@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from teagent.engine.predict.belief import believe
+from teagent.engine.predict.habit_rates import kinds
 from teagent.engine.predict.ingress import Observation, empty
 from teagent.engine.predict.ingress_learning import learn
 from teagent.engine.predict.ingress_state import from_state, to_state
 from teagent.engine.predict.nearness import FURTHEST, shifted
+from teagent.engine.predict.pooling import pool
 from teagent.engine.predict.propagation import FAR
 from teagent.engine.predict.senders import Distances
 from teagent.model.bgp import Asn
@@ -96,3 +99,39 @@ def test_a_belief_shows_hops_as_the_graph_has_them_and_says_what_turned_out():
 def test_where_nothing_turned_out_otherwise_a_belief_does_not_speak_of_it():
     belief = believe(taught(0, [3, 4]), Asn(int(MANY[0])), {"a": 0, "b": 0})
     assert not any("turned out to be" in reason for reason in belief.why)
+
+
+def among(homes, upstream=EACH_ITS_OWN):
+    """The chance of each shift of two links that the graph has at 4 and 3 hops, where senders are on `homes` (400)."""
+    model = taught(homes, [4, 3], upstream=upstream)
+    return model.distances.further, model.ties.chances
+
+
+def test_shifts_that_may_be_have_chances_the_likeliest_first():
+    for part in (0.2, 0.5, 0.8, 1.0):
+        _, chances = among((np.arange(400) < part * 400).astype(int))
+        assert sum(chances) == pytest.approx(1)
+        assert list(chances) == sorted(chances, reverse=True)
+
+
+def test_where_a_shift_is_in_doubt_what_is_believed_lies_between():
+    model = taught(1, [4, 3])
+    pattern_of, chances = model.ties.patterns, model.ties.chances
+    assert len(chances) > 1
+    alone = [pool(kinds(2), _only(model.ties, case), np.ones_like(model.evidence), None, 0) for case in pattern_of]
+    mean = pool(kinds(2), model.ties, np.ones_like(model.evidence), None, 0)
+    expected = sum(chance * one.posterior for chance, one in zip(chances, alone, strict=True))
+    assert mean.posterior == pytest.approx(expected, abs=1e-6)
+    assert len({tuple(one.posterior[0].tolist()) for one in alone}) == len(chances)
+
+
+def _only(ties, pattern_of):
+    return replace(ties, patterns=pattern_of[None], chances=(1.0,))
+
+
+def test_where_networks_choose_for_those_behind_them_a_link_is_not_taken_to_be_further_so_soon():
+    upstream = 3000 + np.arange(400) // 2
+    by_upstream = (np.arange(400) // 2 % 5 == 0).astype(int)
+    by_sender = np.random.default_rng(5).permutation(by_upstream)
+    assert among(by_sender, upstream)[0] != ()
+    assert among(by_upstream, upstream)[0] == ()
