@@ -43,6 +43,10 @@ MAINLY = 3
 """The power by which shares of what comes from one sender count as answers: a smaller part that is seen elsewhere is
 more often attributed wrongly than a part with rules of its own.
 """
+MORE_RULES = 0.5
+"""Rules against following prepends cannot be seen before a change. Until one was scored they are assumed to be by so
+much more common where all senders choose for themselves.
+"""
 FADES = 0.95
 """What a sender's remembered volume keeps with each observation in which it is not seen."""
 
@@ -82,8 +86,7 @@ def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> Ing
     model, moved = _at_distances(model, explains, own)
     if moved and rates is None:
         rounds = ROUNDS_FIRST
-    # Who stays whatever we prepend cannot be seen before a change: the more choose for themselves, the more rules.
-    known = kinds(model.slots.shape[1]).with_more(0.0 if model.scores.misses else own)
+    known = kinds(model.slots.shape[1]).with_more(0.0 if model.scores.misses else MORE_RULES * own)
     return replace(model, pooled=pool(known, model.ties, explains, rates or model.pooled, rounds))
 
 
