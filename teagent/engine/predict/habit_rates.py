@@ -63,6 +63,15 @@ class Rates:
         """All in one row."""
         return np.concatenate([self.bias, self.sticky, self.ignores, self.cap])
 
+    def towards(self, others: Rates, part: float) -> Rates:
+        """Between these and others of the same parts, 0 to 1 of the way."""
+        return Rates(
+            bias=self.bias + part * (others.bias - self.bias),
+            sticky=self.sticky + part * (others.sticky - self.sticky),
+            ignores=self.ignores + part * (others.ignores - self.ignores),
+            cap=self.cap + part * (others.cap - self.cap),
+        )
+
     def of_flat(self, row: Floats) -> Rates | None:
         """A row of rates of these parts, taken apart; None where it is of others."""
         lengths = [len(part) for part in (self.bias, self.sticky, self.ignores, self.cap)]
@@ -90,9 +99,7 @@ class Kinds:
 
     def with_more(self, more: float) -> Kinds:
         """Where rules against following prepends are assumed to be 1 + `more` times as common, `more` being 0 to 1."""
-        known, doubled = self.assumed.flat(), self.doubled.flat()
-        between = self.assumed.of_flat(known + more * (doubled - known))
-        return self if between is None else replace(self, assumed=between)
+        return replace(self, assumed=self.assumed.towards(self.doubled, more))
 
     def of_ways(self, rates: Rates) -> Floats:
         """(P, G) how likely each way is; each row sums to 1."""

@@ -92,10 +92,12 @@ def _pooled(model: IngressModel, rounds: int, rates: Rates | None = None) -> Ing
 
 def _own_choice(model: IngressModel) -> float:
     """By distances as the graph has them: how far links turn out to be depends on it."""
-    hops = np.take_along_axis(model.distances.as_in_graph().hops_of(model.asn), model.slots, axis=1)
-    ties = replace(model.ties, patterns=_patterns(hops)[None], chances=(1.0,))
-    homes = [np.where(q.seen > 0, q.answers.argmax(axis=1), -1) for q in model.open if q.seen.any()]
-    return own_choice(ties, homes, model.slots.shape[1])
+    distances = pattern(model.distances.as_in_graph().hops_of(model.asn), int(FAR))
+    homes = []
+    for question in model.open:
+        main = np.take_along_axis(model.slots, question.answers.argmax(axis=1)[:, None], axis=1)[:, 0]
+        homes.append(np.where(question.seen > 0, main, -1))
+    return own_choice(distances, *model.distances.upstreams_of(model.asn), homes)
 
 
 def _at_distances(model: IngressModel, explains: Weights, own: float) -> tuple[IngressModel, bool]:

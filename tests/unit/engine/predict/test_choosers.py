@@ -6,70 +6,59 @@ import numpy as np
 import pytest
 
 from teagent.engine.predict.choosers import ASSUMED, own_choice
-from teagent.engine.predict.pooling import Ties
 
 GROUPS = 100
-SIBLINGS = np.repeat(np.arange(GROUPS), 2)
+SENDERS = np.arange(2 * GROUPS)
+SIBLINGS = SENDERS // 2
 """Each upstream has two customers that buy from nobody else."""
 BY_GROUP = SIBLINGS % 2
-BY_SENDER = np.arange(2 * GROUPS) % 2
+BY_SENDER = SENDERS % 2
+EQUAL = np.zeros((2 * GROUPS, 3), int)
 
 
-def behind(upstream_of, *, member=None, patterns=None):
-    count = len(np.unique(np.arange(len(upstream_of)) if member is None else member))
-    return Ties(
-        patterns=np.zeros((1, count), int) if patterns is None else np.asarray(patterns)[None],
-        chances=(1.0,),
-        member=np.arange(count) if member is None else member,
-        upstream_of=upstream_of,
-    )
+def choice(*homes, distances=EQUAL, member=SENDERS, upstream=SIBLINGS):
+    return own_choice(distances, member, upstream, homes)
 
 
 def test_who_goes_where_its_upstream_goes_does_not_choose():
-    assert own_choice(behind(SIBLINGS), [BY_GROUP], 3) < 0.03
+    assert choice(BY_GROUP) < 0.03
 
 
 def test_who_parts_from_its_like_behind_the_same_upstream_as_from_others_chooses():
-    homes = np.random.default_rng(7).integers(0, 2, 2 * GROUPS)
-    assert own_choice(behind(SIBLINGS), [homes], 3) == pytest.approx(1, abs=0.2)
+    assert choice(np.random.default_rng(7).integers(0, 2, 2 * GROUPS)) == pytest.approx(1, abs=0.2)
 
 
-def test_that_is_somewhere_between_where_some_choose():
+def test_where_some_choose_it_is_between():
     homes = BY_GROUP.copy()
-    homes[:GROUPS:2] = 1 - homes[:GROUPS:2]
-    assert 0.3 < own_choice(behind(SIBLINGS), [homes], 3) <= 1
-    assert own_choice(behind(SIBLINGS), [homes], 3) > own_choice(behind(SIBLINGS), [BY_GROUP], 3)
+    homes[: GROUPS // 2 : 2] = 1 - homes[: GROUPS // 2 : 2]
+    assert 0.3 < choice(homes) < 0.7
 
 
 def test_who_buys_from_several_may_part_without_rules_of_its_own():
-    other = 1000 + np.arange(2 * GROUPS) % 7
-    member = np.repeat(np.arange(2 * GROUPS), 2)
-    ties = behind(np.stack([SIBLINGS, other], axis=1).ravel(), member=member)
-    assert own_choice(ties, [BY_SENDER], 3) == ASSUMED
+    upstream = np.stack([SIBLINGS, 1000 + SENDERS % 7], axis=1).ravel()
+    assert choice(BY_SENDER, member=np.repeat(SENDERS, 2), upstream=upstream) == ASSUMED
 
 
 def test_only_senders_at_the_same_distances_are_compared():
-    assert own_choice(behind(SIBLINGS, patterns=BY_SENDER), [BY_SENDER], 3) == ASSUMED
-    assert own_choice(behind(SIBLINGS, patterns=BY_GROUP), [BY_SENDER], 3) > 0.9
+    by_sender, by_group = (np.column_stack([column, column, column]) for column in (BY_SENDER, BY_GROUP))
+    assert choice(BY_SENDER, distances=by_sender) == ASSUMED
+    assert choice(BY_SENDER, distances=by_group) > 0.9
 
 
 @pytest.mark.parametrize("homes", [[], [np.full(2 * GROUPS, -1)], [np.zeros(2 * GROUPS, int)]])
 def test_where_nobody_was_seen_to_part_nothing_is_said(homes):
-    assert own_choice(behind(SIBLINGS), homes, 3) == ASSUMED
+    assert choice(*homes) == ASSUMED
 
 
 def test_without_a_graph_nothing_is_said():
     none = np.zeros(0, dtype=np.int64)
-    ties = Ties(patterns=np.zeros((1, 2 * GROUPS), int), chances=(1.0,), member=none, upstream_of=none)
-    assert own_choice(ties, [BY_SENDER], 3) == ASSUMED
+    assert choice(BY_SENDER, member=none, upstream=none) == ASSUMED
 
 
-def test_who_was_not_seen_is_left_out():
-    some = np.where(np.arange(2 * GROUPS) < GROUPS, BY_GROUP, -1)
-    whole = np.where(np.arange(2 * GROUPS) < GROUPS, BY_GROUP, BY_SENDER)
-    assert own_choice(behind(SIBLINGS), [some], 3) < own_choice(behind(SIBLINGS), [whole], 3)
+def test_who_was_not_seen_is_compared_with_nobody():
+    assert choice(np.where(BY_SENDER, -1, BY_GROUP)) == ASSUMED
 
 
 def test_what_is_seen_under_two_vectors_is_no_more_than_under_one():
-    once = own_choice(behind(SIBLINGS), [BY_GROUP], 3)
-    assert own_choice(behind(SIBLINGS), [BY_GROUP, BY_GROUP], 3) == pytest.approx(once)
+    assert choice(BY_GROUP, BY_GROUP) == pytest.approx(choice(BY_GROUP))
+    assert choice(BY_GROUP) < choice(BY_GROUP, BY_SENDER) < choice(BY_SENDER)

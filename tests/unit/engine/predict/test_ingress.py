@@ -362,17 +362,44 @@ def test_a_belief_about_a_link_that_is_not_ours_is_refused():
         believe(empty(LINKS), Asn(64496), {"a": 0}, link="c")
 
 
-def test_before_any_change_more_are_believed_to_stay_where_those_behind_one_upstream_part():
+def parting(links=LINKS, far=4):
+    """400 senders in pairs behind one upstream each, `far` from the last link: a model that saw one in four of them
+    there, the others on the first link, by pairs; and one that saw as many there whoever they buy from.
+    """
+    first, second = 0, len(links) - 1
     many = 64496 + np.arange(400)
-    by_pair = np.arange(400) // 2 % 4 == 0
-    rng = np.random.default_rng(3)
-    hops = np.column_stack([np.full(400, 3), np.full(400, 4)])
-    pairs = empty(LINKS, distances(asn=many, hops=hops, upstream=10_000 + np.arange(400) // 2))
+    hops = np.full((400, len(links)), 6)
+    hops[:, first], hops[:, second] = 3, far
+    pairs = empty(links, distances(links=links, asn=many, hops=hops, upstream=10_000 + np.arange(400) // 2))
+    by_pair = np.where(np.arange(400) // 2 % 4 == 0, second, first)
+    homes = by_pair, np.random.default_rng(3).permutation(by_pair)
+    return [taught(seen([0] * len(links), home, asn=many, links=links), model=pairs) for home in homes]
 
-    def staying_where(on, *later):
-        model = taught(seen([0, 0], on.astype(int), asn=many), *later, model=pairs)
-        there = many[~on]
-        return np.mean([chances(model, asn, 0, (0, 0), (3, 0))[0] for asn in there[:20]])
 
-    alike, parted = by_pair, rng.permutation(by_pair)
-    assert staying_where(parted) > staying_where(alike) + 0.02
+def test_before_any_change_more_are_believed_to_stay_where_those_behind_one_upstream_part():
+    alike, parted = (
+        np.mean([chances(model, asn, 0, (0, 0), (3, 0))[0] for asn in model.asn[on_first(model)][:20]])
+        for model in parting()
+    )
+    assert parted > alike + 0.02
+
+
+def on_first(model):
+    return model.open[-1].answers.argmax(axis=1) == 0
+
+
+def test_among_many_links_it_is_seen_too_who_parts_from_those_behind_the_same_upstream():
+    alike, parted = map(ingress_learning._own_choice, parting(links=("a", "b", "c", "d", "e"), far=8))
+    assert (alike < 0.1, parted > 0.7) == (True, True)
+
+
+@pytest.mark.parametrize("changes", [0, 1])
+def test_once_a_change_was_scored_rules_are_no_more_assumed_to_be_common(monkeypatch, changes):
+    model = parting()[1]
+    for day in range(changes):
+        model = taught(seen([3, 0], 1, before=0, day=1 + day, asn=model.asn), model=model)
+    usual, more = [], []
+    for told, factor in ((usual, 0.0), (more, 0.5)):
+        monkeypatch.setattr(ingress_learning, "MORE_RULES", factor)
+        told.append(ingress_learning.with_evidence(model).pooled.rates.sticky[1])
+    assert (more == usual) == (changes > 0)
